@@ -1,0 +1,1 @@
+//! rollbook keeps a complete local copy of an iCloud Photos library, and can prove it.

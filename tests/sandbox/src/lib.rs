@@ -1,0 +1,1 @@
+//! A faithful stand-in for the iCloud Photos services on a loopback port.
