@@ -1,1 +1,3 @@
 //! rollbook keeps a complete local copy of an iCloud Photos library, and can prove it.
+
+pub mod model;

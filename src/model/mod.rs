@@ -1,0 +1,12 @@
+//! The facts and the rules: pure values, no IO, no async, no clock.
+//!
+//! Everything above this module (journal, icloud, disk, engine) speaks in these types, and
+//! none of them knows of the others. Read [`state`] first, then [`recovery`].
+
+pub mod asset;
+pub mod backoff;
+pub mod checksum;
+pub mod failure;
+pub mod ids;
+pub mod secret;
+pub mod signed_url;
