@@ -1,4 +1,5 @@
 //! rollbook keeps a complete local copy of an iCloud Photos library, and can prove it.
 
+pub mod disk;
 pub mod journal;
 pub mod model;
