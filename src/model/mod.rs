@@ -10,3 +10,4 @@ pub mod failure;
 pub mod ids;
 pub mod secret;
 pub mod signed_url;
+pub mod uti;
