@@ -1,7 +1,7 @@
 //! Uniform type identifiers: Apple's names for kinds of files.
 
 /// Identifier, file extension, and whether it is a movie.
-const KNOWN: [(&str, &str, bool); 22] = [
+const KNOWN: [(&str, &str, bool); 24] = [
     ("public.jpeg", "JPG", false),
     ("public.heic", "HEIC", false),
     ("public.heif", "HEIF", false),
@@ -23,7 +23,9 @@ const KNOWN: [(&str, &str, bool); 22] = [
     ("com.olympus.or-raw-image", "ORF", false),
     ("com.apple.quicktime-movie", "MOV", true),
     ("public.mpeg-4", "MP4", true),
-    ("public.heics", "HEICS", false),
+    ("com.apple.m4v-video", "M4V", true),
+    ("public.avi", "AVI", true),
+    ("public.3gpp", "3GP", true),
 ];
 
 /// The usual extension of a file of this type, without the dot; `None` for a type we do not know.

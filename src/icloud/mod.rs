@@ -1,0 +1,171 @@
+//! The iCloud client: the only place that talks to Apple.
+//!
+//! It signs in, lists libraries page by page, renews download URLs and fetches bytes. It only
+//! reads: no request of this module changes anything in iCloud.
+//!
+//! *Whom it talks to.* Without an explicit endpoint https only, and Apple's hosts only, also in
+//! redirects and in URLs that answers name ([`Endpoints`]).
+//!
+//! *Sessions.* A call to the photo service that is refused for its session signs in again, once,
+//! and repeats itself; concurrent calls wait for the same sign-in. [`Client::get`] does not: its
+//! caller holds a part file and decides itself ([`FetchError::SessionExpired`]).
+//!
+//! *Retries.* Calls outlive passing faults of half a minute. What lasts longer comes back as an
+//! error, so that the caller can pause everything at once. [`Client::get`] never retries.
+//!
+//! *Left to others:* where the session is kept ([`SessionStore`]), how a person is asked
+//! ([`Person`]), and what becomes of the assets.
+//!
+//! *Cancelling.* Every future may be dropped at any await; a [`Listing`] then goes on where it was.
+
+mod auth;
+mod download;
+mod endpoints;
+mod error;
+mod http;
+mod photos;
+mod wire;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+pub use auth::{CodePrompt, Person, SessionStore};
+pub use download::{Body, Wanted};
+pub use endpoints::{Endpoints, Region};
+pub use error::{Denial, Error, FetchError, Forbidden, Need, SignInError};
+pub use photos::{Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
+
+use auth::session::Session;
+use auth::{Account, Login};
+use download::Downloads;
+use http::Http;
+
+/// Whose library it is, and how to prove it.
+pub struct Credentials {
+    /// The account's name, exactly as Apple knows it.
+    pub username: String,
+    /// Where the session is kept between runs.
+    pub store: Box<dyn SessionStore>,
+    /// How a person is asked for a password or a code.
+    pub person: Arc<dyn Person>,
+}
+
+/// What tests turn, and hardly anybody else.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long a body may make no progress before it counts as stalled.
+    pub stall_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        // Long enough for a phone's hotspot in a tunnel, short against the hour of a URL.
+        Self { stall_after: Duration::from_secs(30) }
+    }
+}
+
+/// A signed-in account. Cheap to clone; all clones share one session.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    http: Arc<Http>,
+    login: Login,
+    downloads: Downloads,
+    account: RwLock<Account>,
+    /// Counts sign-ins. A request that is refused marks the sign-in it went out with.
+    generation: AtomicU64,
+    refused: AtomicU64,
+    /// One sign-in at a time; holds why the last one failed, if waiting cannot cure that.
+    renewal: tokio::sync::Mutex<Option<SignInError>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("generation", &self.generation()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Signs in, by the saved session if it is still good.
+    ///
+    /// # Errors
+    /// [`SignInError`]; what was learnt on the way is saved all the same.
+    pub async fn sign_in(
+        endpoints: Endpoints,
+        credentials: Credentials,
+        options: Options,
+    ) -> Result<Self, SignInError> {
+        let Credentials { username, store, person } = credentials;
+        let session = tokio::task::spawn_blocking(move || Session::open(&username, store)).await;
+        let session = session.map_err(|panic| SignInError::store(std::io::Error::other(panic)))??;
+        let http = Arc::new(Http::new(endpoints, Arc::new(session))?);
+        let downloads = Downloads::new(&http, options.stall_after)?;
+        let login = Login::new(Arc::clone(&http), person);
+        let account = RwLock::new(login.sign_in().await?);
+        let shared = Shared {
+            http,
+            login,
+            downloads,
+            account,
+            generation: AtomicU64::new(1),
+            refused: AtomicU64::new(0),
+            renewal: tokio::sync::Mutex::new(None),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Signs in again after a request was refused for its session.
+    ///
+    /// Concurrent callers wait for one sign-in, and a caller whose refused request is older than
+    /// the last sign-in returns at once. A failure that needs a person is remembered: it is
+    /// not tried again, because a second wrong password locks the account.
+    ///
+    /// # Errors
+    /// [`SignInError`], the same one for all who waited.
+    pub async fn reauthenticate(&self) -> Result<(), SignInError> {
+        let shared = &*self.shared;
+        let mut failed = shared.renewal.lock().await;
+        if shared.refused.load(Ordering::Acquire) < self.generation() {
+            return Ok(());
+        }
+        if let Some(error) = &*failed {
+            return Err(error.clone());
+        }
+        shared.http.reconnect()?;
+        match shared.login.sign_in_again().await {
+            Ok(account) => {
+                *shared.account.write().unwrap_or_else(PoisonError::into_inner) = account;
+                shared.generation.fetch_add(1, Ordering::AcqRel);
+                Ok(())
+            }
+            Err(error) => {
+                *failed = (!error.is_passing()).then(|| error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Apple's number for the account.
+    #[must_use]
+    pub fn dsid(&self) -> String {
+        self.account().dsid
+    }
+
+    fn account(&self) -> Account {
+        self.shared.account.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which sign-in a request that leaves now goes out with.
+    fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
+    /// Notes that a request of that sign-in was refused.
+    fn note_refused(&self, generation: u64) {
+        self.shared.refused.fetch_max(generation, Ordering::AcqRel);
+    }
+}

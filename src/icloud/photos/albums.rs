@@ -1,0 +1,102 @@
+//! Albums and the folders they lie in.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::icloud::Client;
+use crate::icloud::error::Error;
+use crate::icloud::photos::body::{Filter, Query, QueryBody};
+use crate::icloud::photos::fields::{RecordWire, RecordsAnswer};
+use crate::icloud::photos::read;
+use crate::icloud::photos::record::decoded;
+use crate::icloud::wire::{self, Lenient};
+use crate::model::asset::{Album, Zone};
+
+/// Albums on one page.
+const PAGE_RECORDS: u32 = 200;
+/// Most pages in all. More albums than a library of a million photos has; this only ends a loop.
+const PAGES_MAX: usize = 500;
+/// Folders that the service keeps for itself.
+const ROOTS: [&str; 2] = ["----Root-Folder----", "----Project-Root-Folder----"];
+/// The album types on the wire.
+const FOLDER: i64 = 3;
+const SMART: i64 = 6;
+const ENDPOINT: &str = "records/query";
+
+impl Client {
+    /// Lists albums and folders, folders before what lies in them.
+    ///
+    /// Smart albums are left out: they are searches, not places.
+    /// # Errors
+    /// [`Error`]. Shared libraries have no albums and may answer with [`Error::Server`].
+    pub async fn albums(&self, zone: &Zone) -> Result<Vec<Album>, Error> {
+        let mut albums: Vec<Album> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut pages_left = PAGES_MAX;
+        let mut folders: VecDeque<Option<String>> = [None].into();
+        while let Some(folder) = folders.pop_front() {
+            let mut marker = None;
+            while pages_left > 0 {
+                pages_left -= 1;
+                let next = self.album_page(zone, folder.as_deref(), marker.as_deref(), &mut albums).await?;
+                if next.is_none() || next == marker {
+                    break;
+                }
+                marker = next;
+            }
+            // A folder may list itself, and the root may list everything.
+            albums.retain(|album| {
+                let new = album.parent != folder || seen.insert(album.record_name.clone());
+                if new && album.folder && album.parent == folder {
+                    folders.push_back(Some(album.record_name.clone()));
+                }
+                new
+            });
+        }
+        Ok(albums)
+    }
+
+    /// Adds one page of a folder's albums; returns the marker of the next page.
+    async fn album_page(
+        &self,
+        zone: &Zone,
+        parent: Option<&str>,
+        marker: Option<&str>,
+        albums: &mut Vec<Album>,
+    ) -> Result<Option<String>, Error> {
+        let filter_by = parent.map(|parent| vec![Filter::text("parentId", parent)]);
+        let body = QueryBody {
+            query: Query { record_type: "CPLAlbumByPositionLive", filter_by },
+            zone_id: zone.into(),
+            results_limit: Some(PAGE_RECORDS),
+            desired_keys: &[],
+            continuation_marker: marker,
+        };
+        let answer = self.call(zone.database, ENDPOINT, &body).await?;
+        let text = wire::text_of(&answer);
+        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
+        for raw in answer.records.items() {
+            let record: Lenient<RecordWire<'_>> = read(ENDPOINT, raw.get())?;
+            albums.extend(album(&record, parent));
+        }
+        Ok(answer.continuation_marker.name().map(str::to_owned))
+    }
+}
+
+fn album(record: &RecordWire<'_>, parent: Option<&str>) -> Option<Album> {
+    let record_name = record.record_name.name()?;
+    let kind = record.fields.album_type.value.number();
+    if ROOTS.contains(&record_name)
+        || record.deleted.is_set()
+        || record.fields.is_deleted.value.is_set()
+        || record.server_error_code.name().is_some()
+        || kind == Some(SMART)
+    {
+        return None;
+    }
+    Some(Album {
+        record_name: record_name.to_owned(),
+        name: decoded(&record.fields.album_name_enc).unwrap_or_else(|| record_name.to_owned()),
+        parent: parent.map(str::to_owned),
+        folder: kind == Some(FOLDER),
+    })
+}

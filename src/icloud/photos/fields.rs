@@ -1,0 +1,178 @@
+//! A record as it stands on the wire, with the fields that we read.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::icloud::wire::{Field, Lenient, List, Value};
+use crate::model::asset::Rendition;
+
+/// The fields that a listing asks for. Fewer keys make pages much smaller than Apple's ten
+/// kilobytes an asset; beside what we read, these are the facts that a later feature would need
+/// (places, titles, edits, bursts), so that it can find them in the kept record.
+pub(super) const DESIRED_KEYS: [&str; 56] = [
+    "recordName",
+    "recordType",
+    "recordChangeTag",
+    "masterRef",
+    "filenameEnc",
+    "itemType",
+    "dataClassType",
+    "assetDate",
+    "addedDate",
+    "timeZoneOffset",
+    "timeZoneNameEnc",
+    "isFavorite",
+    "isHidden",
+    "isDeleted",
+    "isExpunged",
+    "dateExpunged",
+    "adjustmentType",
+    "adjustmentSimpleDataEnc",
+    "adjustmentRenderType",
+    "assetSubtype",
+    "assetSubtypeV2",
+    "assetHDRType",
+    "customRenderedValue",
+    "captionEnc",
+    "extendedDescEnc",
+    "keywordsEnc",
+    "locationEnc",
+    "locationV2Enc",
+    "locationLatitude",
+    "locationLongitude",
+    "orientation",
+    "originalOrientation",
+    "duration",
+    "burstId",
+    "burstFlags",
+    "burstFlagsExt",
+    "resOriginalRes",
+    "resOriginalFileType",
+    "resOriginalWidth",
+    "resOriginalHeight",
+    "resOriginalAltRes",
+    "resOriginalAltFileType",
+    "resOriginalAltWidth",
+    "resOriginalAltHeight",
+    "resOriginalVidComplRes",
+    "resOriginalVidComplFileType",
+    "resOriginalVidComplWidth",
+    "resOriginalVidComplHeight",
+    "resJPEGFullRes",
+    "resJPEGFullFileType",
+    "resJPEGFullWidth",
+    "resJPEGFullHeight",
+    "resVidFullRes",
+    "resVidFullFileType",
+    "resVidFullWidth",
+    "resVidFullHeight",
+];
+
+/// An answer that carries records.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct RecordsAnswer<'a> {
+    #[serde(borrow)]
+    pub(super) records: List<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) sync_token: Value<'a>,
+    #[serde(borrow)]
+    pub(super) continuation_marker: Value<'a>,
+}
+
+/// The envelope of a record, or the error in its place.
+#[derive(Clone, Debug, Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct RecordWire<'a> {
+    #[serde(borrow)]
+    pub(super) record_name: Value<'a>,
+    #[serde(borrow)]
+    pub(super) record_type: Value<'a>,
+    #[serde(borrow)]
+    pub(super) record_change_tag: Value<'a>,
+    #[serde(borrow)]
+    pub(super) deleted: Value<'a>,
+    #[serde(borrow)]
+    pub(super) server_error_code: Value<'a>,
+    #[serde(borrow)]
+    pub(super) reason: Value<'a>,
+    #[serde(borrow)]
+    pub(super) fields: Lenient<Fields<'a>>,
+}
+
+/// The fields of masters, assets and albums. Which stands on which is a habit, not a law.
+#[derive(Clone, Debug, Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Fields<'a> {
+    #[serde(borrow)]
+    pub(super) master_ref: Field<'a>,
+    #[serde(borrow)]
+    pub(super) filename_enc: Field<'a>,
+    #[serde(borrow)]
+    pub(super) item_type: Field<'a>,
+    #[serde(borrow)]
+    pub(super) data_class_type: Field<'a>,
+    #[serde(borrow)]
+    pub(super) asset_date: Field<'a>,
+    #[serde(borrow)]
+    pub(super) added_date: Field<'a>,
+    #[serde(borrow)]
+    pub(super) time_zone_offset: Field<'a>,
+    #[serde(borrow)]
+    pub(super) is_favorite: Field<'a>,
+    #[serde(borrow)]
+    pub(super) is_hidden: Field<'a>,
+    #[serde(borrow)]
+    pub(super) is_deleted: Field<'a>,
+    #[serde(borrow)]
+    res_original_res: Field<'a>,
+    #[serde(borrow)]
+    res_original_file_type: Field<'a>,
+    #[serde(borrow)]
+    res_original_alt_res: Field<'a>,
+    #[serde(borrow)]
+    res_original_alt_file_type: Field<'a>,
+    #[serde(borrow)]
+    res_original_vid_compl_res: Field<'a>,
+    #[serde(borrow)]
+    res_original_vid_compl_file_type: Field<'a>,
+    #[serde(borrow, rename = "resJPEGFullRes")]
+    res_jpeg_full_res: Field<'a>,
+    #[serde(borrow, rename = "resJPEGFullFileType")]
+    res_jpeg_full_file_type: Field<'a>,
+    #[serde(borrow)]
+    res_vid_full_res: Field<'a>,
+    #[serde(borrow)]
+    res_vid_full_file_type: Field<'a>,
+    #[serde(borrow)]
+    pub(super) album_name_enc: Field<'a>,
+    #[serde(borrow)]
+    pub(super) album_type: Field<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// The file of a rendition, and its type.
+    pub(super) fn resource(&self, rendition: Rendition) -> (&Value<'a>, &Value<'a>) {
+        let (file, uti) = match rendition {
+            Rendition::Original => (&self.res_original_res, &self.res_original_file_type),
+            Rendition::Alternative => (&self.res_original_alt_res, &self.res_original_alt_file_type),
+            Rendition::LiveVideo => {
+                (&self.res_original_vid_compl_res, &self.res_original_vid_compl_file_type)
+            }
+            Rendition::Edited => (&self.res_jpeg_full_res, &self.res_jpeg_full_file_type),
+            Rendition::EditedVideo => (&self.res_vid_full_res, &self.res_vid_full_file_type),
+        };
+        (&file.value, &uti.value)
+    }
+}
+
+/// The name of a rendition's field, for a person who looks into a record.
+pub(super) fn field_name(rendition: Rendition) -> &'static str {
+    match rendition {
+        Rendition::Original => "resOriginalRes",
+        Rendition::Alternative => "resOriginalAltRes",
+        Rendition::LiveVideo => "resOriginalVidComplRes",
+        Rendition::Edited => "resJPEGFullRes",
+        Rendition::EditedVideo => "resVidFullRes",
+    }
+}

@@ -1,0 +1,201 @@
+//! A walk through a library, page by page.
+//!
+//! Pages are asked for by rank, newest first. A page's rank follows from the one before: as many
+//! assets as came are done. When in doubt the walk steps short rather than far: a record that
+//! comes twice is stored once, and one that was stepped over is lost.
+//!
+//! Ranks shift while the library changes, so a walk is a picture with moving parts. The sync
+//! token of its first page is the point from which later changes can be asked for.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use crate::icloud::Client;
+use crate::icloud::error::Error;
+use crate::icloud::http::now;
+use crate::icloud::photos::body::{Filter, Query, QueryBody};
+use crate::icloud::photos::fields::{DESIRED_KEYS, RecordsAnswer};
+use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
+use crate::icloud::photos::pairing::{Pairing, Tally};
+use crate::icloud::photos::read;
+use crate::icloud::wire::{self, Lenient};
+use crate::model::asset::{Page, Zone};
+
+/// Records on a page: the most that the service gives. Two records make an asset.
+const PAGE_RECORDS: u32 = 200;
+/// Ranks on a full page.
+const PAGE_RANKS: u64 = 100;
+/// How many empty pages in a row are looked behind, when the service counts more than came.
+const GAPS_MAX: u32 = 5;
+/// How often in a row the very same page may come. Once or twice it does when a hundred photos
+/// arrive during the walk; more often means a service that ignores the rank, for ever.
+const REPEATS_MAX: u32 = 3;
+/// The list that a walk goes through: everything but hidden and deleted assets.
+const INDEX: &str = "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted";
+const ENDPOINT: &str = "records/query";
+
+/// An enumeration of one library. It owns its place, so it can be moved to a task of its own
+/// that asks for the next page while the last one is being stored.
+pub struct Listing {
+    client: Client,
+    zone: Zone,
+    rank: u64,
+    phase: Phase,
+    pairing: Pairing,
+    gaps: u32,
+    last_page: u64,
+    repeats: u32,
+    count: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// More pages may come.
+    Walking,
+    /// All pages came; partners that are missing are looked up.
+    Ending,
+    /// Nothing is left.
+    Ended,
+}
+
+impl Client {
+    /// Begins an enumeration of a library, from its newest asset.
+    #[must_use]
+    pub fn listing(&self, zone: &Zone) -> Listing {
+        Listing {
+            client: self.clone(),
+            zone: zone.clone(),
+            rank: 0,
+            phase: Phase::Walking,
+            pairing: Pairing::default(),
+            gaps: 0,
+            last_page: 0,
+            repeats: 0,
+            count: None,
+        }
+    }
+}
+
+impl Listing {
+    /// How far the walk has come, in assets.
+    #[must_use]
+    pub fn rank(&self) -> u64 {
+        self.rank
+    }
+
+    /// Fetches the next page; `None` when the library is through.
+    ///
+    /// The last pages may hold no asset that is new, only oddities. After an error the listing
+    /// stands where it was, and may be asked again.
+    /// # Errors
+    /// [`Error`]; nothing is lost by it.
+    pub async fn next(&mut self) -> Result<Option<Page>, Error> {
+        if self.pairing.waiting_assets() >= LOOKUP_NAMES_MAX {
+            return self.look_up_masters().await.map(Some);
+        }
+        while self.phase == Phase::Walking {
+            let mut page = Page::default();
+            let tally = self.fetch(&mut page).await?;
+            if tally.records > 0 {
+                return Ok(Some(page));
+            }
+            self.after_an_empty_page().await?;
+        }
+        if self.phase == Phase::Ended {
+            return Ok(None);
+        }
+        if self.pairing.waiting_assets() > 0 {
+            return self.look_up_masters().await.map(Some);
+        }
+        self.phase = Phase::Ended;
+        let mut page = Page::default();
+        self.pairing.finish(&mut page);
+        Ok(Some(page).filter(|page| !page.oddities.is_empty()))
+    }
+
+    /// Fetches the page at the current rank and steps behind it.
+    async fn fetch(&mut self, page: &mut Page) -> Result<Tally, Error> {
+        let filters = vec![Filter::number("startRank", self.rank), Filter::text("direction", "ASCENDING")];
+        let body = QueryBody {
+            query: Query { record_type: INDEX, filter_by: Some(filters) },
+            zone_id: (&self.zone).into(),
+            results_limit: Some(PAGE_RECORDS),
+            desired_keys: &DESIRED_KEYS,
+            continuation_marker: None,
+        };
+        let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;
+        let text = wire::text_of(&answer);
+        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
+        let malformed = |detail: &str| Error::Malformed { endpoint: ENDPOINT, detail: detail.to_owned() };
+        let records = answer.records.0.as_deref().ok_or_else(|| malformed("no records"))?;
+
+        // Nothing is awaited from here on: a page is taken wholly or not at all.
+        let mut digest = DefaultHasher::new();
+        records.iter().for_each(|record| name_part(record.get()).hash(&mut digest));
+        let digest = digest.finish();
+        self.repeats = if digest == self.last_page && !records.is_empty() { self.repeats + 1 } else { 0 };
+        self.last_page = digest;
+        if self.repeats >= REPEATS_MAX {
+            return Err(malformed("the same page again and again"));
+        }
+        page.sync_token = answer.sync_token.name().map(str::to_owned);
+        let place = format!("rank {}", self.rank);
+        let tally = self.pairing.take(records, &place, now(), page);
+        self.rank += advance(tally);
+        if tally.records > 0 {
+            self.gaps = 0;
+        }
+        Ok(tally)
+    }
+
+    /// Decides whether an empty page is the end or a gap, and steps over a gap.
+    async fn after_an_empty_page(&mut self) -> Result<(), Error> {
+        if self.count.is_none() {
+            // The number is only asked for here: it lags behind, and most walks need it once.
+            self.count = match self.client.count(&self.zone).await {
+                Ok(count) => Some(count),
+                // A zone that cannot be counted is probed like one that counts more.
+                Err(Error::Malformed { .. } | Error::Server { .. }) => Some(u64::MAX),
+                Err(error) => return Err(error),
+            };
+        }
+        self.gaps += 1;
+        if self.count.is_some_and(|count| self.rank >= count) || self.gaps > GAPS_MAX {
+            self.phase = Phase::Ending;
+        } else {
+            self.rank += PAGE_RANKS;
+        }
+        Ok(())
+    }
+
+    /// Looks up masters that assets wait for; what remains missing is reported.
+    async fn look_up_masters(&mut self) -> Result<Page, Error> {
+        let mut names = self.pairing.wanted_masters();
+        names.truncate(LOOKUP_NAMES_MAX);
+        let answer = self.client.look_up_raw(&self.zone, &names).await?;
+        let text = wire::text_of(&answer);
+        let answer: Lenient<RecordsAnswer<'_>> = read("records/lookup", &text)?;
+        let mut page = Page::default();
+        self.pairing.take(answer.records.items(), "look-up", now(), &mut page);
+        let reasons = std::mem::take(&mut page.oddities);
+        self.pairing.give_up(&names, &reasons, &mut page);
+        // What went wrong with the masters stands in the reasons; the rest is about assets.
+        page.oddities.extend(reasons.into_iter().filter(|oddity| !names.contains(&oddity.record_name)));
+        Ok(page)
+    }
+}
+
+/// How many ranks a page covered.
+fn advance(tally: Tally) -> u64 {
+    match tally {
+        Tally { assets: 0, masters: 0, records } => records.div_ceil(2),
+        Tally { assets: 0, masters, .. } => masters,
+        Tally { assets, .. } => assets,
+    }
+}
+
+/// The part of a record that tells it from others and stays when its URLs change.
+fn name_part(record: &str) -> &str {
+    let from = record.find("\"recordName\"").unwrap_or(0);
+    let end = record[from..].char_indices().nth(80).map_or(record.len(), |(end, _)| from + end);
+    &record[from..end]
+}

@@ -1,0 +1,135 @@
+//! Fresh URLs: records looked up by name.
+
+use serde::Serialize;
+
+use crate::icloud::Client;
+use crate::icloud::error::Error;
+use crate::icloud::http::now;
+use crate::icloud::photos::body::ZoneId;
+use crate::icloud::photos::fields::{DESIRED_KEYS, RecordsAnswer};
+use crate::icloud::photos::read;
+use crate::icloud::photos::record::{Half, Record, offer};
+use crate::icloud::wire::{self, Lenient};
+use crate::model::asset::{Rendition, Zone};
+use crate::model::checksum::AppleChecksum;
+use crate::model::signed_url::SignedUrl;
+
+/// Most names in one look-up: CloudKit's own limit on records in a request.
+pub const LOOKUP_NAMES_MAX: usize = 200;
+const ENDPOINT: &str = "records/lookup";
+
+/// What a look-up found.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    /// Records that are there.
+    pub found: Vec<Found>,
+    /// Records that are not to be had. Every name asked for stands here or above.
+    pub missing: Vec<Missing>,
+}
+
+/// One record that is there.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its name, as asked for.
+    pub record_name: String,
+    /// Its files. Originals stand on masters, edits on assets; a file may have changed since.
+    pub files: Vec<FreshFile>,
+}
+
+/// One record that is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name, as asked for.
+    pub record_name: String,
+    /// What the service said.
+    pub reason: String,
+}
+
+/// A file as the service offers it now.
+#[derive(Clone, Debug)]
+pub struct FreshFile {
+    /// Which file of the asset it is.
+    pub rendition: Rendition,
+    /// Apple's checksum. Another than before means another file.
+    pub checksum: AppleChecksum,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Where to fetch it, for another hour.
+    pub url: SignedUrl,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LookupBody<'a> {
+    records: Vec<NameWire<'a>>,
+    #[serde(rename = "zoneID")]
+    zone_id: ZoneId<'a>,
+    desired_keys: &'a [&'a str],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NameWire<'a> {
+    record_name: &'a str,
+}
+
+impl Client {
+    /// Looks up records by name: the way to fresh URLs.
+    ///
+    /// Ask for the master for originals and live movies, and for the asset for edits.
+    /// # Errors
+    /// [`Error`]. A record that is missing is none.
+    /// # Panics
+    /// When more than [`LOOKUP_NAMES_MAX`] names are given.
+    pub async fn lookup(&self, zone: &Zone, names: &[String]) -> Result<Lookup, Error> {
+        assert!(names.len() <= LOOKUP_NAMES_MAX, "a look-up takes {LOOKUP_NAMES_MAX} names at most");
+        if names.is_empty() {
+            return Ok(Lookup::default());
+        }
+        let answer = self.look_up_raw(zone, names).await?;
+        let text = wire::text_of(&answer);
+        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
+        let now = now();
+        let mut lookup = Lookup::default();
+        for raw in answer.records.items() {
+            match Record::read(raw, String::new) {
+                Ok((half, record)) => lookup.found.push(found(half, &record, now)),
+                Err(oddity) => {
+                    let (record_name, reason) = (oddity.record_name, oddity.detail);
+                    lookup.missing.push(Missing { record_name, reason });
+                }
+            }
+        }
+        // An answer may name what nobody asked for, or leave a name out.
+        lookup.found.retain(|found| names.contains(&found.record_name));
+        lookup.missing.retain(|missing| names.contains(&missing.record_name));
+        for name in names {
+            let named = lookup.found.iter().any(|found| found.record_name == *name)
+                || lookup.missing.iter().any(|missing| missing.record_name == *name);
+            if !named {
+                let reason = "the answer leaves it out".to_owned();
+                lookup.missing.push(Missing { record_name: name.clone(), reason });
+            }
+        }
+        Ok(lookup)
+    }
+
+    /// Looks up records and returns the answer as it came.
+    pub(super) async fn look_up_raw(&self, zone: &Zone, names: &[String]) -> Result<Vec<u8>, Error> {
+        let records = names.iter().map(|name| NameWire { record_name: name }).collect();
+        let body = LookupBody { records, zone_id: zone.into(), desired_keys: &DESIRED_KEYS };
+        self.call(zone.database, ENDPOINT, &body).await
+    }
+}
+
+fn found(half: Half, record: &Record<'_>, now: i64) -> Found {
+    let carries = |rendition: &Rendition| {
+        half == Half::Asset || !matches!(rendition, Rendition::Edited | Rendition::EditedVideo)
+    };
+    let fresh = |rendition| {
+        let offer = offer(record, rendition, now).ok().flatten()?;
+        Some(FreshFile { rendition, checksum: offer.checksum, size_bytes: offer.size_bytes, url: offer.url? })
+    };
+    let files = Rendition::ALL.into_iter().filter(carries).filter_map(fresh).collect();
+    Found { record_name: record.name().to_owned(), files }
+}

@@ -1,0 +1,177 @@
+//! Joining masters and assets, across pages.
+//!
+//! A page brings all its masters, then all its assets, usually in pairs, but nobody promises
+//! that. What finds no partner waits here for a later page. Both waiting rooms are bounded:
+//! masters that wait too long are reported, and assets have their masters looked up.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use serde_json::value::RawValue;
+
+use crate::icloud::photos::record::{Half, Record, join};
+use crate::model::asset::{Oddity, OddityKind, Page};
+
+/// Most masters that wait for an asset: ten pages of nothing else.
+const MASTERS_MAX: usize = 2000;
+
+/// What a page held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) records: u64,
+    pub(super) masters: u64,
+    pub(super) assets: u64,
+}
+
+/// An asset whose master has not come yet.
+struct Waiting {
+    name: String,
+    master: String,
+    raw: Box<str>,
+}
+
+/// Records that found no partner yet, kept as text: a few at most, and read again when it comes.
+#[derive(Default)]
+pub(super) struct Pairing {
+    masters: HashMap<String, Box<str>>,
+    /// Names of waiting masters, oldest first; may name some that are gone.
+    arrivals: VecDeque<String>,
+    assets: Vec<Waiting>,
+}
+
+/// Records of one answer, read.
+struct Sorted<'a> {
+    masters: HashMap<String, Record<'a>>,
+    assets: Vec<Record<'a>>,
+}
+
+impl Pairing {
+    /// How many assets wait for their master.
+    pub(super) fn waiting_assets(&self) -> usize {
+        self.assets.len()
+    }
+
+    /// The masters that are waited for, each once.
+    pub(super) fn wanted_masters(&self) -> Vec<String> {
+        let mut seen = HashSet::new();
+        self.assets.iter().map(|asset| &asset.master).filter(|name| seen.insert(*name)).cloned().collect()
+    }
+
+    /// Takes the records of one answer and adds to `page` what they complete.
+    ///
+    /// `place` names the answer, for records that have no name of their own.
+    pub(super) fn take(&mut self, records: &[&RawValue], place: &str, now: i64, page: &mut Page) -> Tally {
+        let (sorted, tally) = sort(records, place, &mut page.oddities);
+        let mut used = HashSet::new();
+        for asset in &sorted.assets {
+            let Some(master) = asset.master_name() else {
+                let detail = "the asset names no master".to_owned();
+                let record_name = asset.name().to_owned();
+                page.oddities.push(Oddity { record_name, kind: OddityKind::MissingMaster, detail });
+                continue;
+            };
+            if let Some(master) = sorted.masters.get(master) {
+                used.insert(master.name());
+                page.assets.push(join(asset, master, now, &mut page.oddities));
+            } else if let Some(raw) = self.masters.remove(master) {
+                if let Ok((_, master)) = Record::reread(&raw, String::new) {
+                    page.assets.push(join(asset, &master, now, &mut page.oddities));
+                }
+            } else {
+                let (name, master) = (asset.name().to_owned(), master.to_owned());
+                self.assets.push(Waiting { name, master, raw: asset.raw.into() });
+            }
+        }
+        self.serve_waiting(&sorted, &mut used, now, page);
+        self.keep_masters(&sorted, &used, page);
+        tally
+    }
+
+    /// Completes assets of earlier pages whose master has come, and forgets those that came again.
+    fn serve_waiting<'s>(
+        &mut self,
+        sorted: &'s Sorted<'_>,
+        used: &mut HashSet<&'s str>,
+        now: i64,
+        page: &mut Page,
+    ) {
+        if self.assets.is_empty() {
+            return;
+        }
+        self.assets.retain(|waiting| {
+            let Some(master) = sorted.masters.get(&waiting.master) else { return true };
+            used.insert(master.name());
+            let twice = page.assets.iter().any(|asset| asset.name.as_str() == waiting.name);
+            if !twice && let Ok((_, asset)) = Record::reread(&waiting.raw, String::new) {
+                page.assets.push(join(&asset, master, now, &mut page.oddities));
+            }
+            false
+        });
+    }
+
+    /// Keeps masters without an asset, and reports the oldest when there are too many.
+    fn keep_masters(&mut self, sorted: &Sorted<'_>, used: &HashSet<&str>, page: &mut Page) {
+        for (name, master) in &sorted.masters {
+            if used.contains(name.as_str()) {
+                self.masters.remove(name);
+            } else if self.masters.insert(name.clone(), master.raw.into()).is_none() {
+                self.arrivals.push_back(name.clone());
+            }
+        }
+        while self.arrivals.len() > MASTERS_MAX {
+            let Some(name) = self.arrivals.pop_front() else { break };
+            if self.masters.remove(&name).is_some() {
+                page.oddities.push(orphan(name));
+            }
+        }
+    }
+
+    /// Gives up on the assets that wait for `masters`, for the reasons given by name.
+    pub(super) fn give_up(&mut self, masters: &[String], reasons: &[Oddity], page: &mut Page) {
+        self.assets.retain(|waiting| {
+            if !masters.contains(&waiting.master) {
+                return true;
+            }
+            let reason = reasons.iter().find(|oddity| oddity.record_name == waiting.master);
+            let reason = reason.map_or("the look-up does not know it", |oddity| oddity.detail.as_str());
+            page.oddities.push(Oddity {
+                record_name: waiting.name.clone(),
+                kind: OddityKind::MissingMaster,
+                detail: format!("master {}: {reason}", waiting.master),
+            });
+            false
+        });
+    }
+
+    /// Reports all masters that no asset came for.
+    pub(super) fn finish(&mut self, page: &mut Page) {
+        for name in std::mem::take(&mut self.arrivals) {
+            if self.masters.remove(&name).is_some() {
+                page.oddities.push(orphan(name));
+            }
+        }
+    }
+}
+
+fn orphan(record_name: String) -> Oddity {
+    let detail = "no asset points to this master".to_owned();
+    Oddity { record_name, kind: OddityKind::OrphanMaster, detail }
+}
+
+fn sort<'a>(records: &[&'a RawValue], place: &str, oddities: &mut Vec<Oddity>) -> (Sorted<'a>, Tally) {
+    let mut sorted = Sorted { masters: HashMap::with_capacity(records.len() / 2), assets: Vec::new() };
+    let mut tally = Tally { records: records.len() as u64, ..Tally::default() };
+    for (index, raw) in records.iter().enumerate() {
+        match Record::read(raw, || format!("{place}, record {index}")) {
+            Ok((Half::Master, master)) => {
+                tally.masters += 1;
+                sorted.masters.insert(master.name().to_owned(), master);
+            }
+            Ok((Half::Asset, asset)) => {
+                tally.assets += 1;
+                sorted.assets.push(asset);
+            }
+            Err(oddity) => oddities.push(oddity),
+        }
+    }
+    (sorted, tally)
+}

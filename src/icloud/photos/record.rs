@@ -1,0 +1,293 @@
+//! From records to assets. Nothing above this file sees JSON.
+//!
+//! A record is a stranger's text: whatever is missing or odd in it costs at most the part it
+//! belongs to, and says so as an [`Oddity`]. A page never fails for one record.
+
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde_json::value::RawValue;
+
+use crate::icloud::photos::fields::{Fields, RecordWire, field_name};
+use crate::icloud::wire::{self, FieldBody, Lenient, Object, Value};
+use crate::model::asset::{Asset, Captured, MediaKind, Oddity, OddityKind, Offer, Rendition};
+use crate::model::checksum::AppleChecksum;
+use crate::model::ids::{AssetName, MasterName};
+use crate::model::signed_url::SignedUrl;
+use crate::model::uti;
+
+/// Padding comes and goes.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A record and the text it was read from.
+pub(super) struct Record<'a> {
+    pub(super) raw: &'a str,
+    pub(super) wire: RecordWire<'a>,
+}
+
+/// Which half of an item a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    /// `CPLMaster`: the files as imported.
+    Master,
+    /// `CPLAsset`: dates, flags and edits.
+    Asset,
+}
+
+impl<'a> Record<'a> {
+    /// Reads one entry of an answer; `place` names it when it has no name of its own.
+    ///
+    /// # Errors
+    /// The oddity that it is, if it is no master and no asset.
+    pub(super) fn read(raw: &'a RawValue, place: impl Fn() -> String) -> Result<(Half, Self), Oddity> {
+        Self::reread(raw.get(), place)
+    }
+
+    /// Reads a record that was kept as text.
+    pub(super) fn reread(raw: &'a str, place: impl Fn() -> String) -> Result<(Half, Self), Oddity> {
+        let odd = |name: Option<&str>, kind, detail| {
+            let record_name = name.map_or_else(&place, str::to_owned);
+            Err(Oddity { record_name, kind, detail })
+        };
+        let wire = match serde_json::from_str::<Lenient<RecordWire<'_>>>(raw) {
+            Ok(Lenient(wire)) => wire,
+            Err(error) => return odd(None, OddityKind::Malformed, error.to_string()),
+        };
+        let name = wire.record_name.name();
+        if let Some(code) = wire.server_error_code.name() {
+            let detail = format!("{code} {}", wire::shortened(wire.reason.text().unwrap_or_default()));
+            return odd(name, OddityKind::Refused, detail.trim().to_owned());
+        }
+        if wire.deleted.is_set() {
+            return odd(name, OddityKind::Refused, "the record is deleted".to_owned());
+        }
+        if name.is_none() {
+            return odd(None, OddityKind::Malformed, "the record has no name".to_owned());
+        }
+        let half = match wire.record_type.text() {
+            Some("CPLMaster") => Half::Master,
+            Some("CPLAsset") => Half::Asset,
+            // Some answers leave the type out: only assets point to a master.
+            None if wire.fields.master_ref.value != Value::Absent => Half::Asset,
+            None => return odd(name, OddityKind::Malformed, "the record has no type".to_owned()),
+            Some(other) => {
+                let detail = format!("not a type of a photo: {}", wire::shortened(other));
+                return odd(name, OddityKind::Malformed, detail);
+            }
+        };
+        Ok((half, Self { raw, wire }))
+    }
+
+    /// The record's name; never empty.
+    pub(super) fn name(&self) -> &str {
+        self.wire.record_name.name().unwrap_or_default()
+    }
+
+    /// The master that an asset points to.
+    pub(super) fn master_name(&self) -> Option<&str> {
+        match &self.fields().master_ref.value {
+            Value::Object(reference) => reference.record_name.name(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn fields(&self) -> &Fields<'a> {
+        &self.wire.fields
+    }
+}
+
+/// Joins the two halves of an item.
+pub(super) fn join(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<Oddity>) -> Asset {
+    let offers = offers(asset, master, now, oddities);
+    let flags = asset.fields();
+    let tag = |record: &Record<'_>| record.wire.record_change_tag.text().unwrap_or_default().to_owned();
+    Asset {
+        name: AssetName(asset.name().to_owned()),
+        master: MasterName(master.name().to_owned()),
+        change_tag: format!("{}/{}", tag(asset), tag(master)),
+        filename: filename(asset, master),
+        kind: kind(asset, master),
+        captured: flags.asset_date.value.number().map(|at_ms| Captured {
+            at_ms,
+            offset_seconds: flags.time_zone_offset.value.number().and_then(|s| i32::try_from(s).ok()),
+        }),
+        added_at_ms: flags.added_date.value.number(),
+        favorite: flags.is_favorite.value.is_set(),
+        hidden: flags.is_hidden.value.is_set(),
+        deleted: flags.is_deleted.value.is_set() || master.fields().is_deleted.value.is_set(),
+        offers,
+        provider_record: provider_record(asset.raw, master.raw),
+    }
+}
+
+fn offers(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<Oddity>) -> Vec<Offer> {
+    let mut offers = Vec::with_capacity(2);
+    let mut odd = |kind, detail| oddities.push(Oddity { record_name: asset.name().to_owned(), kind, detail });
+    for rendition in Rendition::ALL {
+        // What lies on a master is as imported. A full-size JPEG there is a preview that the
+        // service made of a RAW, not an edit: edits stand on the asset alone.
+        let edit = matches!(rendition, Rendition::Edited | Rendition::EditedVideo);
+        let places = [Some(asset), (!edit).then_some(master)];
+        let mut fault = None;
+        let offer = places.into_iter().flatten().find_map(|record| match offer(record, rendition, now) {
+            Ok(offer) => offer,
+            Err(what) => {
+                fault.get_or_insert(what);
+                None
+            }
+        });
+        match (offer, fault) {
+            (Some(offer), _) => offers.push(offer),
+            (None, Some(what)) => {
+                odd(OddityKind::UnusableFile, format!("{} {what}", field_name(rendition)));
+            }
+            (None, None) => {}
+        }
+    }
+    if offers.is_empty() {
+        odd(OddityKind::NoFiles, "the asset offers no file".to_owned());
+    } else if offers[0].rendition != Rendition::Original && !oddities.iter().any(|o| is_original(o, asset)) {
+        let detail = format!("{} is absent", field_name(Rendition::Original));
+        oddities.push(Oddity {
+            record_name: asset.name().to_owned(),
+            kind: OddityKind::UnusableFile,
+            detail,
+        });
+    }
+    if let Some(original) = offers.first_mut()
+        && original.uti.is_empty()
+        && original.rendition == Rendition::Original
+    {
+        item_type(asset, master).unwrap_or_default().clone_into(&mut original.uti);
+    }
+    offers
+}
+
+/// Whether an oddity speaks of this asset's original.
+fn is_original(oddity: &Oddity, asset: &Record<'_>) -> bool {
+    oddity.record_name == asset.name()
+        && oddity.kind == OddityKind::UnusableFile
+        && oddity.detail.starts_with(field_name(Rendition::Original))
+}
+
+/// The file of one rendition on one record; `None` when the record does not have that field.
+pub(super) fn offer(
+    record: &Record<'_>,
+    rendition: Rendition,
+    now: i64,
+) -> Result<Option<Offer>, &'static str> {
+    let (file, uti) = record.fields().resource(rendition);
+    let file: &Object<'_> = match file {
+        Value::Absent => return Ok(None),
+        Value::Object(file) => file,
+        _ => return Err("is not a file"),
+    };
+    let checksum = file.file_checksum.name().ok_or("has no fileChecksum")?;
+    let size = match file.size {
+        Value::Int(size) => u64::try_from(size).map_err(|_| "has a negative size")?,
+        _ => return Err("has no size"),
+    };
+    Ok(Some(Offer {
+        rendition,
+        checksum: AppleChecksum::parse(checksum),
+        size_bytes: size,
+        uti: uti.text().unwrap_or_default().to_owned(),
+        url: file.download_url.name().map(|url| SignedUrl::issued(url, now)),
+    }))
+}
+
+/// The name as imported; made up from the master's name where there is none to read.
+fn filename(asset: &Record<'_>, master: &Record<'_>) -> String {
+    let named = [master, asset].into_iter().find_map(|record| decoded(&record.fields().filename_enc));
+    named.unwrap_or_else(|| {
+        let original = master.fields().resource(Rendition::Original).1.name();
+        let uti = original.or(item_type(asset, master)).unwrap_or_default();
+        match uti::extension(uti) {
+            Some(extension) => format!("{}.{extension}", master.name()),
+            None => master.name().to_owned(),
+        }
+    })
+}
+
+/// Text that the service wraps in base64, or gives plainly. `None` if it is empty or broken.
+pub(super) fn decoded(field: &FieldBody<'_>) -> Option<String> {
+    let text = field.value.name()?;
+    if field.kind.text() == Some("STRING") {
+        return Some(text.to_owned());
+    }
+    String::from_utf8(BASE64.decode(text).ok()?).ok().filter(|text| !text.is_empty())
+}
+
+fn item_type<'r>(asset: &'r Record<'_>, master: &'r Record<'_>) -> Option<&'r str> {
+    [master, asset].into_iter().find_map(|record| record.fields().item_type.value.name())
+}
+
+/// A photo or a video, by the first fact that is clear: the item's type, the service's class,
+/// the original's type, the family of its files.
+fn kind(asset: &Record<'_>, master: &Record<'_>) -> MediaKind {
+    let records = [master, asset];
+    let class = || {
+        let class = records.into_iter().find_map(|r| r.fields().data_class_type.value.number())?;
+        [(1, false), (2, true)].into_iter().find(|(known, _)| *known == class).map(|(_, movie)| movie)
+    };
+    let original = || {
+        records
+            .into_iter()
+            .find_map(|r| r.fields().resource(Rendition::Original).1.name().and_then(uti::is_movie))
+    };
+    let has = |rendition| records.into_iter().any(|r| *r.fields().resource(rendition).0 != Value::Absent);
+    let movie = item_type(asset, master).and_then(uti::is_movie).or_else(class).or_else(original);
+    let family = || has(Rendition::EditedVideo) && !has(Rendition::Edited) && !has(Rendition::LiveVideo);
+    if movie.unwrap_or_else(family) { MediaKind::Video } else { MediaKind::Photo }
+}
+
+/// Both records without their URLs: those expire, and are secrets while they do not.
+fn provider_record(asset: &str, master: &str) -> Vec<u8> {
+    let mut record = Vec::with_capacity(asset.len() + master.len() + 24);
+    record.extend_from_slice(b"{\"asset\":");
+    append_without_urls(&mut record, asset);
+    record.extend_from_slice(b",\"master\":");
+    append_without_urls(&mut record, master);
+    record.push(b'}');
+    record
+}
+
+/// Copies JSON, leaving out every member called `downloadURL`.
+///
+/// A scan of text, because reading and writing the whole record costs ten times as much. It is
+/// exact: inside of a JSON string the quote before the name would stand behind a backslash.
+fn append_without_urls(out: &mut Vec<u8>, json: &str) {
+    const KEY: &str = "\"downloadURL\"";
+    let mut rest = json;
+    while let Some(at) = rest.find(KEY) {
+        let after = rest[at + KEY.len()..].trim_start();
+        let Some(value) = after.strip_prefix(':') else {
+            // The word as a value, not as a name.
+            out.extend_from_slice(&rest.as_bytes()[..at + KEY.len()]);
+            rest = &rest[at + KEY.len()..];
+            continue;
+        };
+        out.extend_from_slice(rest[..at].trim_end().as_bytes());
+        rest = value[value_len(value)..].trim_start();
+        // One comma goes with the member: the one behind it, else the one before it.
+        if let Some(next) = rest.strip_prefix(',') {
+            rest = next.trim_start();
+        } else if out.last() == Some(&b',') {
+            out.pop();
+        }
+    }
+    out.extend_from_slice(rest.as_bytes());
+}
+
+/// The length of the JSON value that `text` begins with.
+fn value_len(text: &str) -> usize {
+    // A prefix of valid JSON that starts at a value: the reader stops behind it.
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    match values.next() {
+        Some(Ok(_)) => values.byte_offset(),
+        _ => 0,
+    }
+}

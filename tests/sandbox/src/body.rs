@@ -1,0 +1,144 @@
+//! Sending a reply: content to frames, at the pace and to the end that its manner asks for.
+
+use crate::http::Reply;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Bytes made at a time.
+const CHUNK_BYTES: u64 = 64 * 1024;
+/// Bodies up to here are sent in one piece if nothing special is asked for.
+const WHOLE_BYTES: u64 = 256 * 1024;
+/// Frames made ahead of the socket.
+const FRAMES_AHEAD: usize = 2;
+/// Steps per second of a paced body.
+const STEPS_PER_S: u64 = 20;
+
+/// The body of an HTTP response.
+pub(crate) enum Outgoing {
+    Whole(Option<Bytes>),
+    Piped(mpsc::Receiver<Result<Bytes, io::Error>>),
+}
+
+/// Where a body's progress is told, and where stalled bodies wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Tap {
+    pub(crate) sent: Vec<Arc<AtomicU64>>,
+    pub(crate) release: watch::Receiver<u64>,
+}
+
+impl Outgoing {
+    /// The body of a reply. Must be called within the runtime.
+    pub(crate) fn of(reply: Reply, tap: Tap) -> Self {
+        let manner = &reply.manner;
+        let is_plain = manner.cut_after.is_none() && manner.stall.is_none() && manner.rate.is_none() && !manner.is_chunked;
+        let len = reply.range.end - reply.range.start;
+        if is_plain && len <= WHOLE_BYTES {
+            tap.count(len);
+            return Self::Whole(Some(chunk(&reply, 0, len)));
+        }
+        let (sender, receiver) = mpsc::channel(FRAMES_AHEAD);
+        tokio::spawn(pump(reply, tap, sender));
+        Self::Piped(receiver)
+    }
+}
+
+impl Tap {
+    fn count(&self, bytes: u64) {
+        self.sent.iter().for_each(|counter| {
+            counter.fetch_add(bytes, Ordering::Relaxed);
+        });
+    }
+}
+
+/// Makes the frames; ends early when the client has gone.
+async fn pump(reply: Reply, mut tap: Tap, sender: mpsc::Sender<Result<Bytes, io::Error>>) {
+    let manner = &reply.manner;
+    let len = reply.range.end - reply.range.start;
+    let end = manner.cut_after.map_or(len, |cut| cut.min(len));
+    let step = manner.rate.map_or(CHUNK_BYTES, |rate| (rate / STEPS_PER_S).clamp(1, CHUNK_BYTES));
+    let mut stall = manner.stall;
+    let mut at = 0;
+    while at < end {
+        let mut take = step.min(end - at);
+        if let Some((after, hold)) = stall {
+            if at >= after {
+                stall = None;
+                tokio::select! {
+                    () = wait(hold, &mut tap.release) => {}
+                    () = sender.closed() => return,
+                }
+                continue;
+            }
+            take = take.min(after - at);
+        }
+        if sender.send(Ok(chunk(&reply, at, take))).await.is_err() {
+            return;
+        }
+        tap.count(take);
+        at += take;
+        if let Some(rate) = manner.rate {
+            tokio::time::sleep(Duration::from_secs_f64(take as f64 / rate.max(1) as f64)).await;
+        }
+    }
+    if let Some((_, hold)) = stall {
+        tokio::select! {
+            () = wait(hold, &mut tap.release) => {}
+            () = sender.closed() => return,
+        }
+    }
+    if end < len || manner.cut_after.is_some() {
+        // What was sent must reach the client before the connection is given up.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        sender.send(Err(io::Error::other("cut on purpose"))).await.ok();
+    }
+}
+
+async fn wait(hold: Option<Duration>, release: &mut watch::Receiver<u64>) {
+    release.mark_unchanged();
+    match hold {
+        Some(hold) => tokio::time::sleep(hold).await,
+        None => {
+            release.changed().await.ok();
+        }
+    }
+}
+
+fn chunk(reply: &Reply, at: u64, len: u64) -> Bytes {
+    let mut out = vec![0; usize::try_from(len).expect("a chunk fits in memory")];
+    reply.content.read(reply.range.start + at, &mut out);
+    for flip in reply.manner.flips.iter().filter(|flip| (at..at + len).contains(flip)) {
+        out[usize::try_from(flip - at).expect("inside the chunk")] ^= 1;
+    }
+    out.into()
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Piped(frames) => frames.poll_recv(context).map(|frame| frame.map(|frame| frame.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            // The declared length is the business of the `Content-Length` header alone.
+            Self::Piped(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The database service: listing, counting, looking up, changing, and what changed.
+//!
+//! One file per call. Calls need the cookie of a live session; errors are either a status with a
+//! CloudKit body or, as the real service likes it, 200 with an error inside.
+
+mod changes;
+mod count;
+mod lookup;
+mod modify;
+mod query;
+mod token;
+mod zones;
+
+use crate::counters::Endpoint;
+use crate::http::{Call, Reply};
+use crate::library::{Database, Library, Zone};
+use crate::state::State;
+use serde_json::{Value, json};
+
+/// Where all paths of the photos container begin.
+const CONTAINER: &str = "/database/1/com.apple.photos.cloud/production/";
+
+/// Answers a CloudKit call.
+pub(crate) fn answer(state: &State, call: &Call, endpoint: Endpoint) -> Reply {
+    if !state.identity.is_signed_in(&state.signer, call) {
+        let body = json!({
+            "uuid": "7d0f2c3a-0421-4b57-9d0e-0c5f6f0a4210",
+            "serverErrorCode": "AUTHENTICATION_FAILED",
+            "reason": "Missing X-APPLE-WEBAUTH-TOKEN cookie",
+            "success": false,
+            "error": "Missing X-APPLE-WEBAUTH-TOKEN cookie",
+        });
+        return Reply::json(421, &body);
+    }
+    let database = match call.path.strip_prefix(CONTAINER).and_then(|rest| rest.split('/').next()) {
+        Some("private") => Database::Private,
+        Some("shared") => Database::Shared,
+        _ => return failure(404, "NOT_FOUND", "there is no such container or database"),
+    };
+    if call.method != "POST" {
+        return failure(405, "BAD_REQUEST", "only POST is understood");
+    }
+    let Some(body) = call.json() else { return bad_request("Invalid JSON") };
+    let request = Request { state, call, database, body };
+    let answered = match endpoint {
+        Endpoint::ZonesList => zones::list(&request),
+        Endpoint::RecordsQuery => query::query(&request),
+        Endpoint::QueryBatch => count::batch(&request),
+        Endpoint::RecordsLookup => lookup::lookup(&request),
+        Endpoint::RecordsModify => modify::modify(&request),
+        Endpoint::ChangesDatabase => changes::database(&request),
+        Endpoint::ChangesZone => changes::zone(&request),
+        _ => Err(failure(404, "NOT_FOUND", "there is no such call")),
+    };
+    answered.unwrap_or_else(|failed| failed)
+}
+
+/// One call, its body read.
+struct Request<'a> {
+    state: &'a State,
+    call: &'a Call,
+    database: Database,
+    body: Value,
+}
+
+/// A reply, or the reply that says why not.
+type Answer = Result<Reply, Reply>;
+
+impl Request<'_> {
+    /// The zone the body names.
+    fn zone<'l>(&self, library: &'l Library) -> Result<&'l Zone, Reply> {
+        let name = self.body["zoneID"]["zoneName"].as_str().ok_or_else(|| bad_request("missing required field 'zoneID'"))?;
+        library.zone(self.database, name).ok_or_else(|| failure(404, "ZONE_NOT_FOUND", "Zone does not exist"))
+    }
+
+    /// Whether the client asked for sync tokens.
+    fn wants_token(&self) -> bool {
+        self.call.parameter("getCurrentSyncToken").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+}
+
+fn bad_request(reason: &str) -> Reply {
+    failure(400, "BAD_REQUEST", reason)
+}
+
+fn failure(status: u16, code: &str, reason: &str) -> Reply {
+    let body = json!({"uuid": "1c9d7f52-3b8e-4f0a-8f64-5d21a7b60400", "serverErrorCode": code, "reason": reason});
+    Reply::json(status, &body)
+}

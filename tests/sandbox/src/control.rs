@@ -1,0 +1,94 @@
+//! The control surface under `/_sandbox/`: what the library API offers, for other processes.
+//!
+//! GET `truth`, `counters`, `log`, `faults`, `code`, `assets`; POST `faults` (one fault or a list),
+//! `clear_faults`, `release`, `reset_counters`, `expire_urls`, `expire_sessions`, `revoke_trust`,
+//! `library`. Not counted, never faulted.
+
+use crate::fault::Fault;
+use crate::http::{Call, Reply};
+use crate::library::Kind;
+use crate::state::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+/// A change of the library, as JSON: `{"do": "edit", "record": "…"}`.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Change {
+    Add { kind: Kind },
+    Edit { record: String },
+    Delete { record: String },
+    Restore { record: String },
+    Purge { record: String },
+    Favorite { record: String, is_favorite: bool },
+    Hide { record: String },
+    Unhide { record: String },
+}
+
+/// Faults alone or in a list.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Faults {
+    One(Fault),
+    Many(Vec<Fault>),
+}
+
+/// Answers a call to the control surface.
+pub(crate) fn answer(state: &State, call: &Call) -> Reply {
+    let what = call.path.strip_prefix("/_sandbox/").unwrap_or_default();
+    match (call.method.as_str(), what) {
+        ("GET", "truth") => Reply::json(200, &state.truth()),
+        ("GET", "counters") => Reply::json(200, &state.books.counters()),
+        ("GET", "log") => Reply::json(200, &state.books.log()),
+        ("GET", "faults") => Reply::json(200, &state.faults.waiting()),
+        ("GET", "code") => Reply::json(200, &json!({"code": state.identity.code(&state.signer)})),
+        ("GET", "assets") => Reply::json(200, &state.asset_names()),
+        ("POST", "faults") => add_faults(state, call),
+        ("POST", "clear_faults") => done(state.faults.clear()),
+        ("POST", "release") => done(state.faults.release()),
+        ("POST", "reset_counters") => done(state.books.reset()),
+        ("POST", "expire_urls") => {
+            state.url_generation.fetch_add(1, Ordering::Relaxed);
+            done(())
+        }
+        ("POST", "expire_sessions") => done(state.identity.expire_sessions()),
+        ("POST", "revoke_trust") => done(state.identity.revoke_trust()),
+        ("POST", "library") => change(state, call),
+        _ => Reply::json(404, &json!({"error": "no such control"})),
+    }
+}
+
+fn done((): ()) -> Reply {
+    Reply::json(200, &json!({"done": true}))
+}
+
+fn add_faults(state: &State, call: &Call) -> Reply {
+    match serde_json::from_slice(&call.body) {
+        Ok(Faults::One(fault)) => done(state.faults.add(fault)),
+        Ok(Faults::Many(faults)) => done(faults.into_iter().for_each(|fault| state.faults.add(fault))),
+        Err(error) => unreadable(&error),
+    }
+}
+
+fn change(state: &State, call: &Call) -> Reply {
+    let change = match serde_json::from_slice(&call.body) {
+        Ok(change) => change,
+        Err(error) => return unreadable(&error),
+    };
+    let done = match change {
+        Change::Add { kind } => return Reply::json(200, &json!({"record": state.add_asset(kind)})),
+        Change::Edit { record } => state.change_asset(&record, false, |entry| entry.edits += 1),
+        Change::Delete { record } => state.change_asset(&record, true, |entry| entry.is_deleted = true),
+        Change::Restore { record } => state.change_asset(&record, true, |entry| entry.is_deleted = false),
+        Change::Purge { record } => state.change_asset(&record, true, |entry| entry.is_purged = true),
+        Change::Favorite { record, is_favorite } => state.change_asset(&record, false, |entry| entry.is_favorite = is_favorite),
+        Change::Hide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = true),
+        Change::Unhide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = false),
+    };
+    Reply::json(if done { 200 } else { 404 }, &json!({"done": done}))
+}
+
+fn unreadable(error: &serde_json::Error) -> Reply {
+    Reply::json(400, &Value::from(error.to_string()))
+}

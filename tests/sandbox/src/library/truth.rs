@@ -1,0 +1,99 @@
+//! The truth: every file a complete copy must hold, and what its bytes hash to.
+
+use super::record::{Field, Record, Wanted};
+use super::zone::Origin;
+use super::{Library, Press, Rendition};
+use crate::checksum;
+use crate::encode::{from_base64, hex};
+use serde::Serialize;
+
+/// One file of the library, as a perfect client would have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TruthFile {
+    /// The zone's name.
+    pub zone: String,
+    /// The asset's record name.
+    pub asset_record: String,
+    /// The record name of the asset's master.
+    pub master_record: String,
+    /// The name the user sees; empty if the record states none that can be read.
+    pub filename: String,
+    /// Which version of the asset this is.
+    pub rendition: Rendition,
+    /// The type the file really has.
+    pub uti: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// `fileChecksum` as the record states it.
+    pub checksum: String,
+    /// When the picture was taken, in milliseconds since 1970, UTC.
+    pub captured_ms: i64,
+    /// The camera's zone: seconds east of UTC.
+    pub tz_offset_s: i32,
+    /// Whether the asset lies in Recently Deleted.
+    pub is_deleted: bool,
+    /// Whether the asset is hidden.
+    pub is_hidden: bool,
+    /// Whether the asset is a favourite.
+    pub is_favorite: bool,
+    /// What is odd about its records, if anything is.
+    pub odd: Option<String>,
+}
+
+impl Library {
+    /// Every kept rendition of every asset that was not purged. Reads every byte once.
+    pub(crate) fn truth(&self, press: &Press<'_>) -> Vec<TruthFile> {
+        let mut files = Vec::new();
+        for zone in &self.zones {
+            let count = u32::try_from(zone.entries.len()).unwrap_or(u32::MAX);
+            for at in (0..count).filter(|at| !zone.entry(*at).is_purged) {
+                let (entry, item) = (zone.entry(at), zone.item(at, press.options));
+                let master = zone.master_of(at);
+                let filename = self.filename(zone, master, press);
+                for file in item.files(entry.edits).into_iter().filter(|file| file.rendition.is_kept()) {
+                    let content = item.content(&file, entry.edits);
+                    files.push(TruthFile {
+                        zone: zone.name.clone(),
+                        asset_record: zone.asset_name(at, press.options.seed),
+                        master_record: press.master_name(zone, master),
+                        filename: filename.clone(),
+                        rendition: file.rendition,
+                        uti: file.format.uti().into(),
+                        size: content.len(),
+                        sha256: hex(&checksum::sha256(&content)),
+                        checksum: crate::encode::base64(&press.checksum(zone, at, &item, &file)),
+                        captured_ms: item.captured_ms,
+                        tz_offset_s: item.tz_offset_s,
+                        is_deleted: entry.is_deleted,
+                        is_hidden: entry.is_hidden,
+                        is_favorite: entry.is_favorite,
+                        odd: match &entry.origin {
+                            Origin::Odd(oddity) => Some(oddity.label.clone()),
+                            Origin::Twin(_) => Some("two assets on one master".into()),
+                            _ => None,
+                        },
+                    });
+                }
+            }
+        }
+        files
+    }
+
+    /// The name as the record states it, oddities included.
+    fn filename(&self, zone: &super::Zone, at: u32, press: &Press<'_>) -> String {
+        let wanted = Wanted::only("filenameEnc");
+        let Some(Record::Whole(record)) = press.master(zone, at, &wanted) else { return String::new() };
+        let bytes = match record.fields.get("filenameEnc") {
+            Some(Field::Encrypted(bytes)) => Some(bytes.clone()),
+            Some(Field::Raw(raw)) => match (raw["type"].as_str(), raw["value"].as_str()) {
+                (Some("ENCRYPTED_BYTES"), Some(text)) => from_base64(text),
+                (Some("STRING"), Some(text)) => Some(text.into()),
+                _ => None,
+            },
+            _ => None,
+        };
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,129 @@
+//! What a sandbox is started with.
+
+use crate::checksum::ChecksumForm;
+use crate::srp::Protocol;
+
+/// How a [`Sandbox`](crate::Sandbox) behaves. [`Options::default`] is a small, fast, healthy library.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Decides every name, date and byte, and the keys that sessions are signed with.
+    pub seed: u64,
+    /// Assets of the primary library, oddities and the large video not counted.
+    pub assets: u32,
+    /// The port on 127.0.0.1; 0 lets the system choose.
+    pub port: u16,
+    /// The account name.
+    pub username: String,
+    /// The account's password.
+    pub password: String,
+    /// Whether a browser without a trust token must enter a code.
+    pub two_factor: bool,
+    /// How the password is prepared before it is stretched.
+    pub protocol: Protocol,
+    /// The salt of the sign-in proof. A first byte of zero is worth a test.
+    pub salt: Vec<u8>,
+    /// Rounds of key stretching. The service uses about 20,000; tests need not.
+    pub iterations: u32,
+    /// Life of a signed URL, in seconds.
+    pub url_life_s: u64,
+    /// Which form `fileChecksum` has.
+    pub checksum_form: ChecksumForm,
+    /// Most assets on one page of a listing (two records each).
+    pub page_cap: u32,
+    /// Empty pages with `moreComing` that come before every page of `changes/zone`.
+    pub empty_change_pages: u32,
+    /// Adds a shared library with a fifth as many assets, at least three.
+    pub shared_zone: bool,
+    /// Adds one asset for every oddity a record can have.
+    pub odd_records: bool,
+    /// Adds one video of this many MiB.
+    pub large_video_mb: Option<u32>,
+    /// Mean size of an original. By default 24 KB, and 2 KB from 5,000 assets on.
+    pub mean_size_bytes: Option<u64>,
+    /// Share of each kind of asset.
+    pub mix: Mix,
+    /// Milliseconds every request waits before it is answered.
+    pub latency_ms: u64,
+    /// Bytes per second of each content response.
+    pub bandwidth: Option<u64>,
+    /// Whether content answers carry a strong `ETag`, and honour `If-Range`. The service has none.
+    pub etag: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            assets: 60,
+            port: 0,
+            username: "user@example.com".into(),
+            password: "correct horse 42".into(),
+            two_factor: false,
+            protocol: Protocol::S2k,
+            salt: (0x41..0x51).collect(),
+            iterations: 1_000,
+            url_life_s: 3_600,
+            checksum_form: ChecksumForm::Signature21,
+            page_cap: 100,
+            empty_change_pages: 1,
+            shared_zone: false,
+            odd_records: false,
+            large_video_mb: None,
+            mean_size_bytes: None,
+            mix: Mix::default(),
+            latency_ms: 0,
+            bandwidth: None,
+            etag: false,
+        }
+    }
+}
+
+impl Options {
+    /// Size that photos scatter around.
+    pub(crate) fn mean_size(&self) -> u64 {
+        const FEW_ASSETS: u32 = 5_000;
+        self.mean_size_bytes.unwrap_or(if self.assets < FEW_ASSETS { 24_000 } else { 2_000 })
+    }
+}
+
+/// Shares of the kinds of asset; they need not sum to anything in particular.
+#[derive(Clone, Debug)]
+pub struct Mix {
+    /// HEIC with a movie.
+    pub live: u32,
+    /// JPEG as it came from the camera.
+    pub jpeg: u32,
+    /// HEIC without a movie.
+    pub heic: u32,
+    /// JPEG with an edited version.
+    pub edited: u32,
+    /// HEIC with a movie, and an edited version of both.
+    pub edited_live: u32,
+    /// A movie.
+    pub video: u32,
+    /// A movie with an edited version.
+    pub edited_video: u32,
+    /// JPEG original with a DNG as second original.
+    pub jpeg_raw: u32,
+    /// DNG original with a JPEG as second original.
+    pub raw_jpeg: u32,
+    /// A PNG screenshot.
+    pub screenshot: u32,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self {
+            live: 43,
+            jpeg: 20,
+            heic: 4,
+            edited: 8,
+            edited_live: 3,
+            video: 8,
+            edited_video: 3,
+            jpeg_raw: 3,
+            raw_jpeg: 2,
+            screenshot: 6,
+        }
+    }
+}
