@@ -53,6 +53,18 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source: source.into() }
     }
 
+    /// A file under `path` cannot be read.
+    #[must_use]
+    pub fn reading(path: &Path, source: io::Error) -> Self {
+        Self::io("read file", path, source)
+    }
+
+    /// A part file was let go after an earlier error.
+    #[must_use]
+    pub fn lost() -> Self {
+        Self::io("go on with part file", Path::new(""), io::Error::other("an earlier write failed"))
+    }
+
     /// Whether the whole destination is affected, so that going on with other files is pointless:
     /// full, read-only, gone, or failing.
     #[must_use]

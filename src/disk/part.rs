@@ -4,10 +4,11 @@
 //! a request leaves: the prefix is read back and its digest compared.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -20,6 +21,9 @@ pub const PIECE_BYTES: usize = 256 * 1024;
 /// Files of at least this size get their space reserved, so a full disk says so before the
 /// download and not after.
 const RESERVE_MIN_BYTES: u64 = 1024 * 1024;
+
+/// Chunks in one system call: what Linux takes at most (`IOV_MAX`).
+const SLICES_MAX: usize = 1024;
 
 /// An open part file.
 #[derive(Debug)]
@@ -96,13 +100,25 @@ impl PartFile {
         self.len == 0
     }
 
-    /// Appends bytes.
+    /// Appends the chunks of a piece, without gluing them together first.
     ///
     /// # Errors
     /// The system's word, such as a full disk.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(|e| Error::io("write part file", &self.path, e))?;
-        self.len += bytes.len() as u64;
+    pub fn append(&mut self, piece: &[Bytes]) -> Result<(), Error> {
+        let mut slices: Vec<IoSlice<'_>> = piece.iter().map(|chunk| IoSlice::new(chunk)).collect();
+        let mut left = &mut slices[..];
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            let count = left.len().min(SLICES_MAX);
+            let written = match self.file.write_vectored(&left[..count]) {
+                Ok(0) => Err(std::io::ErrorKind::WriteZero.into()),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                written => written,
+            };
+            let written = written.map_err(|e| Error::io("write part file", &self.path, e))?;
+            self.len += written as u64;
+            IoSlice::advance_slices(&mut left, written);
+        }
         Ok(())
     }
 

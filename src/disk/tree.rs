@@ -212,6 +212,25 @@ impl Folder {
             .map_err(|e| Error::io("read file", &self.final_path(), e))
     }
 
+    /// Makes the names in this folder durable.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn make_durable(&self) -> Result<(), Error> {
+        sync_directory(&self.handle, &self.path)
+    }
+
+    /// Gives the part file the name that belongs to `path`, another name in the same folder.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn move_part(&mut self, path: &str) -> Result<(), Error> {
+        let (old, from) = (self.part_name(), self.part_path());
+        path.rsplit('/').next().unwrap_or(path).clone_into(&mut self.name);
+        rustix::fs::renameat(&self.handle, old.as_str(), &self.handle, self.part_name().as_str())
+            .map_err(|e| Error::io("rename part file", &from, e))
+    }
+
     /// Removes the part file, if there is one.
     ///
     /// # Errors

@@ -257,7 +257,9 @@ fn is_strong(etag: &str) -> bool {
 }
 
 fn network(host: &str, error: reqwest::Error) -> FetchError {
-    FetchError::Network { host: host.to_owned(), detail: http::told(error) }
+    let (host, no_connection) = (host.to_owned(), error.is_connect());
+    let detail = http::told(error);
+    if no_connection { FetchError::Offline { host, detail } } else { FetchError::Network { host, detail } }
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub struct ClaimedFile {
 pub struct Claim {
     pub(super) run: RunId,
     pub(super) worker: i64,
-    file: ClaimedFile,
+    file: Box<ClaimedFile>,
     url: Option<SignedUrl>,
 }
 
@@ -191,7 +191,7 @@ fn read(found: &rusqlite::Row<'_>, run: RunId) -> Result<Claim, Error> {
         run,
         worker: WORKER.fetch_add(1, Ordering::Relaxed),
         url: url.zip(expires_at).map(|(url, expires_at)| SignedUrl::kept(url, expires_at)),
-        file: ClaimedFile {
+        file: Box::new(ClaimedFile {
             id: FileId(found.get("file_id")?),
             asset: AssetId(found.get("asset_id")?),
             asset_name: AssetName(found.get("record_name")?),
@@ -204,6 +204,6 @@ fn read(found: &rusqlite::Row<'_>, run: RunId) -> Result<Claim, Error> {
             offset_bytes: row::bytes(found, "offset_bytes")?,
             prefix: row::digest(found, "prefix_sha256")?,
             etag: found.get("etag")?,
-        },
+        }),
     })
 }

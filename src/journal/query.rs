@@ -134,6 +134,8 @@ pub struct Expired {
     pub asset: String,
     /// See `asset`.
     pub master: String,
+    /// Where the file goes, for messages.
+    pub path: String,
     /// Which file of the asset.
     pub rendition: Rendition,
     /// Its checksum: a URL to other bytes is no renewal.
@@ -145,7 +147,7 @@ pub struct Expired {
 /// Reads up to `limit` rows that want a fresh URL, oldest first, of one library at a time.
 pub(super) fn expired(connection: &Connection, limit: usize) -> Result<Vec<Expired>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT f.file_id, a.library_id, a.record_name, a.master_name, f.rendition, f.checksum, f.renewals
+        "SELECT f.file_id, a.library_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.renewals
          FROM asset_file f INDEXED BY asset_file_expired JOIN asset a USING (asset_id)
          WHERE f.state = 'expired-url'
            AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
@@ -159,6 +161,7 @@ pub(super) fn expired(connection: &Connection, limit: usize) -> Result<Vec<Expir
             library: LibraryId(row.get("library_id")?),
             asset: row.get("record_name")?,
             master: row.get("master_name")?,
+            path: row.get("path")?,
             rendition: row::rendition(row, "rendition")?,
             checksum: row.get("checksum")?,
             renewals: row.get("renewals")?,
@@ -172,10 +175,21 @@ pub(super) fn expired(connection: &Connection, limit: usize) -> Result<Vec<Expir
 
 /// Assets with at least one file in scope that is not verified.
 pub(super) fn assets_open(connection: &Connection) -> Result<u64, Error> {
+    // Each arm walks a partial index, so the cost follows what is open, not what the journal holds.
     let count: i64 = connection.query_row(
-        "SELECT count(DISTINCT asset_id) FROM asset_file
-         WHERE state <> 'verified'
-           AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL",
+        "SELECT count(DISTINCT asset_id) FROM (
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_claimable
+             WHERE state IN ('pending', 'partial') AND claim_run_id IS NULL
+               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
+             UNION ALL
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_claimed WHERE claim_run_id IS NOT NULL
+             UNION ALL
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_expired
+             WHERE state = 'expired-url'
+               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
+             UNION ALL
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_failed WHERE state = 'failed'
+               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL)",
         [],
         |row| row.get(0),
     )?;

@@ -27,8 +27,8 @@ pub struct Seen {
     pub assets: u64,
     /// Assets that were not in the journal.
     pub assets_new: u64,
-    /// Assets whose every file in scope is verified already.
-    pub assets_complete: u64,
+    /// How the number of complete assets changed: those whose every file in scope is verified.
+    pub assets_done_change: i64,
     /// File rows inserted, or sent on to a new version.
     pub files_new: u64,
     /// Bytes of those files.
@@ -88,6 +88,7 @@ fn record_asset(
     asset: &Asset,
     seen: &mut Seen,
 ) -> Result<(), Error> {
+    let mut is_new = false;
     let known = match known_asset(connection, at.library, asset)? {
         Some(known) => {
             if known.change_tag != asset.change_tag {
@@ -97,6 +98,7 @@ fn record_asset(
             known
         }
         None => {
+            is_new = true;
             seen.assets_new += 1;
             let stem = place::free_stem(connection, asset, &template.folder(asset.captured))?;
             let id = insert_asset(connection, at.library, asset, &stem)?;
@@ -105,12 +107,15 @@ fn record_asset(
         }
     };
     let files = known_files(connection, known.id)?;
-    for step in reconcile::plan(asset, &files) {
+    let steps = reconcile::plan(asset, &files);
+    if steps.is_empty() && !is_new {
+        return Ok(());
+    }
+    let was_complete = !is_new && is_complete(connection, known.id)?;
+    for step in steps {
         carry_out(connection, at, asset, &known, &step, seen)?;
     }
-    if is_complete(connection, known.id)? {
-        seen.assets_complete += 1;
-    }
+    seen.assets_done_change += i64::from(is_complete(connection, known.id)?) - i64::from(was_complete);
     Ok(())
 }
 

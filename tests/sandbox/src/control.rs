@@ -82,7 +82,9 @@ fn change(state: &State, call: &Call) -> Reply {
         Change::Delete { record } => state.change_asset(&record, true, |entry| entry.is_deleted = true),
         Change::Restore { record } => state.change_asset(&record, true, |entry| entry.is_deleted = false),
         Change::Purge { record } => state.change_asset(&record, true, |entry| entry.is_purged = true),
-        Change::Favorite { record, is_favorite } => state.change_asset(&record, false, |entry| entry.is_favorite = is_favorite),
+        Change::Favorite { record, is_favorite } => {
+            state.change_asset(&record, false, |entry| entry.is_favorite = is_favorite)
+        }
         Change::Hide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = true),
         Change::Unhide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = false),
     };

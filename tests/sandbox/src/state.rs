@@ -66,7 +66,11 @@ impl State {
     /// Which hosts the client believes to talk to.
     pub(crate) fn facade(&self, call: &Call) -> Facade {
         let host = call.header("host").unwrap_or_default();
-        match host.split(':').next().filter(|host| host.ends_with(".icloud.com") || host.ends_with(".icloud-content.com")) {
+        match host
+            .split(':')
+            .next()
+            .filter(|host| host.ends_with(".icloud.com") || host.ends_with(".icloud-content.com"))
+        {
             Some(_) => Facade {
                 cloudkit: "https://p61-ckdatabasews.icloud.com:443".into(),
                 content: "https://cvws.icloud-content.com".into(),

@@ -6,7 +6,8 @@ use crate::library::View;
 use serde_json::{Value, json};
 
 pub(super) fn batch(request: &Request<'_>) -> Answer {
-    let queries = request.body["batch"].as_array().ok_or_else(|| bad_request("missing required field 'batch'"))?;
+    let queries =
+        request.body["batch"].as_array().ok_or_else(|| bad_request("missing required field 'batch'"))?;
     let answers: Result<Vec<Value>, Reply> = queries.iter().map(|query| count(request, query)).collect();
     Ok(Reply::json(200, &json!({"batch": answers?})))
 }
@@ -14,14 +15,17 @@ pub(super) fn batch(request: &Request<'_>) -> Answer {
 fn count(request: &Request<'_>, query: &Value) -> Result<Value, Reply> {
     let library = request.state.library();
     let name = query["zoneID"]["zoneName"].as_str().unwrap_or_default();
-    let zone = library.zone(request.database, name).ok_or_else(|| failure(404, "ZONE_NOT_FOUND", "Zone does not exist"))?;
+    let zone = library
+        .zone(request.database, name)
+        .ok_or_else(|| failure(404, "ZONE_NOT_FOUND", "Zone does not exist"))?;
     if query["query"]["recordType"] != "HyperionIndexCountLookup" {
         return Err(bad_request("only HyperionIndexCountLookup can be counted"));
     }
     // The filter comes alone or in a list.
     let filter = &query["query"]["filterBy"];
     let filter = filter.as_array().and_then(|all| all.first()).unwrap_or(filter);
-    let ids = filter["fieldValue"]["value"].as_array().ok_or_else(|| bad_request("indexCountID is missing"))?;
+    let ids =
+        filter["fieldValue"]["value"].as_array().ok_or_else(|| bad_request("indexCountID is missing"))?;
     let records: Result<Vec<Value>, Reply> = ids
         .iter()
         .map(|id| {

@@ -69,7 +69,9 @@ type Answer = Result<Reply, Reply>;
 impl Request<'_> {
     /// The zone the body names.
     fn zone<'l>(&self, library: &'l Library) -> Result<&'l Zone, Reply> {
-        let name = self.body["zoneID"]["zoneName"].as_str().ok_or_else(|| bad_request("missing required field 'zoneID'"))?;
+        let name = self.body["zoneID"]["zoneName"]
+            .as_str()
+            .ok_or_else(|| bad_request("missing required field 'zoneID'"))?;
         library.zone(self.database, name).ok_or_else(|| failure(404, "ZONE_NOT_FOUND", "Zone does not exist"))
     }
 
@@ -84,6 +86,7 @@ fn bad_request(reason: &str) -> Reply {
 }
 
 fn failure(status: u16, code: &str, reason: &str) -> Reply {
-    let body = json!({"uuid": "1c9d7f52-3b8e-4f0a-8f64-5d21a7b60400", "serverErrorCode": code, "reason": reason});
+    let body =
+        json!({"uuid": "1c9d7f52-3b8e-4f0a-8f64-5d21a7b60400", "serverErrorCode": code, "reason": reason});
     Reply::json(status, &body)
 }

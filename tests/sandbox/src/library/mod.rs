@@ -151,7 +151,13 @@ impl Library {
     }
 
     /// The record a find led to, if it is still there.
-    pub(crate) fn record(&self, zone: &Zone, found: Found, press: &Press<'_>, wanted: &Wanted) -> Option<Record> {
+    pub(crate) fn record(
+        &self,
+        zone: &Zone,
+        found: Found,
+        press: &Press<'_>,
+        wanted: &Wanted,
+    ) -> Option<Record> {
         if zone.entry(found.entry).is_purged {
             return None;
         }

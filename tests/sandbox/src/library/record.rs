@@ -16,9 +16,9 @@ pub(crate) struct Wanted(Option<HashSet<String>>);
 impl Wanted {
     /// Reads `desiredKeys`.
     pub(crate) fn parse(keys: Option<&Value>) -> Self {
-        let names = keys.and_then(Value::as_array).map(|keys| {
-            keys.iter().filter_map(Value::as_str).map(str::to_owned).collect::<HashSet<_>>()
-        });
+        let names = keys
+            .and_then(Value::as_array)
+            .map(|keys| keys.iter().filter_map(Value::as_str).map(str::to_owned).collect::<HashSet<_>>());
         Self(names)
     }
 
@@ -41,7 +41,10 @@ pub(crate) enum Field {
     Time(i64),
     Double(f64),
     Asset(AssetId),
-    Reference { record: String, zone: Value },
+    Reference {
+        record: String,
+        zone: Value,
+    },
     /// Whatever an oddity wants here, the envelope included.
     Raw(Value),
 }
