@@ -6,9 +6,9 @@
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
-use crate::icloud;
+use crate::icloud::{self, Listing};
 use crate::journal::Place;
-use crate::model::asset::Zone;
+use crate::model::asset::{Page, Zone};
 use crate::model::ids::LibraryId;
 use crate::model::layout::FolderTemplate;
 
@@ -56,7 +56,7 @@ async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<
     let mut token = None;
     let mut count = 0;
     let mut pages = 0_u64;
-    let mut next = listing.next().await?;
+    let mut next = next_page(run, &mut listing).await?;
     while let Some(page) = next {
         pages += 1;
         count += page.assets.len() as u64;
@@ -69,8 +69,7 @@ async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<
             run.bell.notify_one();
             Ok::<(), Error>(())
         };
-        let ((), following) =
-            futures::try_join!(recorded, async { listing.next().await.map_err(Error::from) })?;
+        let ((), following) = futures::try_join!(recorded, next_page(run, &mut listing))?;
         if pages == 1 {
             first_download_goes_first(run).await;
         }
@@ -79,6 +78,21 @@ async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<
     let at = Place { library: library.id, run: run.id, now: now() };
     run.journal.enumerated(at, count, token).await?;
     Ok(())
+}
+
+/// Asks for the next page, through pauses that Apple or the network imposes.
+async fn next_page(run: &Run, listing: &mut Listing) -> Result<Option<Page>, Error> {
+    loop {
+        match listing.next().await {
+            Ok(page) => return Ok(page),
+            Err(why) => match run.pause_for(&why) {
+                Some(length) => {
+                    run.sleep(length).await;
+                }
+                None => return Err(why.into()),
+            },
+        }
+    }
 }
 
 /// Holds the walk until the first download has left, so that it never waits behind a listing of a

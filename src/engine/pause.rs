@@ -6,26 +6,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::error::Error;
-use crate::icloud;
-
 /// First pause when nobody says how long.
 const FIRST: Duration = Duration::from_secs(2);
 /// Longest pause within a run. A longer wait is for the next run: the journal remembers it.
-pub(super) const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(300);
 /// Pauses in a row after which the run ends: about five minutes of nothing but refusals.
 const IN_A_ROW_MAX: u32 = 7;
-
-/// Why a run ends instead of pausing once more: Apple asked for longer, or nothing gets through.
-pub(super) fn too_long(asked: Option<Duration>, why: &str) -> Error {
-    match asked {
-        Some(_) => icloud::Error::Throttled { retry_after: asked }.into(),
-        None => {
-            let host = "the content host".to_owned();
-            icloud::Error::Offline { host, detail: why.to_owned() }.into()
-        }
-    }
-}
 
 /// When the run may go on.
 #[derive(Debug, Default)]
@@ -38,13 +24,13 @@ struct Row {
 }
 
 impl Pause {
-    /// Begins a pause, or joins the one that is on. Gives its length, or `None` when the run
-    /// should end instead.
-    pub(super) fn begin(&self, asked: Option<Duration>) -> Option<Duration> {
+    /// Begins a pause, or joins the one that is on. Gives its length and whether it is a new one,
+    /// or `None` when the run should end instead.
+    pub(super) fn begin(&self, asked: Option<Duration>) -> Option<(Duration, bool)> {
         let mut row = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if let Some(until) = row.until.filter(|until| *until > now) {
-            return Some(until - now);
+            return Some((until - now, false));
         }
         let length = asked.unwrap_or(FIRST * 2_u32.saturating_pow(row.in_a_row));
         if length > LONGEST || row.in_a_row >= IN_A_ROW_MAX {
@@ -52,7 +38,7 @@ impl Pause {
         }
         row.in_a_row += 1;
         row.until = Some(now + length);
-        Some(length)
+        Some((length, true))
     }
 
     /// What is left of the pause.

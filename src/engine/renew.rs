@@ -6,9 +6,8 @@
 use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
-use crate::engine::pause;
 use crate::engine::run::{Run, now};
-use crate::icloud::{self, LOOKUP_NAMES_MAX, Lookup};
+use crate::icloud::{LOOKUP_NAMES_MAX, Lookup};
 use crate::journal::Expired;
 use crate::model::asset::Rendition;
 use crate::model::failure::{Failure, FailureKind};
@@ -25,27 +24,7 @@ pub(super) async fn renew(run: &Run, libraries: &[Library]) -> bool {
     }
     match try_renew(run, libraries).await {
         Ok(moved) => moved,
-        Err(Error::Service(error)) => {
-            let asked = match &error {
-                icloud::Error::Throttled { retry_after } => *retry_after,
-                icloud::Error::Offline { .. } => None,
-                _ => {
-                    run.halt(error);
-                    return false;
-                }
-            };
-            match run.pause.begin(asked) {
-                Some(length) => {
-                    let seconds = length.as_secs().max(1);
-                    run.board.notice(Notice::Waiting { seconds, why: error.to_string() });
-                    true
-                }
-                None => {
-                    run.halt(pause::too_long(asked, &error.to_string()));
-                    false
-                }
-            }
-        }
+        Err(Error::Service(error)) => run.wait_out(error).await,
         Err(error) => {
             run.halt(error);
             false
@@ -54,12 +33,17 @@ pub(super) async fn renew(run: &Run, libraries: &[Library]) -> bool {
 }
 
 async fn try_renew(run: &Run, libraries: &[Library]) -> Result<bool, Error> {
-    let expired = run.journal.reader().expired(LOOKUP_NAMES_MAX).await?;
-    let Some(first) = expired.first() else { return Ok(false) };
-    let Some(library) = libraries.iter().find(|library| library.id == first.library) else {
-        // Its library is not there today. The row waits; the audit names it.
-        return Ok(false);
-    };
+    for library in libraries {
+        let expired = run.journal.reader().expired(library.id, LOOKUP_NAMES_MAX).await?;
+        if !expired.is_empty() {
+            return renew_batch(run, library, expired).await;
+        }
+    }
+    // Rows of a library that is not there today wait; the status names them.
+    Ok(false)
+}
+
+async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Result<bool, Error> {
     let mut names: Vec<String> = expired.iter().map(|row| carrier(row).to_owned()).collect();
     names.sort_unstable();
     names.dedup();

@@ -9,9 +9,10 @@ use tokio::sync::{Notify, watch};
 use crate::disk::{self, Destination};
 use crate::engine::board::Board;
 use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
 use crate::engine::pause::Pause;
 use crate::engine::stop::Stop;
-use crate::icloud::Client;
+use crate::icloud::{self, Client};
 use crate::journal::Journal;
 use crate::model::ids::RunId;
 
@@ -64,6 +65,33 @@ impl Run {
     /// The reason for which the run was ended early, if it was.
     pub(super) fn take_halt(&self) -> Option<Error> {
         self.halted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Begins a pause for everybody, if `why` is something that waiting can cure and the wait is
+    /// not too long. Gives its length.
+    pub(super) fn pause_for(&self, why: &icloud::Error) -> Option<Duration> {
+        let asked = match why {
+            icloud::Error::Throttled { retry_after } => *retry_after,
+            icloud::Error::Offline { .. } => None,
+            _ => return None,
+        };
+        let (length, is_new) = self.pause.begin(asked)?;
+        if is_new {
+            let seconds = length.as_secs().max(1);
+            self.board.notice(Notice::Waiting { seconds, why: why.to_string() });
+        }
+        Some(length)
+    }
+
+    /// Waits out what waiting can cure, and ends the run for anything else. `true`: try again.
+    pub(super) async fn wait_out(&self, why: icloud::Error) -> bool {
+        match self.pause_for(&why) {
+            Some(length) => self.sleep(length).await,
+            None => {
+                self.halt(why);
+                false
+            }
+        }
     }
 
     /// Sleeps, unless someone asks to stop. `false`: someone did.

@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use crate::disk::{self, Folder};
 use crate::engine::intake::Intake;
-use crate::engine::monitor::Notice;
-use crate::engine::pause;
 use crate::engine::prepare::Sink;
 use crate::engine::run::{Run, now};
 use crate::engine::setback::{Setback, Unfinished};
-use crate::icloud::{Body, FetchError, Wanted};
+use crate::icloud::{self, Body, FetchError, Wanted};
 use crate::journal::Claim;
 use crate::model::backoff;
 use crate::model::failure::{Failure, FailureKind};
@@ -45,6 +43,10 @@ pub(super) async fn transfer(
     run.board.already_home(transfer.intake.received());
     let outcome = transfer.fetch_all().await;
     let Transfer { claim, mut intake, etag, .. } = transfer;
+    if outcome.is_err() {
+        // Counted again when the row is next claimed and its prefix is found good.
+        run.board.discarded(intake.received());
+    }
     let Some(claim) = claim else {
         return Err(Unfinished::without_claim(outcome.err().unwrap_or(Setback::Released)));
     };
@@ -235,8 +237,10 @@ impl Transfer<'_> {
                 Ok(()) => Err(Setback::UrlExpired),
                 Err(error) => Err(Setback::halted(error)),
             },
-            FetchError::Throttled { retry_after, .. } => Err(self.pause(retry_after, &detail)),
-            FetchError::Offline { .. } => Err(self.pause(None, &detail)),
+            FetchError::Throttled { retry_after, .. } => {
+                Err(self.pause(icloud::Error::Throttled { retry_after }))
+            }
+            FetchError::Offline { host, detail } => Err(self.pause(icloud::Error::Offline { host, detail })),
             FetchError::NotFound { .. } => Err(Setback::failed(FailureKind::Server, detail)),
             FetchError::Forbidden(_) => Err(Setback::failed(FailureKind::BadAnswer, detail)),
             FetchError::Server { .. } => Ok(Failure::new(FailureKind::Server, detail)),
@@ -254,14 +258,10 @@ impl Transfer<'_> {
     }
 
     /// Everybody waits, and this file goes back in line. Too long a wait ends the run.
-    fn pause(&self, asked: Option<Duration>, why: &str) -> Setback {
-        match self.run.pause.begin(asked) {
-            Some(length) => {
-                let seconds = length.as_secs().max(1);
-                self.run.board.notice(Notice::Waiting { seconds, why: why.to_owned() });
-                Setback::Released
-            }
-            None => Setback::halted(pause::too_long(asked, why)),
+    fn pause(&self, why: icloud::Error) -> Setback {
+        match self.run.pause_for(&why) {
+            Some(_) => Setback::Released,
+            None => Setback::halted(why),
         }
     }
 }

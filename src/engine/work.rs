@@ -87,7 +87,10 @@ enum Home {
 async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
     match prepare(run, claim).await? {
         Prepared::Ready { claim, folder, sink } => {
-            transfer(run, claim, folder, sink).await.and_then(check).map(Home::Checked)
+            let size_bytes = claim.file().size_bytes;
+            let whole = transfer(run, claim, folder, sink).await?;
+            let checked = check(whole).inspect_err(|_| run.board.discarded(size_bytes))?;
+            Ok(Home::Checked(checked))
         }
         Prepared::Standing { claim, digests, proof } => {
             run.board.already_home(claim.file().size_bytes);

@@ -149,7 +149,7 @@ const DEAD: &str = "
     SELECT f.file_id, f.asset_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
            NULL AS url_expires_at, NULL AS url
-    FROM asset_file f JOIN asset a USING (asset_id)
+    FROM asset_file f INDEXED BY asset_file_claimed JOIN asset a USING (asset_id)
     WHERE f.claim_run_id IS NOT NULL AND f.claim_run_id <> :run LIMIT :limit";
 
 /// Takes over claims of dead runs, so that recovery can look at what they left.

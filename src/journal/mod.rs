@@ -125,13 +125,13 @@ impl Reader {
         runs::destination(&*self.pool.get()?)
     }
 
-    /// Up to `limit` rows that want a fresh URL, all of one library.
+    /// Up to `limit` rows of a library that want a fresh URL.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub async fn expired(&self, limit: usize) -> Result<Vec<Expired>, Error> {
+    pub async fn expired(&self, library: LibraryId, limit: usize) -> Result<Vec<Expired>, Error> {
         let pool = self.pool.clone();
-        let read = move || query::expired(&*pool.get()?, limit);
+        let read = move || query::expired(&*pool.get()?, library, limit);
         tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Ok(Vec::new()))
     }
 }

@@ -188,14 +188,14 @@ pub(super) fn requeued(
 ) -> Result<usize, Error> {
     let sql = match which {
         Requeue::Due => {
-            "UPDATE asset_file SET state = iif(offset_bytes = 0, 'pending', 'partial'),
-                 event = 'requeued', moved_at = :now, moved_run_id = :run,
+            "UPDATE asset_file INDEXED BY asset_file_failed
+             SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
                  error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
              WHERE state = 'failed' AND retry_at <= :now"
         }
         Requeue::FailedInThisRun => {
-            "UPDATE asset_file SET state = iif(offset_bytes = 0, 'pending', 'partial'),
-                 event = 'requeued', moved_at = :now, moved_run_id = :run,
+            "UPDATE asset_file INDEXED BY asset_file_failed
+             SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
                  error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
              WHERE state = 'failed' AND retry_at IS NOT NULL AND moved_run_id = :run
                AND error_kind <> 'gone'"

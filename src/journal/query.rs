@@ -128,8 +128,6 @@ pub(super) fn libraries(connection: &Connection) -> Result<Vec<Library>, Error> 
 pub struct Expired {
     /// The row.
     pub id: FileId,
-    /// The library to ask.
-    pub library: LibraryId,
     /// The record names to look up: the asset's and the master's.
     pub asset: String,
     /// See `asset`.
@@ -144,31 +142,31 @@ pub struct Expired {
     pub renewals: u32,
 }
 
-/// Reads up to `limit` rows that want a fresh URL, oldest first, of one library at a time.
-pub(super) fn expired(connection: &Connection, limit: usize) -> Result<Vec<Expired>, Error> {
+/// Reads up to `limit` rows of a library that want a fresh URL, oldest first.
+pub(super) fn expired(
+    connection: &Connection,
+    library: LibraryId,
+    limit: usize,
+) -> Result<Vec<Expired>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT f.file_id, a.library_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.renewals
+        "SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.renewals
          FROM asset_file f INDEXED BY asset_file_expired JOIN asset a USING (asset_id)
-         WHERE f.state = 'expired-url'
+         WHERE f.state = 'expired-url' AND a.library_id = :library
            AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
          ORDER BY f.file_id LIMIT :limit",
     )?;
-    let mut rows = statement.query(named_params! { ":limit": limit as i64 })?;
-    let mut expired: Vec<Expired> = Vec::new();
+    let mut rows = statement.query(named_params! { ":library": library.0, ":limit": limit as i64 })?;
+    let mut expired = Vec::new();
     while let Some(row) = rows.next()? {
-        let next = Expired {
+        expired.push(Expired {
             id: FileId(row.get("file_id")?),
-            library: LibraryId(row.get("library_id")?),
             asset: row.get("record_name")?,
             master: row.get("master_name")?,
             path: row.get("path")?,
             rendition: row::rendition(row, "rendition")?,
             checksum: row.get("checksum")?,
             renewals: row.get("renewals")?,
-        };
-        if expired.first().is_none_or(|first| first.library == next.library) {
-            expired.push(next);
-        }
+        });
     }
     Ok(expired)
 }
