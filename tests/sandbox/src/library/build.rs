@@ -58,7 +58,10 @@ impl Press<'_> {
                 fields.put(name, field);
             }
         };
-        put("masterRef", Field::Reference { record: self.master_name(zone, zone.master_of(at)), zone: zone.id() });
+        put(
+            "masterRef",
+            Field::Reference { record: self.master_name(zone, zone.master_of(at)), zone: zone.id() },
+        );
         put("assetDate", Field::Time(item.captured_ms));
         put("addedDate", Field::Time(item.captured_ms + 90_000));
         put("timeZoneOffset", Field::Int(i64::from(item.tz_offset_s)));
@@ -71,7 +74,13 @@ impl Press<'_> {
         put("burstFlags", Field::Int(0));
         put("assetHDRType", Field::Int(0));
         put("captionEnc", Field::Encrypted(format!("Picture {at}").into_bytes()));
-        put("keywordsEnc", Field::Encrypted(b"bplist00\xa0\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09".to_vec()));
+        put(
+            "keywordsEnc",
+            Field::Encrypted(
+                b"bplist00\xa0\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09"
+                    .to_vec(),
+            ),
+        );
         if item.seed.is_multiple_of(3) {
             put("locationEnc", Field::Encrypted(place(item.seed)));
         }
@@ -84,7 +93,8 @@ impl Press<'_> {
         for file in item.files(entry.edits).iter().filter(|file| file.rendition.is_on_asset()) {
             self.resource(&mut fields, wanted, zone, at, &item, file);
         }
-        let mut envelope = self.envelope(zone, entry, &item, zone.asset_name(at, self.options.seed), "CPLAsset", fields);
+        let mut envelope =
+            self.envelope(zone, entry, &item, zone.asset_name(at, self.options.seed), "CPLAsset", fields);
         envelope.expiration_time = entry.is_deleted.then_some(THIRTY_DAYS_S);
         twisted(entry, Side::Asset, envelope)
     }
@@ -147,7 +157,15 @@ impl Press<'_> {
         }
     }
 
-    fn envelope(&self, zone: &Zone, entry: &Entry, item: &Item, record_name: String, record_type: &'static str, fields: Fields) -> Envelope {
+    fn envelope(
+        &self,
+        zone: &Zone,
+        entry: &Entry,
+        item: &Item,
+        record_name: String,
+        record_type: &'static str,
+        fields: Fields,
+    ) -> Envelope {
         Envelope {
             record_name,
             record_type,
@@ -191,8 +209,20 @@ fn dimensions(rendition: Rendition) -> (i64, i64) {
 
 /// A place on land or sea, as the property list the service keeps it in.
 fn place(seed: u64) -> Vec<u8> {
-    let degrees = |n, span: u32| f64::from(u32::try_from(noise::pick(seed, &[n], u64::from(span) * 1_000)).unwrap_or(0)) / 1_000.0 - f64::from(span / 2);
+    let degrees = |n, span: u32| {
+        f64::from(u32::try_from(noise::pick(seed, &[n], u64::from(span) * 1_000)).unwrap_or(0)) / 1_000.0
+            - f64::from(span / 2)
+    };
     let real = |name: &str, value: f64| format!("<key>{name}</key><real>{value}</real>");
-    let values = [real("lat", degrees(20, 160)), real("lon", degrees(21, 360)), real("alt", 35.5), real("horzAcc", 5.0)];
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><dict>{}</dict></plist>", values.concat()).into_bytes()
+    let values = [
+        real("lat", degrees(20, 160)),
+        real("lon", degrees(21, 360)),
+        real("alt", 35.5),
+        real("horzAcc", 5.0),
+    ];
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><dict>{}</dict></plist>",
+        values.concat()
+    )
+    .into_bytes()
 }

@@ -76,9 +76,12 @@ pub(crate) struct Found {
 pub(crate) struct Library {
     pub(crate) zones: Vec<Zone>,
     pub(crate) checksums: Checksums,
-    views: Mutex<HashMap<(u32, View), Arc<[u32]>>>,
+    views: Mutex<Views>,
     masters: Mutex<MasterNames>,
 }
+
+/// The entries of each view of each zone that was asked for.
+type Views = HashMap<(u32, View), Arc<[u32]>>;
 
 /// Master names are checksums, so finding one means having computed it.
 #[derive(Debug, Default)]
@@ -151,7 +154,13 @@ impl Library {
     }
 
     /// The record a find led to, if it is still there.
-    pub(crate) fn record(&self, zone: &Zone, found: Found, press: &Press<'_>, wanted: &Wanted) -> Option<Record> {
+    pub(crate) fn record(
+        &self,
+        zone: &Zone,
+        found: Found,
+        press: &Press<'_>,
+        wanted: &Wanted,
+    ) -> Option<Record> {
         if zone.entry(found.entry).is_purged {
             return None;
         }

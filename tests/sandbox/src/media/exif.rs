@@ -13,7 +13,8 @@ pub(super) fn date_text(recipe: &Recipe) -> String {
     let offset = Offset::from_seconds(recipe.tz_offset_s).unwrap_or(Offset::UTC);
     let at = Timestamp::from_millisecond(recipe.captured_ms).unwrap_or(Timestamp::UNIX_EPOCH);
     let local = offset.to_datetime(at);
-    let local = if (1..=9999).contains(&local.year()) { local } else { offset.to_datetime(Timestamp::UNIX_EPOCH) };
+    let local =
+        if (1..=9999).contains(&local.year()) { local } else { offset.to_datetime(Timestamp::UNIX_EPOCH) };
     local.strftime("%Y:%m:%d %H:%M:%S").to_string()
 }
 

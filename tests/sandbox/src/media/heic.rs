@@ -15,7 +15,8 @@ const DATE: &[u8] = b"2000:01:01 00:00:00";
 pub(super) fn make(recipe: &Recipe) -> Content {
     let date = exif::date_text(recipe);
     let mut head = TEMPLATE.to_vec();
-    let dates: Vec<usize> = (0..=head.len() - DATE.len()).filter(|at| head[*at..].starts_with(DATE)).collect();
+    let dates: Vec<usize> =
+        (0..=head.len() - DATE.len()).filter(|at| head[*at..].starts_with(DATE)).collect();
     for at in dates {
         head[at..at + DATE.len()].copy_from_slice(date.as_bytes());
     }
