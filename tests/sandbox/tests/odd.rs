@@ -46,6 +46,20 @@ fn the_same_seed_makes_the_same_library_and_another_seed_another() {
 }
 
 #[test]
+fn zones_that_are_no_library_are_listed_too() {
+    let sandbox = Sandbox::start(Options { assets: 2, odd_records: true, ..Options::default() });
+    let mut client = Client::signed_in(&sandbox);
+    let zones = client.ck("zones/list", &json!({})).json();
+    assert_eq!(zones["zones"].as_array().unwrap().len(), 3);
+    let query =
+        |zone: &Value| json!({"query": {"recordType": "CheckIndexingState"}, "zoneID": zone["zoneID"]});
+    let app = client.ck("records/query", &query(&zones["zones"][1]));
+    assert_eq!((app.status, &app.json()["reason"]), (400, &json!("Index has invalid data")));
+    let gone = client.ck("records/query", &query(&zones["zones"][2]));
+    assert_eq!((gone.status, &zones["zones"][2]["deleted"]), (404, &json!(true)));
+}
+
+#[test]
 fn names_collide_on_one_day() {
     let truth = Sandbox::start(Options { assets: 60, ..Options::default() }).truth();
     let originals = truth.iter().filter(|file| format!("{:?}", file.rendition) == "Original");
@@ -79,7 +93,15 @@ fn a_shared_library_lives_in_the_shared_database() {
         query("CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted", Value::Null),
     )
     .json();
-    assert_eq!(listed["records"].as_array().unwrap().len(), 8);
+    assert_eq!(listed["records"].as_array().unwrap().len(), 12);
+    let mine: BTreeSet<_> =
+        client.list().iter().map(|record| record["recordName"].clone().to_string()).collect();
+    let twice = listed["records"].as_array().unwrap().iter();
+    assert_eq!(
+        twice.filter(|record| mine.contains(&record["recordName"].to_string())).count(),
+        2,
+        "own masters in both"
+    );
     assert!(listed["syncToken"].is_null(), "no token unless it is asked for");
     assert!(
         listed["records"][0]["fields"].as_object().unwrap().is_empty(),

@@ -103,6 +103,9 @@ impl Request<'_> {
         let name = self.body["zoneID"]["zoneName"]
             .as_str()
             .ok_or_else(|| bad_request("missing required field 'zoneID'"))?;
+        if name == zones::APP_LIBRARY && self.state.options.odd_records {
+            return Err(bad_request("Index has invalid data"));
+        }
         library.zone(self.database, name).ok_or_else(zone_not_found)
     }
 
