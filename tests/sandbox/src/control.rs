@@ -10,7 +10,6 @@ use crate::library::Kind;
 use crate::state::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering;
 
 /// A change of the library, as JSON: `{"do": "edit", "record": "…"}`.
 #[derive(Debug, Deserialize)]
@@ -38,37 +37,36 @@ enum Faults {
 pub(crate) fn answer(state: &State, call: &Call) -> Reply {
     let what = call.path.strip_prefix("/_sandbox/").unwrap_or_default();
     match (call.method.as_str(), what) {
-        ("GET", "truth") => Reply::json(200, &state.truth()),
-        ("GET", "counters") => Reply::json(200, &state.books.counters()),
-        ("GET", "log") => Reply::json(200, &state.books.log()),
-        ("GET", "faults") => Reply::json(200, &state.faults.waiting()),
-        ("GET", "code") => Reply::json(200, &json!({"code": state.identity.code(&state.signer)})),
-        ("GET", "assets") => Reply::json(200, &state.asset_names()),
-        ("POST", "faults") => add_faults(state, call),
-        ("POST", "clear_faults") => done(state.faults.clear()),
-        ("POST", "release") => done(state.faults.release()),
-        ("POST", "reset_counters") => done(state.books.reset()),
-        ("POST", "expire_urls") => {
-            state.url_generation.fetch_add(1, Ordering::Relaxed);
-            done(())
-        }
-        ("POST", "expire_sessions") => done(state.identity.expire_sessions()),
-        ("POST", "revoke_trust") => done(state.identity.revoke_trust()),
-        ("POST", "library") => change(state, call),
-        _ => Reply::json(404, &json!({"error": "no such control"})),
+        ("GET", "truth") => return Reply::json(200, &state.truth()),
+        ("GET", "counters") => return Reply::json(200, &state.books.counters()),
+        ("GET", "log") => return Reply::json(200, &state.books.log()),
+        ("GET", "faults") => return Reply::json(200, &state.faults.waiting()),
+        ("GET", "code") => return Reply::json(200, &json!({"code": state.identity.code(&state.signer)})),
+        ("GET", "assets") => return Reply::json(200, &state.asset_names()),
+        ("POST", "faults") => return add_faults(state, call),
+        ("POST", "library") => return change(state, call),
+        ("POST", "clear_faults") => state.faults.clear(),
+        ("POST", "release") => state.faults.release(),
+        ("POST", "reset_counters") => state.books.reset(),
+        ("POST", "expire_urls") => state.expire_urls(),
+        ("POST", "expire_sessions") => state.identity.expire_sessions(),
+        ("POST", "revoke_trust") => state.identity.revoke_trust(),
+        _ => return Reply::json(404, &json!({"error": "no such control"})),
     }
+    done()
 }
 
-fn done((): ()) -> Reply {
+fn done() -> Reply {
     Reply::json(200, &json!({"done": true}))
 }
 
 fn add_faults(state: &State, call: &Call) -> Reply {
     match serde_json::from_slice(&call.body) {
-        Ok(Faults::One(fault)) => done(state.faults.add(fault)),
-        Ok(Faults::Many(faults)) => done(faults.into_iter().for_each(|fault| state.faults.add(fault))),
-        Err(error) => unreadable(&error),
+        Ok(Faults::One(fault)) => state.faults.add(fault),
+        Ok(Faults::Many(faults)) => faults.into_iter().for_each(|fault| state.faults.add(fault)),
+        Err(error) => return unreadable(&error),
     }
+    done()
 }
 
 fn change(state: &State, call: &Call) -> Reply {

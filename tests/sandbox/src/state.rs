@@ -52,6 +52,11 @@ impl State {
         result
     }
 
+    /// Lets every address of content issued until now expire.
+    pub(crate) fn expire_urls(&self) {
+        self.url_generation.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What records are made with; addresses in them begin with `content_base`.
     pub(crate) fn press<'a>(&'a self, library: &'a Library, content_base: &'a str) -> Press<'a> {
         let urls = UrlMaker {

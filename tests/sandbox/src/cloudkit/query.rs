@@ -1,7 +1,7 @@
 //! `records/query`: pages of an index by rank, albums, and the state of indexing.
 
 use super::token::ZoneToken;
-use super::{Answer, Request, bad_request};
+use super::{Answer, Refused, Request, bad_request};
 use crate::http::Reply;
 use crate::library::{ALBUM, Library, Press, Record, View, Wanted, Zone};
 use serde::Serialize;
@@ -123,7 +123,7 @@ fn indexing_state(zone: &Zone) -> Value {
 }
 
 /// The album tree: its root, one album, and one that was deleted. Folders have no children.
-fn albums(request: &Request<'_>, zone: &Zone) -> Result<Vec<Value>, Reply> {
+fn albums(request: &Request<'_>, zone: &Zone) -> Result<Vec<Value>, Refused> {
     if !zone.is_primary() {
         return Err(bad_request("Index has invalid data"));
     }

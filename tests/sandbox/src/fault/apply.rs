@@ -100,6 +100,9 @@ pub(crate) fn after(what: &What, endpoint: Endpoint, reply: &mut Reply) {
         What::DoubledRecords => with_records(reply, |records| {
             *records = records.drain(..).flat_map(|record| [record.clone(), record]).collect();
         }),
+        What::Restatus { status } => {
+            reply.status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        }
         What::Rscd { code } => {
             reply.status = StatusCode::OK;
             reply.set("x-apple-i-rscd", &code.to_string());

@@ -213,6 +213,11 @@ pub enum What {
     ReversedRecords,
     /// CloudKit: every record twice.
     DoubledRecords,
+    /// The answer as it was, headers and body, under another status: a 412 that still opens a session.
+    Restatus {
+        /// The status.
+        status: u16,
+    },
     /// Status 200 whatever was answered, and this in `X-Apple-I-Rscd`.
     Rscd {
         /// The real status.

@@ -7,7 +7,7 @@ use super::item::{File, Item, Rendition};
 use super::odd::Side;
 use super::record::{AssetId, Envelope, Field, Fields, Nothing, Record, Stamp, Wanted};
 use super::zone::{Entry, Origin, Zone};
-use super::{Checksums, FileKey};
+use super::{Checksums, Facts, FileKey};
 use crate::encode::{base64, base64url};
 use crate::noise;
 use crate::options::Options;
@@ -103,13 +103,14 @@ impl Press<'_> {
     pub(crate) fn master_name(&self, zone: &Zone, at: u32) -> String {
         let item = zone.item(at, self.options);
         let original = item.files(0)[0];
-        base64(&self.checksum(zone, at, &item, &original))
+        base64(&self.facts(zone, at, &item, &original).checksum)
     }
 
-    /// The checksum of one file, as raw bytes.
-    pub(crate) fn checksum(&self, zone: &Zone, at: u32, item: &Item, file: &File) -> Vec<u8> {
+    /// What the records state about one file.
+    pub(crate) fn facts(&self, zone: &Zone, at: u32, item: &Item, file: &File) -> Facts {
         let edits = zone.entry(at).edits;
-        self.checksums.of(FileKey::new(zone.number, at, file.rendition, edits), || item.content(file, edits))
+        let key = FileKey::new(zone.number, at, file.rendition, edits);
+        self.checksums.of(key, || item.content(file, edits))
     }
 
     fn resource(&self, fields: &mut Fields, wanted: &Wanted, zone: &Zone, at: u32, item: &Item, file: &File) {
@@ -117,13 +118,12 @@ impl Press<'_> {
         let field = |part: &str| format!("res{name}{part}");
         let (res, fingerprint) = (field("Res"), field("Fingerprint"));
         if wanted.has(&res) || wanted.has(&fingerprint) {
-            let checksum = self.checksum(zone, at, item, file);
-            let text = base64(&checksum);
+            let facts = self.facts(zone, at, item, file);
             if wanted.has(&res) {
-                fields.put(res, Field::Asset(self.asset_id(zone, at, item, file, &checksum)));
+                fields.put(res, Field::Asset(self.asset_id(zone, at, item, file, &facts)));
             }
             if wanted.has(&fingerprint) {
-                fields.put(fingerprint, Field::Text(text));
+                fields.put(fingerprint, Field::Text(base64(&facts.checksum)));
             }
         }
         let (width, height) = dimensions(file.rendition);
@@ -140,17 +140,17 @@ impl Press<'_> {
         }
     }
 
-    fn asset_id(&self, zone: &Zone, at: u32, item: &Item, file: &File, checksum: &[u8]) -> AssetId {
+    fn asset_id(&self, zone: &Zone, at: u32, item: &Item, file: &File, facts: &Facts) -> AssetId {
         let edits = zone.entry(at).edits;
         let key = FileKey::new(zone.number, at, file.rendition, edits);
         let mut secret = [0; 37];
         noise::fill(noise::derive(item.seed, &[9, file.rendition as u64]), 0, &mut secret);
         secret[16] = 1;
         let (wrapping, reference) = secret.split_at(16);
-        let locator = base64url(&[checksum, reference].concat());
+        let locator = base64url(&[&facts.checksum, reference].concat());
         AssetId {
-            file_checksum: base64(checksum),
-            size: item.content(file, edits).len(),
+            file_checksum: base64(&facts.checksum),
+            size: facts.size_bytes,
             wrapping_key: base64(wrapping),
             reference_checksum: base64(reference),
             download_url: Some(self.urls.make(&key, &locator, &base64url(wrapping), &zone.name)),

@@ -39,7 +39,6 @@ pub(crate) enum Field {
     Encrypted(Vec<u8>),
     Int(i64),
     Time(i64),
-    Double(f64),
     Asset(AssetId),
     Reference {
         record: String,
@@ -72,7 +71,6 @@ impl Serialize for Field {
             Self::Encrypted(bytes) => entry(&mut map, &base64(bytes), "ENCRYPTED_BYTES")?,
             Self::Int(number) => entry(&mut map, number, "INT64")?,
             Self::Time(ms) => entry(&mut map, ms, "TIMESTAMP")?,
-            Self::Double(number) => entry(&mut map, number, "DOUBLE")?,
             Self::Asset(asset) => entry(&mut map, asset, "ASSETID")?,
             Self::Reference { record, zone } => {
                 let value = json!({"recordName": record, "action": "DELETE_SELF", "zoneID": zone});

@@ -63,7 +63,7 @@ impl Library {
                         uti: file.format.uti().into(),
                         size: content.len(),
                         sha256: hex(&checksum::sha256(&content)),
-                        checksum: crate::encode::base64(&press.checksum(zone, at, &item, &file)),
+                        checksum: crate::encode::base64(&press.facts(zone, at, &item, &file).checksum),
                         captured_ms: item.captured_ms,
                         tz_offset_s: item.tz_offset_s,
                         is_deleted: entry.is_deleted,

@@ -20,6 +20,8 @@ pub(crate) enum Origin {
     Generated(u32),
     /// Added by hand: a kind and a moment.
     Added(Kind, i64),
+    /// An asset of the primary library that its owner also put here: the same master name in two zones.
+    Own(u32),
     /// A further asset on the master of another entry.
     Twin(u32),
     /// An asset with an oddity.
@@ -113,6 +115,7 @@ impl Zone {
         let seed = noise::derive(options.seed, &[number, 7, u64::from(at)]);
         match &self.entry(at).origin {
             Origin::Generated(place) => Item::generate(options, number, *place),
+            Origin::Own(place) => Item::generate(options, 0, *place),
             Origin::Added(kind, captured_ms) => {
                 Item::new(*kind, seed, *captured_ms, 5_000 + at % 4_000, options)
             }

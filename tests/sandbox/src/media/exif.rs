@@ -104,7 +104,8 @@ fn outside_len(bytes: &[u8]) -> usize {
     if bytes.len() <= 4 { 0 } else { bytes.len().next_multiple_of(2) }
 }
 
-fn offset_text(offset_s: i32) -> String {
+/// `+HH:MM`, as EXIF writes a zone.
+pub(super) fn offset_text(offset_s: i32) -> String {
     let sign = if offset_s < 0 { '-' } else { '+' };
     let minutes = offset_s.unsigned_abs() / 60;
     format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
