@@ -202,8 +202,11 @@ fn check_server_proof(answer: &Answer, m2: &[u8; 32]) -> Result<(), SignInError>
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Refusal<'a> {
-    #[serde(borrow, alias = "serviceErrors")]
+    #[serde(borrow, rename = "serviceErrors")]
     service_errors: List<Lenient<ServiceError<'a>>>,
+    /// The same, as older parts of the service spell it; some answers have both.
+    #[serde(borrow, rename = "service_errors")]
+    older_errors: List<Lenient<ServiceError<'a>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -221,7 +224,7 @@ struct ServiceError<'a> {
 pub(super) fn refused(step: &'static str, answer: &Answer) -> SignInError {
     let text = wire::text_of(&answer.body);
     let refusal: Lenient<Refusal<'_>> = serde_json::from_str(&text).unwrap_or_default();
-    let first = refusal.service_errors.items().first();
+    let first = refusal.service_errors.items().first().or(refusal.older_errors.items().first());
     let code = first.and_then(|error| error.code.id()).unwrap_or_default();
     let said = first
         .and_then(|error| error.message.name().or(error.title.name()))

@@ -2,12 +2,15 @@
 //!
 //! Pages are asked for by rank, newest first. A page's rank follows from the one before: as many
 //! assets as came are done. When in doubt the walk steps short rather than far: a record that
-//! comes twice is stored once, and one that was stepped over is lost.
+//! comes twice is stored once, and one that was stepped over is lost. So a page that was shorter
+//! than others is asked for once more as soon as there turns out to be something behind it.
 //!
 //! Ranks shift while the library changes, so a walk is a picture with moving parts. The sync
 //! token of its first page is the point from which later changes can be asked for.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde_json::value::RawValue;
 
 use crate::icloud::Client;
 use crate::icloud::error::Error;
@@ -18,17 +21,18 @@ use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::{Pairing, Tally};
 use crate::icloud::photos::read;
 use crate::icloud::wire::{self, Lenient};
-use crate::model::asset::{Page, Zone};
+use crate::model::asset::{Oddity, OddityKind, Page, Zone};
 
 /// Records on a page: the most that the service gives. Two records make an asset.
 const PAGE_RECORDS: u32 = 200;
 /// Ranks on a full page.
 const PAGE_RANKS: u64 = 100;
-/// How many empty pages in a row are looked behind, when the service counts more than came.
-const GAPS_MAX: u32 = 5;
-/// How often in a row the very same page may come. Once or twice it does when a hundred photos
-/// arrive during the walk; more often means a service that ignores the rank, for ever.
-const REPEATS_MAX: u32 = 3;
+/// How many empty pages in a row are seen when the service counts more than came: one, the same
+/// once more, and five behind it.
+const GAPS_SEEN_MAX: u32 = 6;
+/// How often in a row the very same page may come, before the service counts as one that ignores
+/// the rank and would go on for ever.
+const REPEATS_MAX: u32 = 4;
 /// The list that a walk goes through: everything but hidden and deleted assets.
 const INDEX: &str = "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted";
 const ENDPOINT: &str = "records/query";
@@ -41,10 +45,32 @@ pub struct Listing {
     rank: u64,
     phase: Phase,
     pairing: Pairing,
-    gaps: u32,
+    /// The page before the current rank.
+    before: Option<Step>,
+    /// Assets on the fullest page so far.
+    fullest: u64,
+    /// The last rank that was gone back to.
+    rechecked: Option<u64>,
+    gap: Option<Gap>,
     last_page: u64,
     repeats: u32,
     count: Option<u64>,
+}
+
+/// One page of the walk: where it began and what came.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    rank: u64,
+    assets: u64,
+}
+
+/// A run of empty pages.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    /// The rank of the first of them.
+    from: u64,
+    /// How many there were.
+    pages: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +93,10 @@ impl Client {
             rank: 0,
             phase: Phase::Walking,
             pairing: Pairing::default(),
-            gaps: 0,
+            before: None,
+            fullest: 0,
+            rechecked: None,
+            gap: None,
             last_page: 0,
             repeats: 0,
             count: None,
@@ -94,11 +123,11 @@ impl Listing {
         }
         while self.phase == Phase::Walking {
             let mut page = Page::default();
-            let tally = self.fetch(&mut page).await?;
-            if tally.records > 0 {
-                return Ok(Some(page));
+            match self.fetch(&mut page).await? {
+                Fetched::Records => return Ok(Some(page)),
+                Fetched::Nothing => self.after_an_empty_page().await?,
+                Fetched::SamePage => {}
             }
-            self.after_an_empty_page().await?;
         }
         if self.phase == Phase::Ended {
             return Ok(None);
@@ -113,7 +142,7 @@ impl Listing {
     }
 
     /// Fetches the page at the current rank and steps behind it.
-    async fn fetch(&mut self, page: &mut Page) -> Result<Tally, Error> {
+    async fn fetch(&mut self, page: &mut Page) -> Result<Fetched, Error> {
         let filters = vec![Filter::number("startRank", self.rank), Filter::text("direction", "ASCENDING")];
         let body = QueryBody {
             query: Query { record_type: INDEX, filter_by: Some(filters) },
@@ -125,29 +154,66 @@ impl Listing {
         let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;
         let text = wire::text_of(&answer);
         let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
-        let malformed = |detail: &str| Error::Malformed { endpoint: ENDPOINT, detail: detail.to_owned() };
         let records = answer.records.0.as_deref().ok_or_else(|| malformed("no records"))?;
 
         // Nothing is awaited from here on: a page is taken wholly or not at all.
-        let mut digest = DefaultHasher::new();
-        records.iter().for_each(|record| name_part(record.get()).hash(&mut digest));
-        let digest = digest.finish();
-        self.repeats = if digest == self.last_page && !records.is_empty() { self.repeats + 1 } else { 0 };
-        self.last_page = digest;
-        if self.repeats >= REPEATS_MAX {
-            return Err(malformed("the same page again and again"));
+        if records.is_empty() {
+            return Ok(Fetched::Nothing);
+        }
+        if self.is_stale(records)? {
+            return Ok(Fetched::SamePage);
+        }
+        if let Some(gap) = self.gap.take().filter(|gap| gap.from < self.rank) {
+            page.oddities.push(Oddity {
+                record_name: format!("rank {}", gap.from),
+                kind: OddityKind::Malformed,
+                detail: format!("the service gave empty pages up to rank {}, and more behind", self.rank),
+            });
         }
         page.sync_token = answer.sync_token.name().map(str::to_owned);
         let place = format!("rank {}", self.rank);
         let tally = self.pairing.take(records, &place, now(), page);
-        self.rank += advance(tally);
-        if tally.records > 0 {
-            self.gaps = 0;
+        self.fullest = self.fullest.max(tally.assets);
+        if !self.before.is_some_and(|before| before.assets < self.fullest && self.go_back_to(before)) {
+            self.before = Some(Step { rank: self.rank, assets: tally.assets });
+            self.rank += advance(tally);
         }
-        Ok(tally)
+        Ok(Fetched::Records)
     }
 
-    /// Decides whether an empty page is the end or a gap, and steps over a gap.
+    /// Goes back to a page that may have been incomplete, unless that was done already.
+    fn go_back_to(&mut self, step: Step) -> bool {
+        if self.rechecked == Some(step.rank) {
+            return false;
+        }
+        self.rank = step.rank;
+        self.rechecked = Some(step.rank);
+        self.before = None;
+        self.last_page = 0;
+        true
+    }
+
+    /// Whether the page before has come a second time, so that it is worth asking again.
+    ///
+    /// When it comes a third time it is what there is: as many assets arrived during the walk as
+    /// fit on a page.
+    fn is_stale(&mut self, records: &[&RawValue]) -> Result<bool, Error> {
+        let mut digest = DefaultHasher::new();
+        records.iter().for_each(|record| name_part(record.get()).hash(&mut digest));
+        let digest = digest.finish();
+        self.repeats = if digest == self.last_page { self.repeats + 1 } else { 0 };
+        self.last_page = digest;
+        if self.repeats >= REPEATS_MAX {
+            Err(malformed("the same page again and again"))
+        } else {
+            Ok(self.repeats == 1)
+        }
+    }
+
+    /// Decides whether an empty page is the end, a slip or a gap.
+    ///
+    /// If the service counts more than came, the last page is asked for again, then this one, and
+    /// then those behind it.
     async fn after_an_empty_page(&mut self) -> Result<(), Error> {
         if self.count.is_none() {
             // The number is only asked for here: it lags behind, and most walks need it once.
@@ -158,12 +224,21 @@ impl Listing {
                 Err(error) => return Err(error),
             };
         }
-        self.gaps += 1;
-        if self.count.is_some_and(|count| self.rank >= count) || self.gaps > GAPS_MAX {
+        if self.count.is_some_and(|count| self.rank >= count) {
             self.phase = Phase::Ending;
-        } else {
-            self.rank += PAGE_RANKS;
+            return Ok(());
         }
+        if self.before.is_some_and(|before| self.go_back_to(before)) {
+            return Ok(());
+        }
+        let mut gap = self.gap.unwrap_or(Gap { from: self.rank, pages: 0 });
+        gap.pages += 1;
+        match gap.pages {
+            1 => {}
+            2..=GAPS_SEEN_MAX => self.rank += PAGE_RANKS,
+            _ => self.phase = Phase::Ending,
+        }
+        self.gap = Some(gap);
         Ok(())
     }
 
@@ -184,7 +259,19 @@ impl Listing {
     }
 }
 
-/// How many ranks a page covered.
+/// What came of asking for a page.
+enum Fetched {
+    Records,
+    Nothing,
+    /// The page before, once more.
+    SamePage,
+}
+
+fn malformed(detail: &str) -> Error {
+    Error::Malformed { endpoint: ENDPOINT, detail: detail.to_owned() }
+}
+
+/// How many ranks a page covered: rather too few than too many.
 fn advance(tally: Tally) -> u64 {
     match tally {
         Tally { assets: 0, masters: 0, records } => records.div_ceil(2),

@@ -14,7 +14,7 @@ use crate::model::asset::{Oddity, OddityKind, Page};
 /// Most masters that wait for an asset: ten pages of nothing else.
 const MASTERS_MAX: usize = 2000;
 
-/// What a page held.
+/// What a page held. Masters and assets count once each, however often they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) records: u64,
@@ -159,19 +159,24 @@ fn orphan(record_name: String) -> Oddity {
 
 fn sort<'a>(records: &[&'a RawValue], place: &str, oddities: &mut Vec<Oddity>) -> (Sorted<'a>, Tally) {
     let mut sorted = Sorted { masters: HashMap::with_capacity(records.len() / 2), assets: Vec::new() };
-    let mut tally = Tally { records: records.len() as u64, ..Tally::default() };
+    let mut seen = HashSet::with_capacity(records.len() / 2);
     for (index, raw) in records.iter().enumerate() {
         match Record::read(raw, || format!("{place}, record {index}")) {
             Ok((Half::Master, master)) => {
-                tally.masters += 1;
                 sorted.masters.insert(master.name().to_owned(), master);
             }
             Ok((Half::Asset, asset)) => {
-                tally.assets += 1;
-                sorted.assets.push(asset);
+                if seen.insert(asset.name().to_owned()) {
+                    sorted.assets.push(asset);
+                }
             }
             Err(oddity) => oddities.push(oddity),
         }
     }
+    let tally = Tally {
+        records: records.len() as u64,
+        masters: sorted.masters.len() as u64,
+        assets: sorted.assets.len() as u64,
+    };
     (sorted, tally)
 }
