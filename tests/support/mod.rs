@@ -148,3 +148,23 @@ pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+impl World {
+    /// As [`World::count`], while a run may be in the middle of making the journal.
+    pub fn try_count(&self, condition: &str) -> Option<i64> {
+        let sql = format!("SELECT count(*) FROM asset_file WHERE {condition}");
+        Connection::open(self.data_dir().join("journal.db")).ok()?.query_row(&sql, [], |r| r.get(0)).ok()
+    }
+}
+
+/// Sends a signal by name, as a person or a service manager would.
+pub fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Asks a run to stop and waits for it.
+pub fn terminate(child: &mut Child) {
+    signal(child, "TERM");
+    child.wait().unwrap();
+}
