@@ -25,14 +25,6 @@ enum Change {
     Unhide { record: String },
 }
 
-/// Faults alone or in a list.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Faults {
-    One(Fault),
-    Many(Vec<Fault>),
-}
-
 /// Answers a call to the control surface.
 pub(crate) fn answer(state: &State, call: &Call) -> Reply {
     let what = call.path.strip_prefix("/_sandbox/").unwrap_or_default();
@@ -60,10 +52,16 @@ fn done() -> Reply {
     Reply::json(200, &json!({"done": true}))
 }
 
+/// Adds one fault, or a list of them.
 fn add_faults(state: &State, call: &Call) -> Reply {
-    match serde_json::from_slice(&call.body) {
-        Ok(Faults::One(fault)) => state.faults.add(fault),
-        Ok(Faults::Many(faults)) => faults.into_iter().for_each(|fault| state.faults.add(fault)),
+    let is_list = call.body.trim_ascii_start().starts_with(b"[");
+    let faults: serde_json::Result<Vec<Fault>> = if is_list {
+        serde_json::from_slice(&call.body)
+    } else {
+        serde_json::from_slice(&call.body).map(|fault| vec![fault])
+    };
+    match faults {
+        Ok(faults) => faults.into_iter().for_each(|fault| state.faults.add(fault)),
         Err(error) => return unreadable(&error),
     }
     done()

@@ -24,6 +24,10 @@ fn every_oddity_is_served_beside_healthy_records() {
     }
     let labels: BTreeSet<String> = sandbox.truth().into_iter().filter_map(|file| file.odd).collect();
     assert!(labels.len() > 150, "{} oddities", labels.len());
+    let unreachable: BTreeSet<String> =
+        sandbox.truth().into_iter().filter(|file| !file.is_reachable).filter_map(|file| file.odd).collect();
+    assert!(unreachable.contains("download URL missing") && unreachable.contains("master without asset"));
+    assert!(!unreachable.contains("name climbs out") && unreachable.len() < 30, "{unreachable:?}");
     let with = |test: &dyn Fn(&Value) -> bool| records.iter().filter(|record| test(record)).count();
     assert_eq!(with(&|record| record["serverErrorCode"].is_string()), 2);
     let is_kind = |kind: &'static str| move |record: &Value| record["recordType"] == kind;

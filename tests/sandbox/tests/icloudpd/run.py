@@ -4,7 +4,9 @@
 icloudpd knows only the real hosts. A small proxy on the loopback ends its TLS with a certificate
 made for this run and hands the plain bytes to the sandbox, which answers in the real hosts' names
 when it is called by them. Every downloaded file is then compared with what the sandbox says is
-true. Nothing leaves the machine, except that pip may fetch icloudpd.
+true. A second run must keep its session and its files. Nothing leaves the machine, except that pip
+may fetch icloudpd. The second factor is not walked: icloudpd sends those calls past the environment's
+certificate authority, so no proxy of ours can answer them.
 
 Environment: ICLOUDPD names an icloudpd to use instead of one that pip installs; SANDBOX names the
 sandbox's binary instead of one that cargo builds. Exits with 0 if all is equal, or if a tool is missing.
@@ -48,41 +50,55 @@ def main() -> int:
 def compare(work: Path) -> int:
     icloudpd = find_icloudpd(work)
     context = make_certificates(work)
-    with running_sandbox() as sandbox, running_proxy(sandbox["endpoint"], context) as proxy:
-        done = subprocess.run(
-            [
-                icloudpd,
-                "--username", sandbox["username"],
-                "--password", sandbox["password"],
-                "--password-provider", "parameter",
-                "--mfa-provider", "console",
-                "--cookie-directory", work / "cookies",
-                "--directory", work / "photos",
-                "--size", "original", "--size", "adjusted", "--size", "alternative",
-                "--file-match-policy", "name-id7",
-                "--no-progress-bar",
-                "--log-level", "info",
-            ],
-            env={
-                **os.environ,
-                "HTTPS_PROXY": proxy,
-                "https_proxy": proxy,
-                "NO_PROXY": "",
-                "no_proxy": "",
-                "REQUESTS_CA_BUNDLE": str(work / "ca.pem"),
-                "TZ": "UTC",
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        with urllib.request.urlopen(sandbox["endpoint"] + "/_sandbox/truth") as answer:
-            truth = json.load(answer)
+    for protocol in ["s2k", "s2k_fo"]:
+        place = work / protocol
+        place.mkdir()
+        with running_sandbox(protocol) as sandbox, running_proxy(sandbox["endpoint"], context) as proxy:
+            first = run_icloudpd(icloudpd, sandbox, proxy, work / "ca.pem", place)
+            if judge(control(sandbox, "truth"), place / "photos", first) != 0:
+                return 1
+            control(sandbox, "reset_counters", b"")
+            second = run_icloudpd(icloudpd, sandbox, proxy, work / "ca.pem", place)
+            requests = control(sandbox, "counters")["requests"]
+        if "signin_init" in requests or "cdn" in requests:
+            print(second[-4000:])
+            print(f"failed: the second run should have kept its session and its files: {requests}")
+            return 1
+        print(f"{protocol}: the second run kept its session and its files")
+    return 0
+
+
+def run_icloudpd(icloudpd: str, sandbox: dict, proxy: str, authority: Path, place: Path) -> str:
+    """Runs icloudpd once and returns what it said."""
+    options = {
+        "--username": sandbox["username"],
+        "--password": sandbox["password"],
+        "--password-provider": "parameter",
+        "--cookie-directory": place / "cookies",
+        "--directory": place / "photos",
+        "--file-match-policy": "name-id7",
+        "--log-level": "info",
+    }
+    sizes = ["--size", "original", "--size", "adjusted", "--size", "alternative"]
+    flat = [str(part) for option in options.items() for part in option]
+    trust = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "", "no_proxy": "", "REQUESTS_CA_BUNDLE": str(authority)}
+    done = subprocess.run(
+        [icloudpd, *flat, *sizes, "--no-progress-bar"],
+        env={**os.environ, **trust, "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     if done.returncode != 0:
         print(done.stdout[-4000:], done.stderr[-4000:], sep="\n")
-        print(f"failed: icloudpd ended with {done.returncode}")
-        return 1
-    return judge(truth, work / "photos", done.stdout)
+        sys.exit(f"failed: icloudpd ended with {done.returncode}")
+    return done.stdout
+
+
+def control(sandbox: dict, name: str, body: bytes | None = None):
+    """Asks the sandbox itself; with a body, tells it to do something."""
+    with urllib.request.urlopen(f"{sandbox['endpoint']}/_sandbox/{name}", data=body) as answer:
+        return json.load(answer)
 
 
 def judge(truth: list, photos: Path, output: str) -> int:
@@ -143,7 +159,7 @@ def make_certificates(work: Path) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def running_sandbox():
+def running_sandbox(protocol: str):
     binary = os.environ.get("SANDBOX")
     if binary is None:
         if not shutil.which("cargo"):
@@ -151,7 +167,7 @@ def running_sandbox():
         command = ["cargo", "run", "--quiet", "--package", "rollbook-sandbox", "--"]
     else:
         command = [binary]
-    command += ["--assets", str(ASSETS), "--seed", "7"]
+    command += ["--assets", str(ASSETS), "--seed", "7", "--protocol", protocol]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent) as process:
         try:
             yield json.loads(process.stdout.readline())
