@@ -39,6 +39,8 @@
 //! Imports only point down: `main → cli → engine → {journal | icloud | disk} → model`, and siblings
 //! never import each other. `tests/house.rs` holds these walls.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod cli;
 pub mod disk;
 pub mod engine;

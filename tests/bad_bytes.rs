@@ -67,7 +67,7 @@ fn each_kind_of_bad_body_has_its_reason_and_no_final_name() {
         assert_eq!((state.as_str(), attempts), ("failed", 2), "{what:?}");
         assert_eq!(found, kind, "{what:?}");
         world.assert_rows_are_true();
-        assert_eq!(world.tree().len(), world.sandbox.truth().len() - 1, "{what:?}");
+        assert_eq!(world.published().len(), world.sandbox.truth().len() - 1, "{what:?}");
     }
 }
 

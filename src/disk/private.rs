@@ -26,6 +26,12 @@ impl DataDir {
         Ok(Self(path.to_owned()))
     }
 
+    /// The directory as it is; it may not be there.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// The journal. Made here, empty and closed to others, so that SQLite never makes a readable
     /// one: it holds signed URLs while files are on their way.
     ///
@@ -111,4 +117,12 @@ impl SessionFile {
         }
         Ok(())
     }
+}
+
+/// Reads a text file that a person wrote, such as a configuration.
+///
+/// # Errors
+/// What the system says.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
 }

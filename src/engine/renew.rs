@@ -56,8 +56,9 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
         match fresh_url(&row, &lookup) {
             Ok(url) => renewed.push((row.id, url)),
             Err(failure) => {
-                run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await?;
-                run.board.failed(Notice::FileFailed { path: row.path, failure });
+                if run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await? {
+                    run.board.failed(Notice::FileFailed { path: row.path, failure });
+                }
             }
         }
     }
@@ -84,13 +85,14 @@ fn fresh_url(row: &Expired, lookup: &Lookup) -> Result<SignedUrl, Failure> {
         let why = missing.map_or("no answer", |missing| missing.reason.as_str());
         return Err(Failure::new(FailureKind::Gone, format!("record {name} cannot be looked up: {why}")));
     };
-    let fresh = found
-        .files
-        .iter()
-        .find(|file| file.rendition == row.rendition && file.checksum.as_str() == row.checksum);
-    let Some(file) = fresh else {
-        let detail = "Apple has another version by now; the next enumeration takes it up";
-        return Err(Failure::new(FailureKind::Gone, detail));
-    };
-    Ok(file.url.clone())
+    let mut of_rendition = found.files.iter().filter(|file| file.rendition == row.rendition).peekable();
+    let other_version = of_rendition.peek().is_some();
+    match of_rendition.find(|file| file.checksum.as_str() == row.checksum) {
+        Some(file) => Ok(file.url.clone()),
+        None if other_version => {
+            let detail = "Apple has another version by now; the next enumeration takes it up";
+            Err(Failure::new(FailureKind::Gone, detail))
+        }
+        None => Err(Failure::new(FailureKind::Gone, format!("record {name} offers no download URL for it"))),
+    }
 }

@@ -27,7 +27,7 @@ pub(super) struct Run {
     pub(super) pause: Pause,
     /// Rang when there may be new work: rows were added, a transfer ended, enumeration ended.
     pub(super) bell: Notify,
-    /// True once the first transfer has left, or there was nothing to transfer.
+    /// True once the first transfer was answered, or there was nothing to transfer.
     pub(super) underway: watch::Sender<bool>,
     halted: Mutex<Option<Error>>,
 }

@@ -157,11 +157,11 @@ impl Transfer<'_> {
         };
         let wanted =
             Wanted { from: self.intake.received(), size_bytes: self.size_bytes(), etag: self.etag.clone() };
-        self.run.underway.send_replace(true);
         let opened = tokio::select! {
             opened = self.run.client.get(&url, &wanted) => opened,
             () = self.run.stop.requested() => return Err(Setback::Released),
         };
+        self.run.underway.send_replace(true);
         let mut body = match opened {
             Ok(body) => body,
             Err(error) => return Ok(Err(error)),

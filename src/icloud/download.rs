@@ -257,9 +257,13 @@ fn is_strong(etag: &str) -> bool {
 }
 
 fn network(host: &str, error: reqwest::Error) -> FetchError {
-    let (host, no_connection) = (host.to_owned(), error.is_connect());
+    let (host, redirected, unconnected) = (host.to_owned(), error.is_redirect(), error.is_connect());
     let detail = http::told(error);
-    if no_connection { FetchError::Offline { host, detail } } else { FetchError::Network { host, detail } }
+    match (redirected, unconnected) {
+        (true, _) => FetchError::BadAnswer { host, detail },
+        (_, true) => FetchError::Offline { host, detail },
+        _ => FetchError::Network { host, detail },
+    }
 }
 
 #[cfg(test)]

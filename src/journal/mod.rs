@@ -333,17 +333,18 @@ impl Journal {
         self.writer.run(move |c| moves::failed(c, &claim, now, &failure, keep_part)).await
     }
 
-    /// Records that renewal found nothing to fetch any more.
+    /// Records that renewal found nothing to fetch any more. `false`: the row was no longer waiting
+    /// for a URL, and stays as it is.
     ///
     /// # Errors
-    /// [`Error::LostClaim`] if the row is not waiting for a URL.
+    /// If the journal cannot be written.
     pub async fn failed_at_rest(
         &self,
         run: RunId,
         file: FileId,
         now: i64,
         failure: Failure,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.writer.run(move |c| moves::failed_at_rest(c, run, file, now, &failure)).await
     }
 
@@ -355,10 +356,11 @@ impl Journal {
         self.writer.run(move |c| moves::url_expired(c, &claim, now)).await
     }
 
-    /// Gives expired rows their fresh URLs and puts them back in line.
+    /// Gives expired rows their fresh URLs and puts them back in line. A row that is no longer
+    /// waiting for one stays as it is: enumeration brings fresh URLs too.
     ///
     /// # Errors
-    /// [`Error::LostClaim`] if one is not waiting for a URL; then none of them moves.
+    /// If the journal cannot be written.
     pub async fn urls_renewed(
         &self,
         run: RunId,
@@ -367,7 +369,9 @@ impl Journal {
     ) -> Result<(), Error> {
         self.writer
             .run(move |c| {
-                renewed.iter().try_for_each(|(file, url)| moves::url_renewed(c, run, *file, now, url))
+                renewed
+                    .iter()
+                    .try_for_each(|(file, url)| moves::url_renewed(c, run, *file, now, url).map(|_| ()))
             })
             .await
     }

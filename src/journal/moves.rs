@@ -98,15 +98,17 @@ pub(super) fn failed(
 }
 
 /// Records that renewal found no file to fetch any more: `expired-url` becomes `failed`.
+///
+/// `false`: the row got a fresh URL by other hands meanwhile.
 pub(super) fn failed_at_rest(
     connection: &Connection,
     run: RunId,
     file: FileId,
     now: i64,
     failure: &Failure,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let attempts = attempts(connection, file)? + 1;
-    at_rest(
+    let moved = at_rest(
         connection,
         file,
         "UPDATE asset_file SET state = 'failed', event = 'failed', moved_at = :now,
@@ -121,7 +123,12 @@ pub(super) fn failed_at_rest(
             (":attempts", &attempts),
             (":retry_at", &backoff::retry_at(now, attempts)),
         ],
-    )
+    );
+    match moved {
+        Ok(()) => Ok(true),
+        Err(Error::LostClaim(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Records that the claimed row's URL has run out. Ends the claim; no attempt is burned.
@@ -157,14 +164,17 @@ pub(super) fn url_expired_unclaimed(
 }
 
 /// Gives an expired row its fresh URL, and puts it back in line where it stood.
+///
+/// `false`: the row was renewed by other hands meanwhile (enumeration brings fresh URLs too), and
+/// keeps what it has.
 pub(super) fn url_renewed(
     connection: &Connection,
     run: RunId,
     file: FileId,
     now: i64,
     url: &SignedUrl,
-) -> Result<(), Error> {
-    at_rest(
+) -> Result<bool, Error> {
+    let moved = at_rest(
         connection,
         file,
         "UPDATE asset_file SET state = iif(offset_bytes = 0, 'pending', 'partial'),
@@ -172,8 +182,12 @@ pub(super) fn url_renewed(
              url_expires_at = :expires_at, renewals = renewals + 1
          WHERE file_id = :file AND state = 'expired-url'",
         &[(":now", &now), (":run", &run.0), (":expires_at", &url.expires_at())],
-    )?;
-    keep_url(connection, file, url)
+    );
+    match moved {
+        Ok(()) => keep_url(connection, file, url).map(|()| true),
+        Err(Error::LostClaim(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Puts failed rows back in line: those due at `now`, or those that failed in `run` itself.

@@ -287,7 +287,7 @@ fn renew(
     let mut rows = statement.query(named_params! { ":file": file.0 })?;
     let Some(found) = rows.next()? else { return Err(Error::LostClaim(file)) };
     match row::state(found, "state")? {
-        State::ExpiredUrl => moves::url_renewed(connection, at.run, file, at.now, url),
+        State::ExpiredUrl => moves::url_renewed(connection, at.run, file, at.now, url).map(|_| ()),
         State::Pending | State::Partial => {
             let mut statement = connection
                 .prepare_cached("UPDATE asset_file SET url_expires_at = :expires_at WHERE file_id = :file")?;

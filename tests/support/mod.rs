@@ -14,30 +14,30 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// A sandbox, a data directory and a destination: one person's world.
-pub struct World {
-    pub sandbox: Sandbox,
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
     folder: TempDir,
 }
 
 impl World {
-    pub fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Self { sandbox: Sandbox::start(options), folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn photos(&self) -> PathBuf {
+    pub(crate) fn photos(&self) -> PathBuf {
         self.folder.path().join("photos")
     }
 
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn journal(&self) -> Connection {
+    pub(crate) fn journal(&self) -> Connection {
         Connection::open(self.data_dir().join("journal.db")).unwrap()
     }
 
     /// The binary with everything in its environment, as a scheduler would start it.
-    pub fn rollbook(&self, args: &[&str]) -> Command {
+    pub(crate) fn rollbook(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollbook"));
         command
             .args(args)
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// Runs to the end and checks the exit code.
-    pub fn run(&self, args: &[&str], code: i32) -> Ran {
+    pub(crate) fn run(&self, args: &[&str], code: i32) -> Ran {
         let output = self.rollbook(args).output().unwrap();
         let ran = Ran(output);
         assert_eq!(ran.0.status.code(), Some(code), "rollbook {args:?}\n{}{}", ran.stdout(), ran.stderr());
@@ -62,21 +62,28 @@ impl World {
     }
 
     /// Starts a run and leaves it going.
-    pub fn spawn(&self, args: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
         self.rollbook(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Every file of the tree by path, with its digest; part files included, the marker not.
-    pub fn tree(&self) -> BTreeMap<String, String> {
+    pub(crate) fn tree(&self) -> BTreeMap<String, String> {
         let mut files = BTreeMap::new();
         walk(&self.photos(), &self.photos(), &mut files);
         files.remove(".rollbook");
         files
     }
 
+    /// The tree without part files: what stands under final names.
+    pub(crate) fn published(&self) -> BTreeMap<String, String> {
+        let mut files = self.tree();
+        files.retain(|path, _| !path.ends_with(".part"));
+        files
+    }
+
     /// Asserts promise 1 and 4: the tree holds each file of the truth once, and nothing else, and
     /// every row is verified by Apple's own signature.
-    pub fn assert_complete(&self) {
+    pub(crate) fn assert_complete(&self) {
         let mut tree: Vec<String> = self.tree().into_values().collect();
         let mut truth: Vec<String> = self.sandbox.truth().into_iter().map(|file| file.sha256).collect();
         tree.sort();
@@ -89,7 +96,7 @@ impl World {
     }
 
     /// Asserts invariant 1: a verified row has its file, with the size and digest it says.
-    pub fn assert_rows_are_true(&self) {
+    pub(crate) fn assert_rows_are_true(&self) {
         let journal = self.journal();
         let tree = self.tree();
         let mut statement =
@@ -104,21 +111,21 @@ impl World {
     }
 
     /// Rows of `asset_file` for which `condition` holds.
-    pub fn count(&self, condition: &str) -> i64 {
+    pub(crate) fn count(&self, condition: &str) -> i64 {
         let sql = format!("SELECT count(*) FROM asset_file WHERE {condition}");
         self.journal().query_row(&sql, [], |r| r.get(0)).unwrap()
     }
 }
 
 /// A finished run.
-pub struct Ran(pub Output);
+pub(crate) struct Ran(pub(crate) Output);
 
 impl Ran {
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.0.stdout).into_owned()
     }
 
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 }
@@ -136,12 +143,12 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
     }
 }
 
-pub fn sha256(path: &Path) -> String {
+pub(crate) fn sha256(path: &Path) -> String {
     Sha256::digest(fs::read(path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Waits for a signal from the outside world, never for a time.
-pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(60);
     while !happened() {
         assert!(Instant::now() < patience, "waited a minute for: {what}");
@@ -151,20 +158,20 @@ pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
 
 impl World {
     /// As [`World::count`], while a run may be in the middle of making the journal.
-    pub fn try_count(&self, condition: &str) -> Option<i64> {
+    pub(crate) fn try_count(&self, condition: &str) -> Option<i64> {
         let sql = format!("SELECT count(*) FROM asset_file WHERE {condition}");
         Connection::open(self.data_dir().join("journal.db")).ok()?.query_row(&sql, [], |r| r.get(0)).ok()
     }
 }
 
 /// Sends a signal by name, as a person or a service manager would.
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }
 
 /// Asks a run to stop and waits for it.
-pub fn terminate(child: &mut Child) {
+pub(crate) fn terminate(child: &mut Child) {
     signal(child, "TERM");
     child.wait().unwrap();
 }
