@@ -3,6 +3,8 @@
 //! It shares nothing with the downloads but the journal. A library that cannot be listed is
 //! named and skipped; the others go on.
 
+use std::sync::atomic::Ordering;
+
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
@@ -66,6 +68,7 @@ async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<
         let recorded = async {
             let seen = run.journal.record_page(at, folders.clone(), page).await?;
             run.board.seen(&seen);
+            run.first_page.store(true, Ordering::SeqCst);
             run.bell.notify_one();
             Ok::<(), Error>(())
         };

@@ -1,6 +1,7 @@
 //! One execution: what every stage needs, and the one place where a run is ended early.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +28,8 @@ pub(super) struct Run {
     pub(super) pause: Pause,
     /// Rang when there may be new work: rows were added, a transfer ended, enumeration ended.
     pub(super) bell: Notify,
+    /// Set once the rows of the first page are claimable.
+    pub(super) first_page: AtomicBool,
     /// True once the first transfer was answered, or there was nothing to transfer.
     pub(super) underway: watch::Sender<bool>,
     halted: Mutex<Option<Error>>,
@@ -50,6 +53,7 @@ impl Run {
             stop,
             pause: Pause::default(),
             bell: Notify::new(),
+            first_page: AtomicBool::new(false),
             underway: watch::Sender::new(false),
             halted: Mutex::new(None),
         }

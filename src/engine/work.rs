@@ -149,6 +149,7 @@ impl<'a> Feed<'a> {
                 return Some(claim);
             }
             // Read before asking: what ends after the question rings the bell.
+            let listed = self.run.first_page.load(Ordering::SeqCst);
             let more_to_come = *self.enumerating.borrow() || self.in_flight.load(Ordering::SeqCst) > 0;
             match self.run.journal.claim(self.run.id, self.batch, now()).await {
                 Ok(claimed) => self.claims.extend(claimed.claims),
@@ -160,7 +161,7 @@ impl<'a> Feed<'a> {
             if !more_to_come {
                 return None;
             }
-            if self.in_flight.load(Ordering::SeqCst) == 0 {
+            if listed && self.in_flight.load(Ordering::SeqCst) == 0 {
                 self.run.underway.send_replace(true);
             }
             tokio::select! {
