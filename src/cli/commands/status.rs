@@ -3,7 +3,6 @@
 //! A problem is an answer here, not a failure: the exit code is 0.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -216,12 +215,11 @@ impl Run {
         match self.ended_at {
             None => format!("{began}, still at work or killed"),
             Some(ended_at) => {
-                let took =
-                    Duration::from_secs(ended_at.saturating_sub(self.started_at).max(0).unsigned_abs());
+                let took = ended_at.saturating_sub(self.started_at).max(0).unsigned_abs();
                 format!(
                     "{began}, {} after {}: {} verified, {} fetched",
                     sanitize(&self.outcome),
-                    format::duration(took),
+                    format::wait(took),
                     format::counted(self.files_verified, "file"),
                     format::bytes(self.bytes_fetched)
                 )
