@@ -64,3 +64,28 @@ fn answer(args: Vec<OsString>, environment: &Environment, style: Style) -> Resul
     log::begin(config.log_level);
     commands::run(&args, &config, style)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_an_answer_and_a_mistake_is_not() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        for (line, exit) in [
+            ("", Exit::Done),
+            ("--version", Exit::Done),
+            ("sync --help", Exit::Done),
+            ("config show --json", Exit::Done),
+            ("sink", Exit::Usage),
+            ("list", Exit::Usage),
+            ("sync", Exit::Usage),
+            ("status", Exit::Usage),
+            ("config show --domain de", Exit::Usage),
+        ] {
+            let environment = Environment::default().with("HOME", folder.path());
+            let args = std::iter::once("rollbook").chain(line.split_whitespace()).map(OsString::from);
+            assert_eq!(run(args, environment), exit, "rollbook {line}");
+        }
+    }
+}
