@@ -1,8 +1,8 @@
 //! Everything a person sees: arguments, settings, the bar, problems, exit codes.
 //!
-//! [`args`] is the command line as typed, [`config`] what it means together with the environment
-//! and the configuration file. One file of [`commands`] serves each verb. An error of any layer
-//! becomes a [`problem::Problem`] in [`explain`]: what, why, and what to do.
+//! `args` is the command line as typed, `config` what it means together with the environment
+//! and the configuration file. One file of `commands` serves each verb. An error of any layer
+//! becomes a problem in `explain.rs`: what, why, and what to do.
 //!
 //! This is the only module that prints: data on standard output, talk on standard error.
 
