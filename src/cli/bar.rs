@@ -71,9 +71,13 @@ impl Monitor for Bar {
     }
 
     fn progress(&self, progress: Progress) {
-        lock(&self.shared).progress = progress;
-        if let Some(drawn) = &self.drawn {
+        let before = std::mem::replace(&mut lock(&self.shared).progress, progress);
+        let Some(drawn) = &self.drawn else { return };
+        // Bytes change with every piece of every body; only these two move the bar itself.
+        if before.assets_total != progress.assets_total {
             drawn.set_length(progress.assets_total.max(1));
+        }
+        if before.assets_done != progress.assets_done {
             drawn.set_position(progress.assets_done.min(progress.assets_total));
         }
     }
@@ -113,7 +117,8 @@ fn numbers(progress: &Progress, phase: Option<Phase>, bytes_per_second: Option<f
     let assets_done = progress.assets_done.min(assets_total);
     let bytes_done = progress.bytes_done.min(bytes_total);
     let mut line = match phase {
-        None | Some(Phase::Syncing) => String::new(),
+        None => return "starting".to_owned(),
+        Some(Phase::Syncing) => String::new(),
         Some(Phase::Recovering) => "checking what is here  ".to_owned(),
         Some(Phase::Retrying) => "second try  ".to_owned(),
     };
@@ -211,13 +216,16 @@ mod tests {
             numbers(&listing, Some(Phase::Retrying), Some(2_550_000.0)),
             "second try  42 of 60 assets  9.10 MB  2.55 MB/s  2 failed"
         );
-        assert_eq!(numbers(&Progress::default(), None, None), "0 of 0 assets  0 B");
+        assert_eq!(numbers(&Progress::default(), None, None), "starting");
     }
 
     #[test]
     fn the_numbers_never_overshoot_and_fit_eighty_columns() {
         let over = Progress { assets_done: 61, bytes_done: u64::MAX, ..HALF };
-        assert_eq!(numbers(&over, None, Some(1e6)), "60 of 60 assets  14.2 MB of 14.2 MB  1.00 MB/s");
+        assert_eq!(
+            numbers(&over, Some(Phase::Syncing), Some(1e6)),
+            "60 of 60 assets  14.2 MB of 14.2 MB  1.00 MB/s"
+        );
         let long = Progress {
             assets_total: 123_456,
             assets_done: 100_000,
@@ -225,7 +233,7 @@ mod tests {
             bytes_done: 99_900_000_000,
             ..HALF
         };
-        assert!("[========] ".len() + numbers(&long, None, Some(9.5e6)).len() <= 80);
+        assert!("[========] ".len() + numbers(&long, Some(Phase::Syncing), Some(9.5e6)).len() <= 80);
     }
 
     #[test]

@@ -22,6 +22,13 @@ impl Environment {
         Self { variables: std::env::vars_os().collect(), home: std::env::home_dir() }
     }
 
+    /// The same with one variable set: what a caller wants to say by itself.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
     /// A variable. An empty one counts as unset.
     pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())

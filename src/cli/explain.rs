@@ -131,6 +131,7 @@ impl From<journal::Error> for Problem {
             journal::Error::LostClaim(_) => {
                 (Exit::Busy, "end the other program that changes the journal, then sync again")
             }
+            journal::Error::Pool(_) => (Exit::Usage, "set --data-dir to where a journal of rollbook is"),
             _ => (Exit::Usage, "check it with: sqlite3 journal.db \"PRAGMA integrity_check\""),
         };
         Self::new(exit, "cannot use the journal").why(&error).hint(hint)

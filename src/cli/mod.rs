@@ -1,8 +1,8 @@
 //! Everything a person sees: arguments, settings, the bar, problems, exit codes.
 //!
-//! [`args`] is the command line as typed, [`config`] what it means together with the environment
-//! and the configuration file. One file of [`commands`] serves each verb. An error of any layer
-//! becomes a [`problem::Problem`] in [`explain`]: what, why, and what to do.
+//! `args` is the command line as typed, `config` what it means together with the environment
+//! and the configuration file. One file of `commands` serves each verb. An error of any layer
+//! becomes a problem in `explain.rs`: what, why, and what to do.
 //!
 //! This is the only module that prints: data on standard output, talk on standard error.
 
@@ -63,4 +63,29 @@ fn answer(args: Vec<OsString>, environment: &Environment, style: Style) -> Resul
     let config = Config::new(&args, environment)?;
     log::begin(config.log_level);
     commands::run(&args, &config, style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_an_answer_and_a_mistake_is_not() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        for (line, exit) in [
+            ("", Exit::Done),
+            ("--version", Exit::Done),
+            ("sync --help", Exit::Done),
+            ("config show --json", Exit::Done),
+            ("sink", Exit::Usage),
+            ("list", Exit::Usage),
+            ("sync", Exit::Usage),
+            ("status", Exit::Usage),
+            ("config show --domain de", Exit::Usage),
+        ] {
+            let environment = Environment::default().with("HOME", folder.path());
+            let args = std::iter::once("rollbook").chain(line.split_whitespace()).map(OsString::from);
+            assert_eq!(run(args, environment), exit, "rollbook {line}");
+        }
+    }
 }

@@ -60,7 +60,7 @@ pub(super) async fn albums(config: &Config, stop: Stop, json: bool) -> Result<Ex
         print_json(&lines)?;
     } else {
         let path = |line: &AlbumLine| {
-            [line.folders.as_slice(), std::slice::from_ref(&line.name)].concat().join(" / ")
+            [line.folders.as_slice(), std::slice::from_ref(&line.name)].concat().join(" > ")
         };
         print(&table(lines.iter().map(|line| vec![line.library.clone(), path(line)]), &[]))?;
     }

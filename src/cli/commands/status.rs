@@ -3,7 +3,6 @@
 //! A problem is an answer here, not a failure: the exit code is 0.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -216,12 +215,11 @@ impl Run {
         match self.ended_at {
             None => format!("{began}, still at work or killed"),
             Some(ended_at) => {
-                let took =
-                    Duration::from_secs(ended_at.saturating_sub(self.started_at).max(0).unsigned_abs());
+                let took = ended_at.saturating_sub(self.started_at).max(0).unsigned_abs();
                 format!(
                     "{began}, {} after {}: {} verified, {} fetched",
                     sanitize(&self.outcome),
-                    format::duration(took),
+                    format::wait(took),
                     format::counted(self.files_verified, "file"),
                     format::bytes(self.bytes_fetched)
                 )
@@ -259,5 +257,38 @@ impl From<journal::Run> for Run {
 impl From<journal::Problem> for Trouble {
     fn from(of: journal::Problem) -> Self {
         Self { name: of.name, kind: of.kind, detail: of.detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_that_are_not_shown_are_counted_and_zeros_are_left_out() {
+        let trouble =
+            Trouble { name: "a\n.JPG".to_owned(), kind: "gone".to_owned(), detail: "404".to_owned() };
+        let status = Status {
+            journal: PathBuf::from("/j.db"),
+            assets: 60,
+            assets_open: 3,
+            files: standings(&Summary {
+                failed: journal::Tally { files: 12, bytes: 12_000 },
+                ..Summary::default()
+            }),
+            libraries: Vec::new(),
+            last_run: None,
+            wait_until: Some(0),
+            problems_total: 12,
+            problems: vec![trouble],
+        };
+        assert_eq!(
+            status.to_text(),
+            "journal   /j.db\nassets    60, 3 of them not complete\n\
+             waiting   Apple asked to wait until 1970-01-01 00:00 UTC\n\n\
+             verified   0 files      0 B\nfailed    12 files  12.0 kB\n\n\
+             12 problems:\na\u{fffd}.JPG  gone  404\n\
+             … and 11 more: \"rollbook status --json\" names them all"
+        );
     }
 }

@@ -33,7 +33,9 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exi
         }
         Err(error) => {
             // What was done before stays done, and is worth a line.
-            print(&summary(&progress, progress.bytes_done, began.elapsed()))?;
+            if progress != Progress::default() {
+                print(&summary(&progress, progress.bytes_done, began.elapsed()))?;
+            }
             Err(error.into())
         }
     }
@@ -88,7 +90,12 @@ fn summary(progress: &Progress, bytes_fetched: u64, took: Duration) -> String {
 fn remarks(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     let files = report.summary.open().files;
-    if files > 0 {
+    if report.interrupted {
+        let left = format::counted(files, "file");
+        lines.push(format!(
+            "stopped with {left} known and not here yet; \"rollbook sync\" goes on from there"
+        ));
+    } else if files > 0 {
         let open = format::counted(files, "file");
         lines.push(format!(
             "warning: {open} not here yet; \"rollbook status\" says why, \"rollbook sync\" goes on"
@@ -133,6 +140,6 @@ mod tests {
         report.summary.expired_url.files = 1;
         assert_eq!((exit(&report), remarks(&report).len()), (Exit::FilesOpen, 2));
         report.interrupted = true;
-        assert_eq!(exit(&report), Exit::Interrupted);
+        assert_eq!((exit(&report), remarks(&report).len()), (Exit::Interrupted, 2));
     }
 }
