@@ -154,7 +154,9 @@ fn the_tally_follows_every_move() {
     connection.execute("UPDATE asset_file SET superseded_at = 5", []).unwrap();
     assert_eq!((count("failed"), count("superseded")), ((0, 0), (1, 10)));
     let open = |connection: &Connection| -> i64 {
-        connection.query_row("SELECT files FROM tally WHERE standing = 'assets-open'", [], |r| r.get(0)).unwrap()
+        connection
+            .query_row("SELECT files FROM tally WHERE standing = 'assets-open'", [], |r| r.get(0))
+            .unwrap()
     };
     assert_eq!(open(&connection), 0, "nothing in scope is open");
     connection.execute("UPDATE asset_file SET superseded_at = NULL", []).unwrap();
