@@ -56,8 +56,9 @@ impl Reader {
     /// Opens an existing journal for reading.
     ///
     /// # Errors
-    /// [`Error::Pool`] if there is none, or it cannot be read.
+    /// [`Error::Open`] if there is none, [`Error::NotAJournal`], [`Error::NewerSchema`].
     pub fn open(path: &Path) -> Result<Self, Error> {
+        schema::check_readable(path)?;
         let manager = SqliteConnectionManager::file(path)
             .with_flags(schema::reader_flags())
             .with_init(schema::prepare_reader);
