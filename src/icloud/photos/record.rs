@@ -291,3 +291,130 @@ fn value_len(text: &str) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"{"value":{"fileChecksum":"AW2cWT2PxzWixMKuuNMTHJ8CJ3sH","size":5,"downloadURL":"https://x/B?e=9"}}"#;
+
+    fn record<'a>(json: &'a str) -> Record<'a> {
+        Record::reread(json, || "here".to_owned()).expect("a record").1
+    }
+
+    /// Joins an asset and a master that have these fields.
+    fn joined(asset: &str, master: &str) -> (Asset, Vec<Oddity>) {
+        let asset = format!(
+            r#"{{"recordName":"A","recordType":"CPLAsset","recordChangeTag":"a","fields":{{{asset}}}}}"#
+        );
+        let master = format!(
+            r#"{{"recordName":"M","recordType":"CPLMaster","recordChangeTag":"m","fields":{{{master}}}}}"#
+        );
+        let mut oddities = Vec::new();
+        let asset = join(&record(&asset), &record(&master), 0, &mut oddities);
+        (asset, oddities)
+    }
+
+    #[test]
+    fn each_rendition_is_taken_from_where_it_belongs() {
+        let on = |name: &str| format!(r#""{name}":{FILE}"#);
+        let renditions = |asset: &str, master: &str| {
+            let (asset, oddities) = joined(asset, master);
+            let offered: Vec<_> = asset.offers.iter().map(|offer| offer.rendition.as_str()).collect();
+            (offered.join(" "), oddities.len())
+        };
+        let master = [on("resOriginalRes"), on("resOriginalVidComplRes"), on("resJPEGFullRes")].join(",");
+        assert_eq!(renditions("", &master), ("original live-video".to_owned(), 0));
+        let edits = [on("resVidFullRes"), on("resJPEGFullRes")].join(",");
+        assert_eq!(renditions(&edits, &master), ("original live-video edited edited-video".to_owned(), 0));
+        assert_eq!(
+            renditions(&on("resOriginalRes"), r#""resOriginalRes":{"value":3}"#),
+            ("original".to_owned(), 0)
+        );
+        assert_eq!(renditions("", r#""resOriginalRes":{"value":3}"#), (String::new(), 2));
+        assert_eq!(renditions(&on("resJPEGFullRes"), ""), ("edited".to_owned(), 1));
+        assert_eq!(renditions("", ""), (String::new(), 1));
+    }
+
+    #[test]
+    fn photo_or_video_follows_the_first_fact_that_is_clear() {
+        let text = |name: &str, value: &str| format!(r#""{name}":{{"value":{value},"type":"STRING"}}"#);
+        let file = |name: &str| format!(r#""{name}":{FILE}"#);
+        let mov = "\"com.apple.quicktime-movie\"";
+        let matrix = [
+            (text("itemType", mov), MediaKind::Video),
+            (text("itemType", "\"public.heic\""), MediaKind::Photo),
+            (text("dataClassType", "2"), MediaKind::Video),
+            (
+                [text("itemType", "\"org.example.new\""), text("dataClassType", "2")].join(","),
+                MediaKind::Video,
+            ),
+            (text("resOriginalFileType", mov), MediaKind::Video),
+            (file("resVidFullRes"), MediaKind::Video),
+            ([file("resVidFullRes"), file("resJPEGFullRes")].join(","), MediaKind::Photo),
+            (String::new(), MediaKind::Photo),
+        ];
+        for (fields, kind) in matrix {
+            assert_eq!(joined("", &fields).0.kind, kind, "{fields}");
+        }
+    }
+
+    #[test]
+    fn names_and_dates_survive_whatever_they_are() {
+        let name = |field: &str| {
+            joined("", &format!(r#""filenameEnc":{field},"itemType":{{"value":"public.heic"}}"#)).0
+        };
+        assert_eq!(name(r#"{"value":"SU1HLkpQRw==","type":"ENCRYPTED_BYTES"}"#).filename, "IMG.JPG");
+        assert_eq!(name(r#"{"value":"SU1HLkpQRw","type":"ENCRYPTED_BYTES"}"#).filename, "IMG.JPG");
+        assert_eq!(name(r#"{"value":"plain.JPG","type":"STRING"}"#).filename, "plain.JPG");
+        for broken in [r#"{"value":"%%","type":"ENCRYPTED_BYTES"}"#, r#"{"value":"//8="}"#, "null", "{}", "7"]
+        {
+            assert_eq!(name(broken).filename, "M.HEIC", "{broken}");
+        }
+        let date = |value: &str| {
+            joined(&format!(r#""assetDate":{{"value":{value}}}"#), "").0.captured.map(|c| c.at_ms)
+        };
+        assert_eq!(
+            (date("-5"), date("1.5e300"), date("\"x\""), date("null")),
+            (Some(-5), Some(i64::MAX), None, None)
+        );
+        assert_eq!(joined("", "").0.change_tag, "a/m");
+    }
+
+    #[test]
+    fn an_entry_that_is_no_record_is_named() {
+        let odd = |json| Record::reread(json, || "rank 3".to_owned()).err().expect("an oddity");
+        for json in ["null", "7", "[]", "{}", r#"{"recordName":"","recordType":"CPLAsset"}"#] {
+            assert_eq!(
+                (odd(json).kind, odd(json).record_name.as_str()),
+                (OddityKind::Malformed, "rank 3"),
+                "{json}"
+            );
+        }
+        assert_eq!(odd(r#"{"recordName":"A","recordType":"CPLFaceCrop"}"#).record_name, "A");
+        let twice = r#"{"recordName":"A","recordType":"CPLAsset","fields":{"itemType":{},"itemType":{}}}"#;
+        assert_eq!(odd(twice).kind, OddityKind::Malformed);
+        let refused = odd(r#"{"recordName":"A","serverErrorCode":"ACCESS_DENIED","reason":"no"}"#);
+        assert_eq!((refused.kind, refused.detail.as_str()), (OddityKind::Refused, "ACCESS_DENIED no"));
+    }
+
+    #[test]
+    fn the_kept_record_has_no_url_and_is_json_still() {
+        let matrix = [
+            (r#"{"downloadURL":"u"}"#, "{}"),
+            (r#"{"downloadURL" : "u\"\\" , "a":1}"#, r#"{"a":1}"#),
+            (r#"{"a":1, "downloadURL":null}"#, r#"{"a":1}"#),
+            (
+                r#"{"a":[{"downloadURL":{"b":"}"},"c":2}],"d":"downloadURL"}"#,
+                r#"{"a":[{"c":2}],"d":"downloadURL"}"#,
+            ),
+            (r#"{"a":"\"downloadURL\":\"u\""}"#, r#"{"a":"\"downloadURL\":\"u\""}"#),
+            (r#"{"a":1,"downloadURL":"u","downloadURL":"v","b":2}"#, r#"{"a":1,"b":2}"#),
+        ];
+        for (json, expected) in matrix {
+            let mut kept = Vec::new();
+            append_without_urls(&mut kept, json);
+            assert_eq!(String::from_utf8(kept).expect("UTF-8"), expected);
+        }
+    }
+}
