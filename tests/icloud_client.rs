@@ -10,7 +10,7 @@ use rollbook::icloud::{
     Client, CodePrompt, Credentials, Endpoints, Error, FetchError, Need, Options as ClientOptions, Person,
     SessionStore, SignInError, Wanted,
 };
-use rollbook::model::asset::{Asset, Oddity, OddityKind, Offer, Rendition, Zone};
+use rollbook::model::asset::{Asset, Database, Oddity, OddityKind, Offer, Rendition, Zone};
 use rollbook::model::checksum::{Hasher, Proof};
 use rollbook::model::secret::Secret;
 use rollbook_sandbox::{Endpoint, Fault, Options, Protocol, Sandbox, Target, What};
@@ -342,6 +342,41 @@ async fn an_expired_session_is_renewed_once_for_all_who_wait() {
     let counts = futures::future::join_all((0..8).map(|_| client.count(&zone))).await;
     assert!(counts.iter().all(|count| matches!(count, Err(Error::NeedsPerson(_)))), "{counts:?}");
     assert_eq!(nobody.asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_is_renewed_by_its_caller() {
+    let sandbox = start(Options { assets: 1, ..Options::default() });
+    let client = sign_in(&sandbox).await;
+    let zone = primary(&client).await;
+    let (assets, _) = walk(&client, &zone).await.expect("a listing");
+    sandbox.reset_counters();
+    sandbox.faults().add(Fault::once(Endpoint::Cdn, What::status(401)));
+    let offer = &assets[0].offers[0];
+    let refused = fetch(&client, offer, 0, &[]).await;
+    assert!(matches!(refused, Err(FetchError::SessionExpired { status: 401, .. })), "{refused:?}");
+    let renewed = futures::future::join_all((0..4).map(|_| client.reauthenticate())).await;
+    assert!(renewed.iter().all(Result::is_ok), "{renewed:?}");
+    // The token still stood, so no password was needed.
+    let counters = sandbox.counters();
+    assert_eq!((counters.of(Endpoint::AccountLogin), counters.auth()), (1, 0));
+    assert!(is_proven(offer, &fetch(&client, offer, 0, &[]).await.expect("a body")));
+}
+
+#[tokio::test]
+async fn one_call_tells_that_nothing_changed() {
+    let sandbox = start(Options { assets: 2, shared_zone: true, ..Options::default() });
+    let client = sign_in(&sandbox).await;
+    let first = client.changed_libraries(Database::Private, None).await.expect("changes");
+    assert!(first.zones.iter().any(|zone| zone.name == "PrimarySync"), "{first:?}");
+    let idle = client.changed_libraries(Database::Private, Some(&first.sync_token)).await.expect("changes");
+    assert_eq!(idle.zones, []);
+    let asset = sandbox.library().assets().remove(0);
+    assert!(sandbox.library().set_favorite(&asset, true));
+    let busy = client.changed_libraries(Database::Private, Some(&idle.sync_token)).await.expect("changes");
+    assert_eq!(busy.zones.len(), 1);
+    let void = client.changed_libraries(Database::Private, Some("nonsense")).await;
+    assert!(matches!(void, Err(Error::Server { .. })), "{void:?}");
 }
 
 #[tokio::test]

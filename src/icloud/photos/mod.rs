@@ -5,6 +5,7 @@
 
 mod albums;
 mod body;
+mod changes;
 mod fields;
 mod listing;
 mod lookup;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
+pub use changes::ChangedLibraries;
 pub use listing::Listing;
 pub use lookup::{Found, FreshFile, LOOKUP_NAMES_MAX, Lookup, Missing};
 pub use zones::Libraries;
