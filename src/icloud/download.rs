@@ -56,13 +56,19 @@ impl Downloads {
 }
 
 /// Bytes on their way. Dropping it closes the connection.
-#[derive(Debug)]
 pub struct Body {
     start: u64,
     etag: Option<String>,
     response: Response,
     host: String,
     watchdog: Watchdog,
+}
+
+impl std::fmt::Debug for Body {
+    /// Leaves out the response, which would print its signed URL.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("host", &self.host).field("start", &self.start).finish_non_exhaustive()
+    }
 }
 
 impl Body {
