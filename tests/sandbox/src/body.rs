@@ -37,7 +37,10 @@ impl Outgoing {
     /// The body of a reply. Must be called within the runtime.
     pub(crate) fn of(reply: Reply, tap: Tap) -> Self {
         let manner = &reply.manner;
-        let is_plain = manner.cut_after.is_none() && manner.stall.is_none() && manner.rate.is_none() && !manner.is_chunked;
+        let is_plain = manner.cut_after.is_none()
+            && manner.stall.is_none()
+            && manner.rate.is_none()
+            && !manner.is_chunked;
         let len = reply.range.end - reply.range.start;
         if is_plain && len <= WHOLE_BYTES {
             tap.count(len);
@@ -123,10 +126,15 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Piped(frames) => frames.poll_recv(context).map(|frame| frame.map(|frame| frame.map(Frame::data))),
+            Self::Piped(frames) => {
+                frames.poll_recv(context).map(|frame| frame.map(|frame| frame.map(Frame::data)))
+            }
         }
     }
 

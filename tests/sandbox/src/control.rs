@@ -10,7 +10,6 @@ use crate::library::Kind;
 use crate::state::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering;
 
 /// A change of the library, as JSON: `{"do": "edit", "record": "…"}`.
 #[derive(Debug, Deserialize)]
@@ -26,49 +25,46 @@ enum Change {
     Unhide { record: String },
 }
 
-/// Faults alone or in a list.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Faults {
-    One(Fault),
-    Many(Vec<Fault>),
-}
-
 /// Answers a call to the control surface.
 pub(crate) fn answer(state: &State, call: &Call) -> Reply {
     let what = call.path.strip_prefix("/_sandbox/").unwrap_or_default();
     match (call.method.as_str(), what) {
-        ("GET", "truth") => Reply::json(200, &state.truth()),
-        ("GET", "counters") => Reply::json(200, &state.books.counters()),
-        ("GET", "log") => Reply::json(200, &state.books.log()),
-        ("GET", "faults") => Reply::json(200, &state.faults.waiting()),
-        ("GET", "code") => Reply::json(200, &json!({"code": state.identity.code(&state.signer)})),
-        ("GET", "assets") => Reply::json(200, &state.asset_names()),
-        ("POST", "faults") => add_faults(state, call),
-        ("POST", "clear_faults") => done(state.faults.clear()),
-        ("POST", "release") => done(state.faults.release()),
-        ("POST", "reset_counters") => done(state.books.reset()),
-        ("POST", "expire_urls") => {
-            state.url_generation.fetch_add(1, Ordering::Relaxed);
-            done(())
-        }
-        ("POST", "expire_sessions") => done(state.identity.expire_sessions()),
-        ("POST", "revoke_trust") => done(state.identity.revoke_trust()),
-        ("POST", "library") => change(state, call),
-        _ => Reply::json(404, &json!({"error": "no such control"})),
+        ("GET", "truth") => return Reply::json(200, &state.truth()),
+        ("GET", "counters") => return Reply::json(200, &state.books.counters()),
+        ("GET", "log") => return Reply::json(200, &state.books.log()),
+        ("GET", "faults") => return Reply::json(200, &state.faults.waiting()),
+        ("GET", "code") => return Reply::json(200, &json!({"code": state.identity.code(&state.signer)})),
+        ("GET", "assets") => return Reply::json(200, &state.asset_names()),
+        ("POST", "faults") => return add_faults(state, call),
+        ("POST", "library") => return change(state, call),
+        ("POST", "clear_faults") => state.faults.clear(),
+        ("POST", "release") => state.faults.release(),
+        ("POST", "reset_counters") => state.books.reset(),
+        ("POST", "expire_urls") => state.expire_urls(),
+        ("POST", "expire_sessions") => state.identity.expire_sessions(),
+        ("POST", "revoke_trust") => state.identity.revoke_trust(),
+        _ => return Reply::json(404, &json!({"error": "no such control"})),
     }
+    done()
 }
 
-fn done((): ()) -> Reply {
+fn done() -> Reply {
     Reply::json(200, &json!({"done": true}))
 }
 
+/// Adds one fault, or a list of them.
 fn add_faults(state: &State, call: &Call) -> Reply {
-    match serde_json::from_slice(&call.body) {
-        Ok(Faults::One(fault)) => done(state.faults.add(fault)),
-        Ok(Faults::Many(faults)) => done(faults.into_iter().for_each(|fault| state.faults.add(fault))),
-        Err(error) => unreadable(&error),
+    let is_list = call.body.trim_ascii_start().starts_with(b"[");
+    let faults: serde_json::Result<Vec<Fault>> = if is_list {
+        serde_json::from_slice(&call.body)
+    } else {
+        serde_json::from_slice(&call.body).map(|fault| vec![fault])
+    };
+    match faults {
+        Ok(faults) => faults.into_iter().for_each(|fault| state.faults.add(fault)),
+        Err(error) => return unreadable(&error),
     }
+    done()
 }
 
 fn change(state: &State, call: &Call) -> Reply {
@@ -82,7 +78,9 @@ fn change(state: &State, call: &Call) -> Reply {
         Change::Delete { record } => state.change_asset(&record, true, |entry| entry.is_deleted = true),
         Change::Restore { record } => state.change_asset(&record, true, |entry| entry.is_deleted = false),
         Change::Purge { record } => state.change_asset(&record, true, |entry| entry.is_purged = true),
-        Change::Favorite { record, is_favorite } => state.change_asset(&record, false, |entry| entry.is_favorite = is_favorite),
+        Change::Favorite { record, is_favorite } => {
+            state.change_asset(&record, false, |entry| entry.is_favorite = is_favorite)
+        }
         Change::Hide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = true),
         Change::Unhide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = false),
     };

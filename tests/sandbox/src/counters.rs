@@ -126,7 +126,10 @@ impl Counters {
 
     /// All requests to account set-up.
     pub fn setup(&self) -> u64 {
-        [Endpoint::Validate, Endpoint::AccountLogin, Endpoint::SetupOther].map(|endpoint| self.of(endpoint)).iter().sum()
+        [Endpoint::Validate, Endpoint::AccountLogin, Endpoint::SetupOther]
+            .map(|endpoint| self.of(endpoint))
+            .iter()
+            .sum()
     }
 }
 
@@ -201,8 +204,9 @@ impl Books {
 
     pub(crate) fn log(&self) -> Vec<RequestLog> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let whole = |(entry, sent): &(RequestLog, Arc<AtomicU64>)| {
-            RequestLog { bytes_sent: sent.load(Ordering::Relaxed), ..entry.clone() }
+        let whole = |(entry, sent): &(RequestLog, Arc<AtomicU64>)| RequestLog {
+            bytes_sent: sent.load(Ordering::Relaxed),
+            ..entry.clone()
         };
         inner.log.iter().map(whole).collect()
     }

@@ -81,7 +81,9 @@ struct Bytes(Vec<u8>);
 fn parse_hex(text: &str) -> Result<Bytes, String> {
     let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect();
     match digits {
-        Some(digits) if digits.len() % 2 == 0 => Ok(Bytes(digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect())),
+        Some(digits) if digits.len() % 2 == 0 => {
+            Ok(Bytes(digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect()))
+        }
         _ => Err("an even number of hex digits is needed".into()),
     }
 }

@@ -8,7 +8,6 @@ use crate::server;
 use crate::state::State;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -84,7 +83,7 @@ impl Sandbox {
 
     /// Every address of content issued until now answers 410.
     pub fn expire_urls(&self) {
-        self.state.url_generation.fetch_add(1, Ordering::Relaxed);
+        self.state.expire_urls();
     }
 
     /// Voids session tokens and cookies; trust tokens stand.

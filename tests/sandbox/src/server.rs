@@ -36,17 +36,23 @@ pub(crate) async fn run(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn respond(state: Arc<State>, reset: Arc<AtomicBool>, request: Request<Incoming>) -> Result<Response<Outgoing>, io::Error> {
+async fn respond(
+    state: Arc<State>,
+    reset: Arc<AtomicBool>,
+    request: Request<Incoming>,
+) -> Result<Response<Outgoing>, io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let call = Call::new(head.method, head.uri.path(), head.uri.query().unwrap_or_default(), head.headers, body);
+    let call =
+        Call::new(head.method, head.uri.path(), head.uri.query().unwrap_or_default(), head.headers, body);
     if state.options.latency_ms > 0 {
         tokio::time::sleep(Duration::from_millis(state.options.latency_ms)).await;
     }
     let tap_release = state.faults.released();
     let worker = state.clone();
     // Making a page, or the first checksum of a large video, is work; it must not stop other answers.
-    let (reply, sent, delay) = tokio::task::spawn_blocking(move || serve(&worker, call)).await.map_err(io::Error::other)?;
+    let (reply, sent, delay) =
+        tokio::task::spawn_blocking(move || serve(&worker, call)).await.map_err(io::Error::other)?;
     if let Some(delay) = delay {
         tokio::time::sleep(delay).await;
     }

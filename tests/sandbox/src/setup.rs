@@ -9,7 +9,9 @@ pub(crate) fn answer(state: &State, call: &Call) -> Reply {
     match call.path.strip_prefix("/setup/ws/1/").unwrap_or_default() {
         "validate" => validate(state, call),
         "accountLogin" => account_login(state, call),
-        "requestWebAccessState" => Reply::json(200, &json!({"isICDRSDisabled": false, "isICDRSConsentNeeded": false})),
+        "requestWebAccessState" => {
+            Reply::json(200, &json!({"isICDRSDisabled": false, "isICDRSConsentNeeded": false}))
+        }
         "requestPCS" => request_pcs(state, call),
         "logout" => Reply::json(200, &json!({"success": true})),
         _ => Reply::json(404, &json!({"success": false, "error": "no such call"})),

@@ -81,7 +81,12 @@ pub(crate) struct Handshake {
 
 impl Handshake {
     /// Answers the client's public number; `None` if that number is zero modulo the prime.
-    pub(crate) fn open(account: &str, a_public: &[u8], verifier: &Verifier, secret: &[u8; 32]) -> Option<Self> {
+    pub(crate) fn open(
+        account: &str,
+        a_public: &[u8],
+        verifier: &Verifier,
+        secret: &[u8; 32],
+    ) -> Option<Self> {
         let prime = prime();
         let a_public = BigUint::from_bytes_be(a_public);
         if &a_public % &prime == BigUint::ZERO {
@@ -100,7 +105,10 @@ impl Handshake {
     pub(crate) fn proofs(&self) -> Proofs {
         let prime = prime();
         let (a, b) = (self.a_public.to_bytes_be(), self.b_public.to_bytes_be());
-        let u = Sha256::new().chain_update(padded(&self.a_public)).chain_update(padded(&self.b_public)).finalize();
+        let u = Sha256::new()
+            .chain_update(padded(&self.a_public))
+            .chain_update(padded(&self.b_public))
+            .finalize();
         let base = &self.a_public * self.verifier.v.modpow(&BigUint::from_bytes_be(&u), &prime);
         let shared = base.modpow(&self.b, &prime);
         let key = Sha256::digest(shared.to_bytes_be());
@@ -148,7 +156,8 @@ fn generator() -> BigUint {
 }
 
 fn multiplier() -> BigUint {
-    let hash = Sha256::new().chain_update(prime().to_bytes_be()).chain_update(padded(&generator())).finalize();
+    let hash =
+        Sha256::new().chain_update(prime().to_bytes_be()).chain_update(padded(&generator())).finalize();
     BigUint::from_bytes_be(&hash)
 }
 
@@ -171,7 +180,10 @@ mod tests {
     fn handshake(protocol: Protocol, salt: &[u8]) -> (String, Proofs) {
         let a = BigUint::from_bytes_be(&range(0x01, 0x20));
         let a_public = generator().modpow(&a, &prime()).to_bytes_be();
-        assert_eq!(hex(&Sha256::digest(&a_public)), "1deb90a9791476498029d9d5ef6b16021584b8f369c29140f551e502481c236e");
+        assert_eq!(
+            hex(&Sha256::digest(&a_public)),
+            "1deb90a9791476498029d9d5ef6b16021584b8f369c29140f551e502481c236e"
+        );
         let b: [u8; 32] = range(0x21, 0x40).try_into().expect("32 bytes");
         let verifier = Verifier::new("secret", protocol, salt, 1000);
         let open = Handshake::open("user@example.com", &a_public, &verifier, &b).expect("a is not zero");

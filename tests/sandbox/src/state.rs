@@ -52,6 +52,11 @@ impl State {
         result
     }
 
+    /// Lets every address of content issued until now expire.
+    pub(crate) fn expire_urls(&self) {
+        self.url_generation.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What records are made with; addresses in them begin with `content_base`.
     pub(crate) fn press<'a>(&'a self, library: &'a Library, content_base: &'a str) -> Press<'a> {
         let urls = UrlMaker {
@@ -66,7 +71,11 @@ impl State {
     /// Which hosts the client believes to talk to.
     pub(crate) fn facade(&self, call: &Call) -> Facade {
         let host = call.header("host").unwrap_or_default();
-        match host.split(':').next().filter(|host| host.ends_with(".icloud.com") || host.ends_with(".icloud-content.com")) {
+        match host
+            .split(':')
+            .next()
+            .filter(|host| host.ends_with(".icloud.com") || host.ends_with(".icloud-content.com"))
+        {
             Some(_) => Facade {
                 cloudkit: "https://p61-ckdatabasews.icloud.com:443".into(),
                 content: "https://cvws.icloud-content.com".into(),

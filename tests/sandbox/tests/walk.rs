@@ -15,7 +15,8 @@ fn hex(bytes: &[u8]) -> String {
 
 fn renditions(records: &[Value]) -> BTreeMap<(String, String), Value> {
     let mut found = BTreeMap::new();
-    let by_name: BTreeMap<&str, &Value> = records.iter().map(|record| (record["recordName"].as_str().unwrap(), record)).collect();
+    let by_name: BTreeMap<&str, &Value> =
+        records.iter().map(|record| (record["recordName"].as_str().unwrap(), record)).collect();
     for asset in records.iter().filter(|record| record["recordType"] == "CPLAsset") {
         let name = asset["recordName"].as_str().unwrap();
         let master = by_name[asset["fields"]["masterRef"]["value"]["recordName"].as_str().unwrap()];
@@ -32,7 +33,8 @@ fn renditions(records: &[Value]) -> BTreeMap<(String, String), Value> {
 
 #[test]
 fn a_client_that_signs_in_lists_and_downloads_holds_the_truth() {
-    let sandbox = Sandbox::start(Options { assets: 130, seed: 7, mean_size_bytes: Some(6_000), ..Options::default() });
+    let sandbox =
+        Sandbox::start(Options { assets: 130, seed: 7, mean_size_bytes: Some(6_000), ..Options::default() });
     let mut client = Client::signed_in(&sandbox);
     let files = renditions(&client.list());
     let truth = sandbox.truth();
@@ -57,9 +59,19 @@ fn masters_come_first_and_the_newest_first_of_all() {
     let sandbox = Sandbox::start(Options::default());
     let mut client = Client::signed_in(&sandbox);
     let page = client.page("CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted", 0);
-    let kinds: Vec<&str> = page["records"].as_array().unwrap().iter().map(|record| record["recordType"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = page["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["recordType"].as_str().unwrap())
+        .collect();
     assert!(kinds.is_sorted_by(|a, b| a >= b), "masters, then assets");
-    let dates: Vec<i64> = page["records"].as_array().unwrap().iter().filter_map(|record| record["fields"]["assetDate"]["value"].as_i64()).collect();
+    let dates: Vec<i64> = page["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|record| record["fields"]["assetDate"]["value"].as_i64())
+        .collect();
     assert_eq!(dates.len(), 60);
     assert!(dates.is_sorted_by(|a, b| a >= b));
     assert_eq!(page["syncToken"].as_str().unwrap().len(), 48);
@@ -74,7 +86,10 @@ fn a_range_is_served_and_a_forged_or_old_address_is_not() {
     let whole = client.send("GET", &url, &[], &[]).unwrap().body;
     let part = client.send("GET", &url, &[("range", "bytes=1000-")], &[]).unwrap();
     assert_eq!((part.status, part.body.as_slice()), (206, &whole[1000..]));
-    assert_eq!(part.header("content-range").unwrap(), format!("bytes 1000-{}/{}", whole.len() - 1, whole.len()));
+    assert_eq!(
+        part.header("content-range").unwrap(),
+        format!("bytes 1000-{}/{}", whole.len() - 1, whole.len())
+    );
     let behind = format!("bytes={}-", whole.len());
     assert_eq!(client.send("GET", &url, &[("range", &behind)], &[]).unwrap().status, 416);
     let head = client.send("HEAD", &url, &[], &[]).unwrap();
@@ -90,7 +105,8 @@ fn a_range_is_served_and_a_forged_or_old_address_is_not() {
     sandbox.expire_urls();
     assert_eq!(client.send("GET", &url, &[], &[]).unwrap().status, 410);
     let names = json!([{"recordName": records[0]["recordName"]}, {"recordName": "nobody"}]);
-    let found = client.ck("records/lookup", &json!({"records": names, "zoneID": {"zoneName": "PrimarySync"}})).json();
+    let found =
+        client.ck("records/lookup", &json!({"records": names, "zoneID": {"zoneName": "PrimarySync"}})).json();
     let fresh = found["records"][0]["fields"]["resOriginalRes"]["value"]["downloadURL"].as_str().unwrap();
     assert_eq!(client.send("GET", fresh, &[], &[]).unwrap().body, whole);
     assert_eq!(found["records"][1]["serverErrorCode"], "NOT_FOUND");

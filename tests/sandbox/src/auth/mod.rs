@@ -76,7 +76,9 @@ impl Identity {
     }
 
     pub(crate) fn is_session_token(&self, signer: &Signer, token: &str) -> bool {
-        signer.open("session", token).is_some_and(|payload| payload == self.session_generation.load(Ordering::Relaxed).to_be_bytes())
+        signer
+            .open("session", token)
+            .is_some_and(|payload| payload == self.session_generation.load(Ordering::Relaxed).to_be_bytes())
     }
 
     fn trust_token(&self, signer: &Signer) -> String {
@@ -84,7 +86,9 @@ impl Identity {
     }
 
     pub(crate) fn is_trust_token(&self, signer: &Signer, token: &str) -> bool {
-        signer.open("trust", token).is_some_and(|payload| payload == self.trust_generation.load(Ordering::Relaxed).to_be_bytes())
+        signer
+            .open("trust", token)
+            .is_some_and(|payload| payload == self.trust_generation.load(Ordering::Relaxed).to_be_bytes())
     }
 
     /// The value of the cookie that account set-up gives out.
@@ -109,7 +113,9 @@ pub(crate) fn answer(state: &State, call: &Call) -> Reply {
         ("POST", "/signin/complete") => signin::complete(state, call),
         ("POST", "/repair/complete") => with_session(state, call, |_| Reply::empty(200)),
         ("GET", "" | "/") => with_session(state, call, |_| second_factor::boot_page()),
-        ("PUT", "/verify/trusteddevice/securitycode") => with_session(state, call, |_| second_factor::push(state)),
+        ("PUT", "/verify/trusteddevice/securitycode") => {
+            with_session(state, call, |_| second_factor::push(state))
+        }
         ("POST", "/verify/trusteddevice/securitycode") => {
             with_session(state, call, |session| second_factor::enter_code(state, call, session))
         }
@@ -118,7 +124,10 @@ pub(crate) fn answer(state: &State, call: &Call) -> Reply {
             with_session(state, call, |session| second_factor::enter_sms(state, call, session))
         }
         ("GET", "/2sv/trust") => with_session(state, call, |session| second_factor::trust(state, session)),
-        _ => Reply::json(404, &serde_json::json!({"serviceErrors": [{"code": "-20000", "message": "no such call"}]})),
+        _ => Reply::json(
+            404,
+            &serde_json::json!({"serviceErrors": [{"code": "-20000", "message": "no such call"}]}),
+        ),
     }
 }
 
@@ -126,7 +135,9 @@ pub(crate) fn answer(state: &State, call: &Call) -> Reply {
 fn with_session(state: &State, call: &Call, run: impl FnOnce(&mut Session) -> Reply) -> Reply {
     let id = call.header("x-apple-id-session-id").unwrap_or_default();
     let mut sessions = state.identity.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(session) = sessions.get_mut(id).filter(|session| Some(session.scnt.as_str()) == call.header("scnt")) else {
+    let Some(session) =
+        sessions.get_mut(id).filter(|session| Some(session.scnt.as_str()) == call.header("scnt"))
+    else {
         return service_error(401, "-20528", "Your session has ended. Sign in again.");
     };
     let mut reply = run(session);

@@ -14,7 +14,8 @@ pub(super) fn init(state: &State, call: &Call) -> Reply {
     let Some(body) = call.json() else { return malformed() };
     let account = body["accountName"].as_str().unwrap_or_default();
     let a_public = body["a"].as_str().and_then(from_base64).unwrap_or_default();
-    let is_offered = |name: &str| body["protocols"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let is_offered =
+        |name: &str| body["protocols"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
     if account.is_empty() || !is_offered(options.protocol.name()) {
         return malformed();
     }
@@ -22,7 +23,8 @@ pub(super) fn init(state: &State, call: &Call) -> Reply {
         Verifier::new(&options.password, options.protocol, &options.salt, options.iterations)
     });
     let serial = state.identity.serial().to_be_bytes();
-    let Some(handshake) = Handshake::open(account, &a_public, verifier, &state.signer.mac("b", &serial)) else {
+    let Some(handshake) = Handshake::open(account, &a_public, verifier, &state.signer.mac("b", &serial))
+    else {
         return malformed();
     };
     let c = format!("d-123-{}:MSA", hex(&state.signer.mac("c", &serial)[..16]));
@@ -46,24 +48,32 @@ pub(super) fn init(state: &State, call: &Call) -> Reply {
 pub(super) fn complete(state: &State, call: &Call) -> Reply {
     let Some(body) = call.json() else { return malformed() };
     let proof = |name: &str| body[name].as_str().and_then(from_base64);
-    let (Some(m1), Some(m2), Some(c)) = (proof("m1"), proof("m2"), body["c"].as_str()) else { return malformed() };
+    let (Some(m1), Some(m2), Some(c)) = (proof("m1"), proof("m2"), body["c"].as_str()) else {
+        return malformed();
+    };
     // Taken out: a handshake is good for one try.
     let handshake = state.identity.handshakes.lock().unwrap_or_else(PoisonError::into_inner).remove(c);
     let Some(handshake) = handshake else { return malformed() };
     let proofs = handshake.proofs();
-    let is_owner = body["accountName"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&state.options.username));
+    let is_owner =
+        body["accountName"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&state.options.username));
     if !is_owner || m1 != proofs.m1 || m2 != proofs.m2 {
         return service_error(401, "-20101", "Check the account information you entered and try again.");
     }
 
-    let is_trusted = !state.options.two_factor || trust_tokens(&body).any(|token| state.identity.is_trust_token(&state.signer, token));
+    let is_trusted = !state.options.two_factor
+        || trust_tokens(&body).any(|token| state.identity.is_trust_token(&state.signer, token));
     let answer = if is_trusted { json!({"authType": "sa"}) } else { json!({"authType": "hsa2"}) };
     let mut reply = Reply::json(if is_trusted { 200 } else { 409 }, &answer);
     reply.set("x-apple-session-token", &state.identity.session_token(&state.signer));
     if !is_trusted {
         reply.set("x-apple-i-rscd", "409");
     }
-    open_session(state, Session { is_password_proven: true, is_code_proven: is_trusted, ..Session::default() }, &mut reply);
+    open_session(
+        state,
+        Session { is_password_proven: true, is_code_proven: is_trusted, ..Session::default() },
+        &mut reply,
+    );
     reply
 }
 

@@ -18,7 +18,9 @@ pub(super) fn database(request: &Request<'_>) -> Answer {
     let known: HashMap<u32, u32> = match request.body["syncToken"].as_str() {
         None => HashMap::new(),
         Some(token) => {
-            let payload = signer.open("database sync", token).ok_or_else(|| bad_request("Invalid continuation format"))?;
+            let payload = signer
+                .open("database sync", token)
+                .ok_or_else(|| bad_request("Invalid continuation format"))?;
             let word = |at: &[u8]| u32::from_be_bytes([at[0], at[1], at[2], at[3]]);
             payload[4..].chunks_exact(8).map(|pair| (word(pair), word(&pair[4..]))).collect()
         }
@@ -105,7 +107,8 @@ fn walk(
     while at < zone.history.len() && records.len() as u64 + 2 <= limit {
         let entry = zone.history[at].entry;
         if let Some((_, with_master)) = last.get(&entry).filter(|(event, _)| *event == at) {
-            let master = with_master.then(|| one(zone, library, Side::Master, entry, press, wanted)).flatten();
+            let master =
+                with_master.then(|| one(zone, library, Side::Master, entry, press, wanted)).flatten();
             records.extend(master);
             records.extend(one(zone, library, Side::Asset, entry, press, wanted));
         }
@@ -114,7 +117,14 @@ fn walk(
     (records, ZoneToken { zone: zone.number, position: at as u64, empty_pages: 0 })
 }
 
-fn one(zone: &Zone, library: &crate::library::Library, side: Side, entry: u32, press: &Press<'_>, wanted: &Wanted) -> Option<Record> {
+fn one(
+    zone: &Zone,
+    library: &crate::library::Library,
+    side: Side,
+    entry: u32,
+    press: &Press<'_>,
+    wanted: &Wanted,
+) -> Option<Record> {
     let name = || match side {
         Side::Master => press.master_name(zone, entry),
         Side::Asset => zone.asset_name(entry, press.options.seed),

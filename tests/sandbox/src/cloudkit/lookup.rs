@@ -11,7 +11,8 @@ const NAMES_MAX: usize = 200;
 pub(super) fn lookup(request: &Request<'_>) -> Answer {
     let library = request.state.library();
     let zone = request.zone(&library)?;
-    let asked = request.body["records"].as_array().ok_or_else(|| bad_request("missing required field 'records'"))?;
+    let asked =
+        request.body["records"].as_array().ok_or_else(|| bad_request("missing required field 'records'"))?;
     if asked.len() > NAMES_MAX {
         return Err(bad_request("the maximum number of records in a request is 200"));
     }

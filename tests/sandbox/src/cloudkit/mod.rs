@@ -35,12 +35,12 @@ pub(crate) fn answer(state: &State, call: &Call, endpoint: Endpoint) -> Reply {
     let database = match call.path.strip_prefix(CONTAINER).and_then(|rest| rest.split('/').next()) {
         Some("private") => Database::Private,
         Some("shared") => Database::Shared,
-        _ => return failure(404, "NOT_FOUND", "there is no such container or database"),
+        _ => return refuse(404, "NOT_FOUND", "there is no such container or database").into(),
     };
     if call.method != "POST" {
-        return failure(405, "BAD_REQUEST", "only POST is understood");
+        return refuse(405, "BAD_REQUEST", "only POST is understood").into();
     }
-    let Some(body) = call.json() else { return bad_request("Invalid JSON") };
+    let Some(body) = call.json() else { return bad_request("Invalid JSON").into() };
     let request = Request { state, call, database, body };
     let answered = match endpoint {
         Endpoint::ZonesList => zones::list(&request),
@@ -50,9 +50,9 @@ pub(crate) fn answer(state: &State, call: &Call, endpoint: Endpoint) -> Reply {
         Endpoint::RecordsModify => modify::modify(&request),
         Endpoint::ChangesDatabase => changes::database(&request),
         Endpoint::ChangesZone => changes::zone(&request),
-        _ => Err(failure(404, "NOT_FOUND", "there is no such call")),
+        _ => Err(refuse(404, "NOT_FOUND", "there is no such call")),
     };
-    answered.unwrap_or_else(|failed| failed)
+    answered.unwrap_or_else(Reply::from)
 }
 
 /// One call, its body read.
@@ -63,27 +63,54 @@ struct Request<'a> {
     body: Value,
 }
 
-/// A reply, or the reply that says why not.
-type Answer = Result<Reply, Reply>;
+/// A reply, or why not.
+type Answer = Result<Reply, Refused>;
+
+/// Why a whole call is refused.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    status: u16,
+    code: &'static str,
+    reason: &'static str,
+}
+
+impl From<Refused> for Reply {
+    fn from(refused: Refused) -> Self {
+        let body = json!({
+            "uuid": "1c9d7f52-3b8e-4f0a-8f64-5d21a7b60400",
+            "serverErrorCode": refused.code,
+            "reason": refused.reason,
+        });
+        Self::json(refused.status, &body)
+    }
+}
+
+fn refuse(status: u16, code: &'static str, reason: &'static str) -> Refused {
+    Refused { status, code, reason }
+}
+
+fn bad_request(reason: &'static str) -> Refused {
+    refuse(400, "BAD_REQUEST", reason)
+}
+
+fn zone_not_found() -> Refused {
+    refuse(404, "ZONE_NOT_FOUND", "Zone does not exist")
+}
 
 impl Request<'_> {
     /// The zone the body names.
-    fn zone<'l>(&self, library: &'l Library) -> Result<&'l Zone, Reply> {
-        let name = self.body["zoneID"]["zoneName"].as_str().ok_or_else(|| bad_request("missing required field 'zoneID'"))?;
-        library.zone(self.database, name).ok_or_else(|| failure(404, "ZONE_NOT_FOUND", "Zone does not exist"))
+    fn zone<'l>(&self, library: &'l Library) -> Result<&'l Zone, Refused> {
+        let name = self.body["zoneID"]["zoneName"]
+            .as_str()
+            .ok_or_else(|| bad_request("missing required field 'zoneID'"))?;
+        if name == zones::APP_LIBRARY && self.state.options.odd_records {
+            return Err(bad_request("Index has invalid data"));
+        }
+        library.zone(self.database, name).ok_or_else(zone_not_found)
     }
 
     /// Whether the client asked for sync tokens.
     fn wants_token(&self) -> bool {
         self.call.parameter("getCurrentSyncToken").is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
-}
-
-fn bad_request(reason: &str) -> Reply {
-    failure(400, "BAD_REQUEST", reason)
-}
-
-fn failure(status: u16, code: &str, reason: &str) -> Reply {
-    let body = json!({"uuid": "1c9d7f52-3b8e-4f0a-8f64-5d21a7b60400", "serverErrorCode": code, "reason": reason});
-    Reply::json(status, &body)
 }

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 const FIELDS: [&str; 3] = ["isDeleted", "isHidden", "isFavorite"];
 
 pub(super) fn modify(request: &Request<'_>) -> Answer {
-    let operations = request.body["operations"].as_array().ok_or_else(|| bad_request("missing required field 'operations'"))?;
+    let operations = request.body["operations"]
+        .as_array()
+        .ok_or_else(|| bad_request("missing required field 'operations'"))?;
     let wanted = Wanted::parse(request.body.get("desiredKeys"));
     let facade = request.state.facade(request.call);
     let mut records = Vec::new();
@@ -34,7 +36,8 @@ pub(super) fn modify(request: &Request<'_>) -> Answer {
                 });
                 let library = request.state.library();
                 let press = request.state.press(&library, &facade.content);
-                let changed = library.zone_at(number).and_then(|zone| library.record(zone, found, &press, &wanted));
+                let changed =
+                    library.zone_at(number).and_then(|zone| library.record(zone, found, &press, &wanted));
                 records.push(changed.unwrap_or_else(|| Record::error(name, "NOT_FOUND", "Record not found")));
             }
         }

@@ -1,7 +1,7 @@
 //! `records/query`: pages of an index by rank, albums, and the state of indexing.
 
 use super::token::ZoneToken;
-use super::{Answer, Request, bad_request};
+use super::{Answer, Refused, Request, bad_request};
 use crate::http::Reply;
 use crate::library::{ALBUM, Library, Press, Record, View, Wanted, Zone};
 use serde::Serialize;
@@ -39,14 +39,22 @@ pub(super) fn query(request: &Request<'_>) -> Answer {
     Ok(Reply::json(200, &Page { records, sync_token: token, continuation_marker: None }))
 }
 
-fn listing(request: &Request<'_>, library: &Library, zone: &Zone, index: &str, token: Option<String>) -> Answer {
+fn listing(
+    request: &Request<'_>,
+    library: &Library,
+    zone: &Zone,
+    index: &str,
+    token: Option<String>,
+) -> Answer {
     let state = request.state;
     let filter = |name: &str| filter(&request.body, name);
     let what = filter("smartAlbum").or(filter("parentId")).and_then(Value::as_str);
     let view = View::of_list(index, what)
         .filter(|view| zone.is_primary() || view.is_of_shared_zones())
         .ok_or_else(|| bad_request("Index has invalid data"))?;
-    let start = filter("startRank").and_then(Value::as_u64).ok_or_else(|| bad_request("missing filter 'startRank'"))?;
+    let start = filter("startRank")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| bad_request("missing filter 'startRank'"))?;
     let is_descending = filter("direction").and_then(Value::as_str) == Some("DESCENDING");
     let limit = request.body["resultsLimit"].as_u64().unwrap_or(RECORDS_DEFAULT);
     let assets_max = (limit / 2).clamp(1, u64::from(state.options.page_cap));
@@ -115,7 +123,7 @@ fn indexing_state(zone: &Zone) -> Value {
 }
 
 /// The album tree: its root, one album, and one that was deleted. Folders have no children.
-fn albums(request: &Request<'_>, zone: &Zone) -> Result<Vec<Value>, Reply> {
+fn albums(request: &Request<'_>, zone: &Zone) -> Result<Vec<Value>, Refused> {
     if !zone.is_primary() {
         return Err(bad_request("Index has invalid data"));
     }

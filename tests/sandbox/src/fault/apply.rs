@@ -51,7 +51,9 @@ pub(crate) fn after(what: &What, endpoint: Endpoint, reply: &mut Reply) {
             reply.manner.is_chunked = true;
         }
         What::Chunked => reply.manner.is_chunked = true,
-        What::StallAfter { bytes, hold_ms } => reply.manner.stall = Some((*bytes, hold_ms.map(Duration::from_millis))),
+        What::StallAfter { bytes, hold_ms } => {
+            reply.manner.stall = Some((*bytes, hold_ms.map(Duration::from_millis)))
+        }
         What::Drip { bytes_per_s } => reply.manner.rate = Some(*bytes_per_s),
         What::FlipBit { offset } => {
             reply.manner.flips.extend(offset.checked_sub(reply.range.start).filter(|at| *at < len));
@@ -67,12 +69,14 @@ pub(crate) fn after(what: &What, endpoint: Endpoint, reply: &mut Reply) {
         What::Unasked206 => {
             reply.status = StatusCode::PARTIAL_CONTENT;
             let range = &reply.range;
-            let text = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), reply.content.len());
+            let text =
+                format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), reply.content.len());
             reply.set("content-range", &text);
         }
         What::Gzip => {
             let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-            let packed = gzip.write_all(&part(reply)).and_then(|()| gzip.finish()).expect("memory can be written");
+            let packed =
+                gzip.write_all(&part(reply)).and_then(|()| gzip.finish()).expect("memory can be written");
             reply.set_body(packed);
             reply.set("content-encoding", "gzip");
         }
@@ -96,6 +100,9 @@ pub(crate) fn after(what: &What, endpoint: Endpoint, reply: &mut Reply) {
         What::DoubledRecords => with_records(reply, |records| {
             *records = records.drain(..).flat_map(|record| [record.clone(), record]).collect();
         }),
+        What::Restatus { status } => {
+            reply.status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        }
         What::Rscd { code } => {
             reply.status = StatusCode::OK;
             reply.set("x-apple-i-rscd", &code.to_string());

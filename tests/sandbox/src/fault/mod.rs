@@ -60,7 +60,11 @@ impl Target {
 
     /// Content of one rendition of one asset.
     pub fn file(asset_record: impl Into<String>, rendition: Rendition) -> Self {
-        Self { asset_record: Some(asset_record.into()), rendition: Some(rendition), ..Self::of(Endpoint::Cdn) }
+        Self {
+            asset_record: Some(asset_record.into()),
+            rendition: Some(rendition),
+            ..Self::of(Endpoint::Cdn)
+        }
     }
 
     /// Lets so many matching requests through first.
@@ -72,7 +76,10 @@ impl Target {
 
     fn matches(&self, endpoint: Endpoint, file: Option<&(String, Rendition)>) -> bool {
         self.endpoint.is_none_or(|wished| wished == endpoint)
-            && self.asset_record.as_ref().is_none_or(|wished| file.is_some_and(|(record, _)| record == wished))
+            && self
+                .asset_record
+                .as_ref()
+                .is_none_or(|wished| file.is_some_and(|(record, _)| record == wished))
             && self.rendition.is_none_or(|wished| file.is_some_and(|(_, rendition)| *rendition == wished))
     }
 }
@@ -206,6 +213,11 @@ pub enum What {
     ReversedRecords,
     /// CloudKit: every record twice.
     DoubledRecords,
+    /// The answer as it was, headers and body, under another status: a 412 that still opens a session.
+    Restatus {
+        /// The status.
+        status: u16,
+    },
     /// Status 200 whatever was answered, and this in `X-Apple-I-Rscd`.
     Rscd {
         /// The real status.

@@ -7,7 +7,7 @@ use super::item::{File, Item, Rendition};
 use super::odd::Side;
 use super::record::{AssetId, Envelope, Field, Fields, Nothing, Record, Stamp, Wanted};
 use super::zone::{Entry, Origin, Zone};
-use super::{Checksums, FileKey};
+use super::{Checksums, Facts, FileKey};
 use crate::encode::{base64, base64url};
 use crate::noise;
 use crate::options::Options;
@@ -58,7 +58,10 @@ impl Press<'_> {
                 fields.put(name, field);
             }
         };
-        put("masterRef", Field::Reference { record: self.master_name(zone, zone.master_of(at)), zone: zone.id() });
+        put(
+            "masterRef",
+            Field::Reference { record: self.master_name(zone, zone.master_of(at)), zone: zone.id() },
+        );
         put("assetDate", Field::Time(item.captured_ms));
         put("addedDate", Field::Time(item.captured_ms + 90_000));
         put("timeZoneOffset", Field::Int(i64::from(item.tz_offset_s)));
@@ -71,7 +74,13 @@ impl Press<'_> {
         put("burstFlags", Field::Int(0));
         put("assetHDRType", Field::Int(0));
         put("captionEnc", Field::Encrypted(format!("Picture {at}").into_bytes()));
-        put("keywordsEnc", Field::Encrypted(b"bplist00\xa0\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09".to_vec()));
+        put(
+            "keywordsEnc",
+            Field::Encrypted(
+                b"bplist00\xa0\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09"
+                    .to_vec(),
+            ),
+        );
         if item.seed.is_multiple_of(3) {
             put("locationEnc", Field::Encrypted(place(item.seed)));
         }
@@ -84,7 +93,8 @@ impl Press<'_> {
         for file in item.files(entry.edits).iter().filter(|file| file.rendition.is_on_asset()) {
             self.resource(&mut fields, wanted, zone, at, &item, file);
         }
-        let mut envelope = self.envelope(zone, entry, &item, zone.asset_name(at, self.options.seed), "CPLAsset", fields);
+        let mut envelope =
+            self.envelope(zone, entry, &item, zone.asset_name(at, self.options.seed), "CPLAsset", fields);
         envelope.expiration_time = entry.is_deleted.then_some(THIRTY_DAYS_S);
         twisted(entry, Side::Asset, envelope)
     }
@@ -93,13 +103,14 @@ impl Press<'_> {
     pub(crate) fn master_name(&self, zone: &Zone, at: u32) -> String {
         let item = zone.item(at, self.options);
         let original = item.files(0)[0];
-        base64(&self.checksum(zone, at, &item, &original))
+        base64(&self.facts(zone, at, &item, &original).checksum)
     }
 
-    /// The checksum of one file, as raw bytes.
-    pub(crate) fn checksum(&self, zone: &Zone, at: u32, item: &Item, file: &File) -> Vec<u8> {
+    /// What the records state about one file.
+    pub(crate) fn facts(&self, zone: &Zone, at: u32, item: &Item, file: &File) -> Facts {
         let edits = zone.entry(at).edits;
-        self.checksums.of(FileKey::new(zone.number, at, file.rendition, edits), || item.content(file, edits))
+        let key = FileKey::new(zone.number, at, file.rendition, edits);
+        self.checksums.of(key, || item.content(file, edits))
     }
 
     fn resource(&self, fields: &mut Fields, wanted: &Wanted, zone: &Zone, at: u32, item: &Item, file: &File) {
@@ -107,13 +118,12 @@ impl Press<'_> {
         let field = |part: &str| format!("res{name}{part}");
         let (res, fingerprint) = (field("Res"), field("Fingerprint"));
         if wanted.has(&res) || wanted.has(&fingerprint) {
-            let checksum = self.checksum(zone, at, item, file);
-            let text = base64(&checksum);
+            let facts = self.facts(zone, at, item, file);
             if wanted.has(&res) {
-                fields.put(res, Field::Asset(self.asset_id(zone, at, item, file, &checksum)));
+                fields.put(res, Field::Asset(self.asset_id(zone, at, item, file, &facts)));
             }
             if wanted.has(&fingerprint) {
-                fields.put(fingerprint, Field::Text(text));
+                fields.put(fingerprint, Field::Text(base64(&facts.checksum)));
             }
         }
         let (width, height) = dimensions(file.rendition);
@@ -130,24 +140,32 @@ impl Press<'_> {
         }
     }
 
-    fn asset_id(&self, zone: &Zone, at: u32, item: &Item, file: &File, checksum: &[u8]) -> AssetId {
+    fn asset_id(&self, zone: &Zone, at: u32, item: &Item, file: &File, facts: &Facts) -> AssetId {
         let edits = zone.entry(at).edits;
         let key = FileKey::new(zone.number, at, file.rendition, edits);
         let mut secret = [0; 37];
         noise::fill(noise::derive(item.seed, &[9, file.rendition as u64]), 0, &mut secret);
         secret[16] = 1;
         let (wrapping, reference) = secret.split_at(16);
-        let locator = base64url(&[checksum, reference].concat());
+        let locator = base64url(&[&facts.checksum, reference].concat());
         AssetId {
-            file_checksum: base64(checksum),
-            size: item.content(file, edits).len(),
+            file_checksum: base64(&facts.checksum),
+            size: facts.size_bytes,
             wrapping_key: base64(wrapping),
             reference_checksum: base64(reference),
             download_url: Some(self.urls.make(&key, &locator, &base64url(wrapping), &zone.name)),
         }
     }
 
-    fn envelope(&self, zone: &Zone, entry: &Entry, item: &Item, record_name: String, record_type: &'static str, fields: Fields) -> Envelope {
+    fn envelope(
+        &self,
+        zone: &Zone,
+        entry: &Entry,
+        item: &Item,
+        record_name: String,
+        record_type: &'static str,
+        fields: Fields,
+    ) -> Envelope {
         Envelope {
             record_name,
             record_type,
@@ -191,8 +209,20 @@ fn dimensions(rendition: Rendition) -> (i64, i64) {
 
 /// A place on land or sea, as the property list the service keeps it in.
 fn place(seed: u64) -> Vec<u8> {
-    let degrees = |n, span: u32| f64::from(u32::try_from(noise::pick(seed, &[n], u64::from(span) * 1_000)).unwrap_or(0)) / 1_000.0 - f64::from(span / 2);
+    let degrees = |n, span: u32| {
+        f64::from(u32::try_from(noise::pick(seed, &[n], u64::from(span) * 1_000)).unwrap_or(0)) / 1_000.0
+            - f64::from(span / 2)
+    };
     let real = |name: &str, value: f64| format!("<key>{name}</key><real>{value}</real>");
-    let values = [real("lat", degrees(20, 160)), real("lon", degrees(21, 360)), real("alt", 35.5), real("horzAcc", 5.0)];
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><dict>{}</dict></plist>", values.concat()).into_bytes()
+    let values = [
+        real("lat", degrees(20, 160)),
+        real("lon", degrees(21, 360)),
+        real("alt", 35.5),
+        real("horzAcc", 5.0),
+    ];
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><dict>{}</dict></plist>",
+        values.concat()
+    )
+    .into_bytes()
 }

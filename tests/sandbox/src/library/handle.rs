@@ -75,7 +75,12 @@ impl State {
     }
 
     /// Changes an asset of any zone; false if there is none of that name.
-    pub(crate) fn change_asset(&self, asset_record: &str, with_master: bool, change: impl FnOnce(&mut Entry)) -> bool {
+    pub(crate) fn change_asset(
+        &self,
+        asset_record: &str,
+        with_master: bool,
+        change: impl FnOnce(&mut Entry),
+    ) -> bool {
         let seed = self.options.seed;
         self.change_library(|library| {
             let mut zones = library.zones.iter();

@@ -177,8 +177,12 @@ const SPAN_DAYS: u32 = 3_650;
 /// Assets a day has at least, so that names can collide within it.
 const PER_DAY_MIN: u32 = 6;
 
-const ZONES: [(&str, i32); 4] =
-    [("Europe/Berlin", 7_200), ("America/New_York", -14_400), ("Asia/Kolkata", 19_800), ("Asia/Taipei", 28_800)];
+const ZONES: [(&str, i32); 4] = [
+    ("Europe/Berlin", 7_200),
+    ("America/New_York", -14_400),
+    ("Asia/Kolkata", 19_800),
+    ("Asia/Taipei", 28_800),
+];
 
 impl Item {
     /// The item at `number` of a library; number 0 is the newest.
@@ -199,7 +203,13 @@ impl Item {
     }
 
     /// An item with a given camera number, for what is added to a generated library.
-    pub(crate) fn new(kind: Kind, seed: u64, captured_ms: i64, camera_number: u32, options: &Options) -> Self {
+    pub(crate) fn new(
+        kind: Kind,
+        seed: u64,
+        captured_ms: i64,
+        camera_number: u32,
+        options: &Options,
+    ) -> Self {
         let (tz_name, tz_offset_s) = ZONES[usize::try_from(pick(seed, &[3], 4)).unwrap_or(0)];
         let mean_size = match kind {
             Kind::LargeVideo => u64::from(options.large_video_mb.unwrap_or(1)) << 20,
@@ -220,7 +230,11 @@ impl Item {
         let mut files = Vec::with_capacity(6);
         let mut add = |rendition, format, percent: u64| {
             let scatter = 40 + pick(self.seed, &[4, rendition as u64], 120);
-            let percent = if kind == Kind::LargeVideo && rendition == Rendition::Original { 100 } else { percent * scatter / 100 };
+            let percent = if kind == Kind::LargeVideo && rendition == Rendition::Original {
+                100
+            } else {
+                percent * scatter / 100
+            };
             files.push(File { rendition, format, size_bytes: self.mean_size * percent / 100 });
         };
         add(Rendition::Original, kind.original(), if kind.is_movie() { 300 } else { 100 });

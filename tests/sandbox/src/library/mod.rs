@@ -45,22 +45,32 @@ impl FileKey {
     }
 }
 
+/// What a record states about the bytes of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// The checksum, as raw bytes.
+    pub(crate) checksum: Arc<[u8]>,
+    pub(crate) size_bytes: u64,
+}
+
 /// Checksums computed so far. They are all that is kept of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Checksums {
     form: checksum::ChecksumForm,
-    known: Mutex<HashMap<FileKey, Box<[u8]>>>,
+    known: Mutex<HashMap<FileKey, Facts>>,
 }
 
 impl Checksums {
-    fn of(&self, key: FileKey, content: impl FnOnce() -> Content) -> Vec<u8> {
+    fn of(&self, key: FileKey, content: impl FnOnce() -> Content) -> Facts {
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return known.to_vec();
+            return known.clone();
         }
         // Not under the lock: a large video takes a while.
-        let made = checksum::of(&content(), self.form);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone().into());
-        made
+        let content = content();
+        let checksum = checksum::of(&content, self.form).into();
+        let facts = Facts { checksum, size_bytes: content.len() };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, facts.clone());
+        facts
     }
 }
 
@@ -71,14 +81,20 @@ pub(crate) struct Found {
     pub(crate) entry: u32,
 }
 
+/// Own assets that also lie in the shared library.
+const OWN_SHARED: u32 = 2;
+
 /// All zones of the account.
 #[derive(Debug)]
 pub(crate) struct Library {
     pub(crate) zones: Vec<Zone>,
     pub(crate) checksums: Checksums,
-    views: Mutex<HashMap<(u32, View), Arc<[u32]>>>,
+    views: Mutex<Views>,
     masters: Mutex<MasterNames>,
 }
+
+/// The entries of each view of each zone that was asked for.
+type Views = HashMap<(u32, View), Arc<[u32]>>;
 
 /// Master names are checksums, so finding one means having computed it.
 #[derive(Debug, Default)]
@@ -101,7 +117,12 @@ impl Library {
         if options.shared_zone {
             let id = crate::noise::derive(options.seed, &[10]);
             let name = format!("SharedSync-{:08X}-5A11-4C0D-9E77-{:012X}", id >> 32, id & 0xffff_ffff_ffff);
-            zones.push(Zone::new(1, name, Database::Shared, (options.assets / 5).max(3), options));
+            let others = (options.assets / 5).max(3);
+            let mut shared = Zone::new(1, name, Database::Shared, others, options);
+            for place in 0..OWN_SHARED.min(options.assets) {
+                shared.push(Entry::new(Origin::Own(place)));
+            }
+            zones.push(shared);
         }
         let checksums = Checksums { form: options.checksum_form, known: Mutex::default() };
         Self { zones, checksums, views: Mutex::default(), masters: Mutex::default() }
@@ -151,7 +172,13 @@ impl Library {
     }
 
     /// The record a find led to, if it is still there.
-    pub(crate) fn record(&self, zone: &Zone, found: Found, press: &Press<'_>, wanted: &Wanted) -> Option<Record> {
+    pub(crate) fn record(
+        &self,
+        zone: &Zone,
+        found: Found,
+        press: &Press<'_>,
+        wanted: &Wanted,
+    ) -> Option<Record> {
         if zone.entry(found.entry).is_purged {
             return None;
         }

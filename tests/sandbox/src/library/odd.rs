@@ -51,7 +51,9 @@ impl Oddity {
             Twist::Absent(field) => record.fields.0.retain(|(name, _)| name != field),
             Twist::Put(field, value) => record.fields.put(*field, Field::Raw(value.clone())),
             Twist::Inside(field, key, value) => twist_inside(&mut record, field, key, value.as_ref()),
-            Twist::Error(code) => return Some(Record::error(&record.record_name, code, "this record is odd")),
+            Twist::Error(code) => {
+                return Some(Record::error(&record.record_name, code, "this record is odd"));
+            }
             Twist::Gone => return None,
         }
         Some(Record::Whole(Box::new(record)))
@@ -152,7 +154,9 @@ fn fields() -> Vec<Oddity> {
 }
 
 fn names() -> Vec<Oddity> {
-    let put = |label: &str, value: Value| Oddity::new(label, Kind::Jpeg, Side::Master, Twist::Put("filenameEnc", value));
+    let put = |label: &str, value: Value| {
+        Oddity::new(label, Kind::Jpeg, Side::Master, Twist::Put("filenameEnc", value))
+    };
     let encrypted = |bytes: &[u8]| json!({"value": crate::encode::base64(bytes), "type": "ENCRYPTED_BYTES"});
     let mut all: Vec<_> = NAMES.iter().map(|(label, name)| put(label, encrypted(name.as_bytes()))).collect();
     all.push(put("name of 300 bytes", encrypted(format!("{}.JPG", "n".repeat(296)).as_bytes())));
@@ -164,7 +168,12 @@ fn names() -> Vec<Oddity> {
 
 fn dates() -> Vec<Oddity> {
     let date = |label: &str, value: Value| {
-        Oddity::new(label, Kind::Jpeg, Side::Asset, Twist::Put("assetDate", json!({"value": value, "type": "TIMESTAMP"})))
+        Oddity::new(
+            label,
+            Kind::Jpeg,
+            Side::Asset,
+            Twist::Put("assetDate", json!({"value": value, "type": "TIMESTAMP"})),
+        )
     };
     vec![
         date("date before 1970", json!(-86_400_000)),

@@ -16,9 +16,9 @@ pub(crate) struct Wanted(Option<HashSet<String>>);
 impl Wanted {
     /// Reads `desiredKeys`.
     pub(crate) fn parse(keys: Option<&Value>) -> Self {
-        let names = keys.and_then(Value::as_array).map(|keys| {
-            keys.iter().filter_map(Value::as_str).map(str::to_owned).collect::<HashSet<_>>()
-        });
+        let names = keys
+            .and_then(Value::as_array)
+            .map(|keys| keys.iter().filter_map(Value::as_str).map(str::to_owned).collect::<HashSet<_>>());
         Self(names)
     }
 
@@ -39,9 +39,11 @@ pub(crate) enum Field {
     Encrypted(Vec<u8>),
     Int(i64),
     Time(i64),
-    Double(f64),
     Asset(AssetId),
-    Reference { record: String, zone: Value },
+    Reference {
+        record: String,
+        zone: Value,
+    },
     /// Whatever an oddity wants here, the envelope included.
     Raw(Value),
 }
@@ -69,7 +71,6 @@ impl Serialize for Field {
             Self::Encrypted(bytes) => entry(&mut map, &base64(bytes), "ENCRYPTED_BYTES")?,
             Self::Int(number) => entry(&mut map, number, "INT64")?,
             Self::Time(ms) => entry(&mut map, ms, "TIMESTAMP")?,
-            Self::Double(number) => entry(&mut map, number, "DOUBLE")?,
             Self::Asset(asset) => entry(&mut map, asset, "ASSETID")?,
             Self::Reference { record, zone } => {
                 let value = json!({"recordName": record, "action": "DELETE_SELF", "zoneID": zone});

@@ -1,7 +1,7 @@
 //! The truth: every file a complete copy must hold, and what its bytes hash to.
 
 use super::record::{Field, Record, Wanted};
-use super::zone::Origin;
+use super::zone::{Origin, Zone};
 use super::{Library, Press, Rendition};
 use crate::checksum;
 use crate::encode::{from_base64, hex};
@@ -38,6 +38,8 @@ pub struct TruthFile {
     pub is_hidden: bool,
     /// Whether the asset is a favourite.
     pub is_favorite: bool,
+    /// Whether the records, as they are served, lead to the file: false only for some oddities.
+    pub is_reachable: bool,
     /// What is odd about its records, if anything is.
     pub odd: Option<String>,
 }
@@ -63,12 +65,13 @@ impl Library {
                         uti: file.format.uti().into(),
                         size: content.len(),
                         sha256: hex(&checksum::sha256(&content)),
-                        checksum: crate::encode::base64(&press.checksum(zone, at, &item, &file)),
+                        checksum: crate::encode::base64(&press.facts(zone, at, &item, &file).checksum),
                         captured_ms: item.captured_ms,
                         tz_offset_s: item.tz_offset_s,
                         is_deleted: entry.is_deleted,
                         is_hidden: entry.is_hidden,
                         is_favorite: entry.is_favorite,
+                        is_reachable: self.is_reachable(zone, at, file.rendition, press),
                         odd: match &entry.origin {
                             Origin::Odd(oddity) => Some(oddity.label.clone()),
                             Origin::Twin(_) => Some("two assets on one master".into()),
@@ -81,8 +84,28 @@ impl Library {
         files
     }
 
+    /// Whether an asset record, a master it refers to, and an address for the rendition are all served.
+    fn is_reachable(&self, zone: &Zone, at: u32, rendition: Rendition, press: &Press<'_>) -> bool {
+        if !matches!(zone.entry(at).origin, Origin::Odd(_)) {
+            return true;
+        }
+        let wanted = Wanted::default();
+        let (Some(Record::Whole(asset)), Some(Record::Whole(master))) =
+            (press.asset(zone, at, &wanted), press.master(zone, zone.master_of(at), &wanted))
+        else {
+            return false;
+        };
+        let holder = if rendition.is_on_asset() { &asset } else { &master };
+        let has_address = match holder.fields.get(&format!("res{}Res", rendition.name())) {
+            Some(Field::Asset(_)) => true,
+            Some(Field::Raw(raw)) => raw["value"]["downloadURL"].is_string(),
+            _ => false,
+        };
+        has_address && matches!(asset.fields.get("masterRef"), Some(Field::Reference { .. }))
+    }
+
     /// The name as the record states it, oddities included.
-    fn filename(&self, zone: &super::Zone, at: u32, press: &Press<'_>) -> String {
+    fn filename(&self, zone: &Zone, at: u32, press: &Press<'_>) -> String {
         let wanted = Wanted::only("filenameEnc");
         let Some(Record::Whole(record)) = press.master(zone, at, &wanted) else { return String::new() };
         let bytes = match record.fields.get("filenameEnc") {

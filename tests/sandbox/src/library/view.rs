@@ -32,13 +32,17 @@ impl View {
     /// The view of a listing index, with the value of its extra filter.
     pub(crate) fn of_list(index: &str, filter: Option<&str>) -> Option<Self> {
         Some(match index {
-            "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted" | "CPLAssetAndMasterByAssetDate" => Self::All,
+            "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted" | "CPLAssetAndMasterByAssetDate" => {
+                Self::All
+            }
             "CPLAssetAndMasterByAddedDate" => Self::Added,
             "CPLAssetAndMasterDeletedByExpungedDate" => Self::Deleted,
             "CPLAssetAndMasterHiddenByAssetDate" => Self::Hidden,
             "CPLBurstStackAssetAndMasterByAssetDate" => Self::Empty,
             "CPLAssetAndMasterInSmartAlbumByAssetDate" => Self::of_smart_album(filter?)?,
-            "CPLContainerRelationLiveByAssetDate" | "CPLContainerRelationLiveByPosition" if filter == Some(ALBUM) => {
+            "CPLContainerRelationLiveByAssetDate" | "CPLContainerRelationLiveByPosition"
+                if filter == Some(ALBUM) =>
+            {
                 Self::Album
             }
             "CPLContainerRelationLiveByAssetDate" | "CPLContainerRelationLiveByPosition" => Self::Empty,

@@ -20,6 +20,8 @@ pub(crate) enum Origin {
     Generated(u32),
     /// Added by hand: a kind and a moment.
     Added(Kind, i64),
+    /// An asset of the primary library that its owner also put here: the same master name in two zones.
+    Own(u32),
     /// A further asset on the master of another entry.
     Twin(u32),
     /// An asset with an oddity.
@@ -113,7 +115,10 @@ impl Zone {
         let seed = noise::derive(options.seed, &[number, 7, u64::from(at)]);
         match &self.entry(at).origin {
             Origin::Generated(place) => Item::generate(options, number, *place),
-            Origin::Added(kind, captured_ms) => Item::new(*kind, seed, *captured_ms, 5_000 + at % 4_000, options),
+            Origin::Own(place) => Item::generate(options, 0, *place),
+            Origin::Added(kind, captured_ms) => {
+                Item::new(*kind, seed, *captured_ms, 5_000 + at % 4_000, options)
+            }
             Origin::Twin(of) => self.item(*of, options),
             Origin::Odd(oddity) => {
                 let captured_ms = Item::newest_ms() - i64::from(at) * 60_000;
@@ -150,7 +155,11 @@ impl Zone {
         let head = at ^ (key >> 32) as u32;
         let tail = noise::derive(key, &[u64::from(at)]);
         let (b, c) = ((tail >> 48) & 0xffff, (tail >> 36) & 0xfff);
-        format!("{head:08X}-{b:04X}-4{c:03X}-{:04X}-{:012X}", 0x8000 | (key & 0x3fff), tail & 0xffff_ffff_ffff)
+        format!(
+            "{head:08X}-{b:04X}-4{c:03X}-{:04X}-{:012X}",
+            0x8000 | (key & 0x3fff),
+            tail & 0xffff_ffff_ffff
+        )
     }
 
     /// Undoes [`Zone::asset_name`].

@@ -13,7 +13,8 @@ pub(super) fn date_text(recipe: &Recipe) -> String {
     let offset = Offset::from_seconds(recipe.tz_offset_s).unwrap_or(Offset::UTC);
     let at = Timestamp::from_millisecond(recipe.captured_ms).unwrap_or(Timestamp::UNIX_EPOCH);
     let local = offset.to_datetime(at);
-    let local = if (1..=9999).contains(&local.year()) { local } else { offset.to_datetime(Timestamp::UNIX_EPOCH) };
+    let local =
+        if (1..=9999).contains(&local.year()) { local } else { offset.to_datetime(Timestamp::UNIX_EPOCH) };
     local.strftime("%Y:%m:%d %H:%M:%S").to_string()
 }
 
@@ -103,7 +104,8 @@ fn outside_len(bytes: &[u8]) -> usize {
     if bytes.len() <= 4 { 0 } else { bytes.len().next_multiple_of(2) }
 }
 
-fn offset_text(offset_s: i32) -> String {
+/// `+HH:MM`, as EXIF writes a zone.
+pub(super) fn offset_text(offset_s: i32) -> String {
     let sign = if offset_s < 0 { '-' } else { '+' };
     let minutes = offset_s.unsigned_abs() / 60;
     format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)

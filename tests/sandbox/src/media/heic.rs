@@ -9,20 +9,28 @@ use super::{Builder, Content, Recipe, exif};
 
 const TEMPLATE: &[u8] = include_bytes!("../../media/template.heic");
 
-/// Every date of the template, and its zone.
+/// Every date of the template.
 const DATE: &[u8] = b"2000:01:01 00:00:00";
+/// The zone of the template's dates.
+const ZONE: &[u8] = b"+00:00\0";
 
 pub(super) fn make(recipe: &Recipe) -> Content {
-    let date = exif::date_text(recipe);
     let mut head = TEMPLATE.to_vec();
-    let dates: Vec<usize> = (0..=head.len() - DATE.len()).filter(|at| head[*at..].starts_with(DATE)).collect();
-    for at in dates {
-        head[at..at + DATE.len()].copy_from_slice(date.as_bytes());
-    }
+    patch(&mut head, DATE, exif::date_text(recipe).as_bytes());
+    patch(&mut head, ZONE, exif::offset_text(recipe.tz_offset_s).as_bytes());
     let free = recipe.size_bytes.saturating_sub(head.len() as u64 + LONG_HEAD_LEN).max(8);
     let mut out = Builder::default();
     out.bytes(head);
     out.bytes(long_head(b"free", free));
     out.noise(recipe.seed, free);
     out.finish()
+}
+
+/// Writes `new` over the start of every `old`.
+fn patch(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    let places: Vec<usize> =
+        (0..=bytes.len() - old.len()).filter(|at| bytes[*at..].starts_with(old)).collect();
+    for at in places {
+        bytes[at..at + new.len()].copy_from_slice(new);
+    }
 }

@@ -8,7 +8,7 @@ use super::{Builder, Content, Recipe, exif};
 use crate::noise;
 
 /// Tiles across and down; a tile is a block of 8 × 8 pixels.
-pub(super) const TILES: (u16, u16) = (16, 12);
+pub(super) const TILES: (u16, u16) = (10, 8);
 
 /// The most a segment can hold beside its own length field.
 const SEGMENT_MAX: u64 = 65_533;
@@ -62,7 +62,7 @@ fn scan(out: &mut Vec<u8>, seed: u64) {
     for row in 0..i32::from(TILES.1) {
         for column in 0..i32::from(TILES.0) {
             let shade = i32::try_from(noise::pick(seed, &[3, row as u64, column as u64], 24)).unwrap_or(0);
-            let tile = [row * 6 - 40 + shade, blue + column * 2, red - column * 2];
+            let tile = [row * 9 - 40 + shade, blue + column * 3, red - column * 3];
             for (value, last) in tile.into_iter().zip(&mut before) {
                 bits.difference(value - *last);
                 bits.put(0, 1);
@@ -88,18 +88,18 @@ impl Bits<'_> {
         self.put(coded.cast_unsigned() & ((1 << category) - 1), category);
     }
 
+    /// Appends the low `width` bits of `value`; a width is at most sixteen.
     fn put(&mut self, value: u32, width: u32) {
-        for at in (0..width).rev() {
-            self.pending = self.pending << 1 | (value >> at & 1);
-            self.count += 1;
-            if self.count == 8 {
-                let byte = u8::try_from(self.pending & 0xff).unwrap_or(0);
-                self.out.push(byte);
-                if byte == 0xff {
-                    self.out.push(0);
-                }
-                (self.pending, self.count) = (0, 0);
+        self.pending = self.pending << width | value;
+        self.count += width;
+        while self.count >= 8 {
+            self.count -= 8;
+            let byte = u8::try_from(self.pending >> self.count).expect("what was written is taken off");
+            self.out.push(byte);
+            if byte == 0xff {
+                self.out.push(0);
             }
+            self.pending &= (1 << self.count) - 1;
         }
     }
 

@@ -208,7 +208,8 @@ mod tests {
         let Some(directory) = std::env::var_os("ROLLBOOK_SANDBOX_SAMPLES") else { return };
         for format in [Format::Jpeg, Format::Heic, Format::Png, Format::Mov, Format::Mp4, Format::Dng] {
             let path = std::path::Path::new(&directory).join(format!("sample.{}", format.extension()));
-            std::fs::write(path, make(&recipe(format, 90_000)).to_vec()).expect("the directory can be written");
+            std::fs::write(path, make(&recipe(format, 90_000)).to_vec())
+                .expect("the directory can be written");
         }
     }
 }

@@ -43,7 +43,8 @@ fn moov(created: u32, frame_len: usize, frame_at: usize) -> Vec<u8> {
     let dref = boxed(b"dref", &[&words(&[0, 1]), &boxed(b"url ", &[&words(&[1])])]);
     let dinf = boxed(b"dinf", &[&dref]);
     let size = words(&[width << 16 | height]);
-    let sample = [&[0; 6][..], &[0, 1], &[0; 16], &size, &words(&[0x48_0000, 0x48_0000, 0]), &[0, 1], &[0; 32]];
+    let sample =
+        [&[0; 6][..], &[0, 1], &[0; 16], &size, &words(&[0x48_0000, 0x48_0000, 0]), &[0, 1], &[0; 32]];
     let jpeg = boxed(b"jpeg", &[&sample.concat(), &[0, 24, 0xff, 0xff]]);
     let stsd = boxed(b"stsd", &[&words(&[0, 1]), &jpeg]);
     let stts = boxed(b"stts", &[&words(&[0, 1, 1, 600])]);

@@ -64,12 +64,22 @@ impl Client {
         client
     }
 
-    pub fn send(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Answer> {
+    pub fn send(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> std::io::Result<Answer> {
         let rest = url.strip_prefix("http://").expect("a plain address");
         let (host, path) = rest.split_once('/').expect("an address with a path");
         let path = path.replace('{', "%7B").replace('}', "%7D");
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut head = format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut head = format!(
+            "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n",
+            body.len()
+        );
         if !cookies.is_empty() {
             head += &format!("cookie: {}\r\n", cookies.join("; "));
         }
@@ -116,7 +126,8 @@ impl Client {
         assert_eq!(init.status, 200);
         let challenge = init.json();
         let (m1, m2) = proofs(&challenge, &self.username, password, &a);
-        let tokens: Vec<&str> = Some(self.trust_token.as_str()).filter(|token| !token.is_empty()).into_iter().collect();
+        let tokens: Vec<&str> =
+            Some(self.trust_token.as_str()).filter(|token| !token.is_empty()).into_iter().collect();
         let body = json!({"accountName": self.username, "c": challenge["c"], "m1": m1, "m2": m2, "rememberMe": true, "trustTokens": tokens});
         self.auth("POST", "/signin/complete?isRememberMeEnabled=true", &body)
     }
@@ -125,7 +136,10 @@ impl Client {
         let url = format!("{}/setup/ws/1/accountLogin", self.endpoint);
         let body = json!({"accountCountryCode": "USA", "dsWebAuthToken": self.session_token, "extended_login": true, "trustToken": self.trust_token});
         let answer = self.send("POST", &url, &[], body.to_string().as_bytes()).expect("an answer");
-        if let Some(url) = serde_json::from_slice::<Value>(&answer.body).ok().and_then(|body| body["webservices"]["ckdatabasews"]["url"].as_str().map(str::to_owned)) {
+        if let Some(url) = serde_json::from_slice::<Value>(&answer.body)
+            .ok()
+            .and_then(|body| body["webservices"]["ckdatabasews"]["url"].as_str().map(str::to_owned))
+        {
             self.cloudkit = url;
         }
         answer
@@ -137,13 +151,15 @@ impl Client {
             "{}/database/1/com.apple.photos.cloud/production/private/{path}?remapEnums=true&getCurrentSyncToken=true",
             self.cloudkit
         );
-        self.send("POST", &url, &[("content-type", "text/plain")], body.to_string().as_bytes()).expect("an answer")
+        self.send("POST", &url, &[("content-type", "text/plain")], body.to_string().as_bytes())
+            .expect("an answer")
     }
 
     /// One page of a listing.
     pub fn page(&mut self, index: &str, start: u64) -> Value {
         let filter = |name: &str, kind: &str, value: Value| json!({"fieldName": name, "fieldValue": {"type": kind, "value": value}, "comparator": "EQUALS"});
-        let filters = [filter("startRank", "INT64", start.into()), filter("direction", "STRING", "ASCENDING".into())];
+        let filters =
+            [filter("startRank", "INT64", start.into()), filter("direction", "STRING", "ASCENDING".into())];
         let body = json!({"query": {"recordType": index, "filterBy": filters}, "resultsLimit": 200, "zoneID": {"zoneName": "PrimarySync"}});
         let answer = self.ck("records/query", &body);
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
@@ -170,7 +186,9 @@ fn parse(raw: &[u8]) -> Option<Answer> {
     let head = std::str::from_utf8(&raw[..end]).ok()?;
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()));
     Some(Answer { status, headers: headers.collect(), body: raw[end + 4..].to_vec() })
 }
 
@@ -198,7 +216,8 @@ fn proofs(challenge: &Value, account: &str, password: &str, a: &BigUint) -> (Str
     let u = BigUint::from_bytes_be(&hash(&[&pad(&a_public), &pad(&b_public)]));
     let base = (&b_public + &n - (k * g.modpow(&x, &n)) % &n) % &n;
     let shared = hash(&[&base.modpow(&(a + u * x), &n).to_bytes_be()]);
-    let group: Vec<u8> = hash(&[&n.to_bytes_be()]).iter().zip(hash(&[&pad(&g)])).map(|(n, g)| n ^ g).collect();
+    let group: Vec<u8> =
+        hash(&[&n.to_bytes_be()]).iter().zip(hash(&[&pad(&g)])).map(|(n, g)| n ^ g).collect();
     let (a_bytes, b_bytes) = (a_public.to_bytes_be(), b_public.to_bytes_be());
     let m1 = hash(&[&group, &hash(&[account.as_bytes()]), &salt, &a_bytes, &b_bytes, &shared]);
     let m2 = hash(&[&a_bytes, &m1, &shared]);

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Proves the sandbox faithful: icloudpd, unmodified, signs in, lists and downloads from it.
+
+icloudpd knows only the real hosts. A small proxy on the loopback ends its TLS with a certificate
+made for this run and hands the plain bytes to the sandbox, which answers in the real hosts' names
+when it is called by them. Every downloaded file is then compared with what the sandbox says is
+true. A second run must keep its session and its files. Nothing leaves the machine, except that pip
+may fetch icloudpd. The second factor is not walked: icloudpd sends those calls past the environment's
+certificate authority, so no proxy of ours can answer them.
+
+Environment: ICLOUDPD names an icloudpd to use instead of one that pip installs; SANDBOX names the
+sandbox's binary instead of one that cargo builds. Exits with 0 if all is equal, or if a tool is missing.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+ICLOUDPD_VERSION = "1.32.3"
+HOSTS = ["idmsa.apple.com", "*.icloud.com", "*.icloud-content.com"]
+ASSETS = 60
+# Renditions that icloudpd downloads with the options below; it leaves a live photo's edited movie.
+EXPECTED = {"Original", "OriginalAlt", "OriginalVidCompl", "JPEGFull"}
+
+
+class Skip(Exception):
+    """Something this test needs is not on this machine."""
+
+
+def main() -> int:
+    try:
+        with tempfile.TemporaryDirectory(prefix="icloudpd-interop-") as directory:
+            return compare(Path(directory))
+    except Skip as reason:
+        print(f"skipped: {reason}")
+        return 0
+
+
+def compare(work: Path) -> int:
+    icloudpd = find_icloudpd(work)
+    context = make_certificates(work)
+    for protocol in ["s2k", "s2k_fo"]:
+        place = work / protocol
+        place.mkdir()
+        with running_sandbox(protocol) as sandbox, running_proxy(sandbox["endpoint"], context) as proxy:
+            first = run_icloudpd(icloudpd, sandbox, proxy, work / "ca.pem", place)
+            if judge(control(sandbox, "truth"), place / "photos", first) != 0:
+                return 1
+            control(sandbox, "reset_counters", b"")
+            second = run_icloudpd(icloudpd, sandbox, proxy, work / "ca.pem", place)
+            requests = control(sandbox, "counters")["requests"]
+        if "signin_init" in requests or "cdn" in requests:
+            print(second[-4000:])
+            print(f"failed: the second run should have kept its session and its files: {requests}")
+            return 1
+        print(f"{protocol}: the second run kept its session and its files")
+    return 0
+
+
+def run_icloudpd(icloudpd: str, sandbox: dict, proxy: str, authority: Path, place: Path) -> str:
+    """Runs icloudpd once and returns what it said."""
+    options = {
+        "--username": sandbox["username"],
+        "--password": sandbox["password"],
+        "--password-provider": "parameter",
+        "--cookie-directory": place / "cookies",
+        "--directory": place / "photos",
+        "--file-match-policy": "name-id7",
+        "--log-level": "info",
+    }
+    sizes = ["--size", "original", "--size", "adjusted", "--size", "alternative"]
+    flat = [str(part) for option in options.items() for part in option]
+    trust = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "", "no_proxy": "", "REQUESTS_CA_BUNDLE": str(authority)}
+    done = subprocess.run(
+        [icloudpd, *flat, *sizes, "--no-progress-bar"],
+        env={**os.environ, **trust, "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if done.returncode != 0:
+        print(done.stdout[-4000:], done.stderr[-4000:], sep="\n")
+        sys.exit(f"failed: icloudpd ended with {done.returncode}")
+    return done.stdout
+
+
+def control(sandbox: dict, name: str, body: bytes | None = None):
+    """Asks the sandbox itself; with a body, tells it to do something."""
+    with urllib.request.urlopen(f"{sandbox['endpoint']}/_sandbox/{name}", data=body) as answer:
+        return json.load(answer)
+
+
+def judge(truth: list, photos: Path, output: str) -> int:
+    """Every file must be true, and everything true that icloudpd can fetch must be there."""
+    files = [path for path in photos.rglob("*") if path.is_file()]
+    found = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in files}
+    true = {file["sha256"]: file for file in truth}
+    false = [path for digest, path in found.items() if digest not in true]
+    missing = [file for digest, file in true.items() if digest not in found and is_expected(file)]
+    for path in false:
+        print(f"false: {path.relative_to(photos)}")
+    for file in missing:
+        print(f"missing: {file['rendition']} of {file['filename']}")
+    kinds = Counter(true[digest]["rendition"] for digest in found if digest in true)
+    print(", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+    if false or missing or not found:
+        print(output[-4000:])
+        print(f"failed: {len(false)} false, {len(missing)} missing")
+        return 1
+    print(f"equal: {len(found)} files of {ASSETS} assets, byte for byte")
+    return 0
+
+
+def is_expected(file: dict) -> bool:
+    return file["rendition"] in EXPECTED
+
+
+def find_icloudpd(work: Path) -> str:
+    if named := os.environ.get("ICLOUDPD"):
+        return named
+    environment = work / "venv"
+    try:
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True, capture_output=True)
+        pip = [environment / "bin" / "pip", "install", "--quiet", f"icloudpd=={ICLOUDPD_VERSION}"]
+        subprocess.run(pip, check=True, capture_output=True, timeout=300)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Skip(f"icloudpd cannot be installed ({error})") from error
+    return str(environment / "bin" / "icloudpd")
+
+
+def make_certificates(work: Path) -> ssl.SSLContext:
+    """A certificate authority for this run, and one certificate for all hosts."""
+    if not shutil.which("openssl"):
+        raise Skip("openssl is not installed")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=work, check=True, capture_output=True)
+
+    (work / "san").write_text("subjectAltName=" + ",".join(f"DNS:{host}" for host in HOSTS) + "\n")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Sandbox test CA",
+            "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=sandbox", "-keyout", "host.key", "-out", "host.csr")
+    openssl("x509", "-req", "-in", "host.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-days", "2", "-extfile", "san", "-out", "host.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(work / "host.pem", work / "host.key")
+    return context
+
+
+@contextlib.contextmanager
+def running_sandbox(protocol: str):
+    binary = os.environ.get("SANDBOX")
+    if binary is None:
+        if not shutil.which("cargo"):
+            raise Skip("cargo is not installed and SANDBOX is not set")
+        command = ["cargo", "run", "--quiet", "--package", "rollbook-sandbox", "--"]
+    else:
+        command = [binary]
+    command += ["--assets", str(ASSETS), "--seed", "7", "--protocol", protocol]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent) as process:
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def running_proxy(endpoint: str, context: ssl.SSLContext):
+    """A CONNECT proxy that leads every host to the sandbox."""
+    host, port = endpoint.removeprefix("http://").split(":")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=bridge, args=(client, (host, int(port)), context), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield "http://127.0.0.1:%d" % listener.getsockname()[1]
+    finally:
+        listener.close()
+
+
+def bridge(client: socket.socket, sandbox: tuple, context: ssl.SSLContext) -> None:
+    head = b""
+    with contextlib.suppress(OSError), client:
+        while b"\r\n\r\n" not in head:
+            more = client.recv(4096)
+            if not more:
+                return
+            head += more
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(client, server_side=True) as inside, socket.create_connection(sandbox) as outside:
+            threading.Thread(target=pump, args=(inside, outside), daemon=True).start()
+            pump(outside, inside)
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
