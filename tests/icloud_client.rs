@@ -13,7 +13,7 @@ use rollbook::icloud::{
 use rollbook::model::asset::{Asset, Database, Oddity, OddityKind, Offer, Rendition, Zone};
 use rollbook::model::checksum::{Hasher, Proof};
 use rollbook::model::secret::Secret;
-use rollbook_sandbox::{Endpoint, Fault, Options, Protocol, Sandbox, Target, What};
+use rollbook_sandbox::{Endpoint, Fault, Options, Protocol, Sandbox, Target, Times, What};
 
 /// A session file in memory.
 #[derive(Clone, Default)]
@@ -222,6 +222,7 @@ async fn a_listing_survives_whatever_happens_to_its_pages() {
         What::MissingRecords { every: 2 },
         What::ReversedRecords,
         What::DoubledRecords,
+        What::MalformedJson,
     ];
     // What is retried waits in between, so it strikes one page; what is odd strikes each in turn.
     let passing = passing.into_iter().map(|what| (what, 1));
@@ -263,7 +264,8 @@ async fn an_error_leaves_a_listing_where_it_was() {
     let mut listing = client.listing(&zone);
     let mut assets = listing.next().await.expect("a page").expect("a first page").assets;
     for what in [What::MalformedJson, What::cloudkit("BAD_REQUEST"), What::retry_after(503, "3600")] {
-        sandbox.faults().add(Fault::once(Endpoint::RecordsQuery, what));
+        let times = Times::Count(if what == What::MalformedJson { 2 } else { 1 });
+        sandbox.faults().add(Fault { times, ..Fault::once(Endpoint::RecordsQuery, what) });
         let error = listing.next().await.expect_err("a fault");
         let named = ["Malformed", "Server", "Throttled"].iter().any(|n| format!("{error:?}").starts_with(n));
         assert!(named, "{error:?}");
@@ -278,7 +280,9 @@ async fn an_error_leaves_a_listing_where_it_was() {
 async fn odd_records_cost_themselves_only_and_are_named() {
     let sandbox = start(Options { assets: 30, odd_records: true, ..Options::default() });
     let client = sign_in(&sandbox).await;
-    let zone = primary(&client).await;
+    let zones = client.libraries().await.expect("libraries").zones;
+    assert_eq!(zones.len(), 1, "a zone that is no library, or a deleted one: {zones:?}");
+    let zone = zones[0].clone();
     let (assets, oddities) = walk(&client, &zone).await.expect("a listing");
     let by_name: BTreeMap<_, _> = assets.iter().map(|asset| (asset.name.as_str(), asset)).collect();
     let named: BTreeSet<_> = oddities.iter().map(|oddity| oddity.record_name.as_str()).collect();
@@ -398,6 +402,7 @@ async fn fetch(client: &Client, offer: &Offer, from: usize, had: &[u8]) -> Resul
     let url = offer.url.as_ref().expect("a URL");
     let wanted = Wanted { from: from as u64, size_bytes: offer.size_bytes, etag: None };
     let mut body = client.get(url, &wanted).await?;
+    assert!(body.declared_bytes().is_none_or(|bytes| body.start() + bytes <= offer.size_bytes + 9));
     let mut bytes = had[..usize::try_from(body.start()).expect("a small file")].to_vec();
     while let Some(chunk) = body.chunk().await? {
         bytes.extend_from_slice(&chunk);

@@ -79,6 +79,13 @@ impl Body {
         self.start
     }
 
+    /// How many bytes the host says will come, if it says so. A length that contradicts the record
+    /// is for the caller to judge; that all of them came is checked here.
+    #[must_use]
+    pub fn declared_bytes(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
     /// The file's ETag, if it is a strong one: only that can guard a later range.
     #[must_use]
     pub fn etag(&self) -> Option<&str> {

@@ -121,9 +121,18 @@ impl Listing {
         if self.pairing.waiting_assets() >= LOOKUP_NAMES_MAX {
             return self.look_up_masters().await.map(Some);
         }
+        let mut slipped = false;
         while self.phase == Phase::Walking {
             let mut page = Page::default();
-            match self.fetch(&mut page).await? {
+            let fetched = match self.fetch(&mut page).await {
+                // A page that breaks off is a slip the first time, and an error the second.
+                Err(Error::Malformed { .. }) if !slipped => {
+                    slipped = true;
+                    continue;
+                }
+                fetched => fetched?,
+            };
+            match fetched {
                 Fetched::Records => return Ok(Some(page)),
                 Fetched::Nothing => self.after_an_empty_page().await?,
                 Fetched::SamePage => {}

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::value::RawValue;
 
 use crate::icloud::photos::fields::{Fields, RecordWire, field_name};
+use crate::icloud::photos::kept::provider_record;
 use crate::icloud::wire::{self, FieldBody, Lenient, Object, Value};
 use crate::model::asset::{Asset, Captured, MediaKind, Oddity, OddityKind, Offer, Rendition};
 use crate::model::checksum::AppleChecksum;
@@ -131,15 +132,14 @@ fn offers(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<
         // service made of a RAW, not an edit: edits stand on the asset alone.
         let edit = matches!(rendition, Rendition::Edited | Rendition::EditedVideo);
         let places = [Some(asset), (!edit).then_some(master)];
-        let mut fault = None;
-        let offer = places.into_iter().flatten().find_map(|record| match offer(record, rendition, now) {
-            Ok(offer) => offer,
-            Err(what) => {
-                fault.get_or_insert(what);
+        let mut fault = (rendition == Rendition::Original).then_some("is absent");
+        let found = places.into_iter().flatten().find_map(|record| {
+            offer(record, rendition, now).unwrap_or_else(|what| {
+                fault = Some(what);
                 None
-            }
+            })
         });
-        match (offer, fault) {
+        match (found, fault) {
             (Some(offer), _) => offers.push(offer),
             (None, Some(what)) => {
                 odd(OddityKind::UnusableFile, format!("{} {what}", field_name(rendition)));
@@ -149,28 +149,13 @@ fn offers(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<
     }
     if offers.is_empty() {
         odd(OddityKind::NoFiles, "the asset offers no file".to_owned());
-    } else if offers[0].rendition != Rendition::Original && !oddities.iter().any(|o| is_original(o, asset)) {
-        let detail = format!("{} is absent", field_name(Rendition::Original));
-        oddities.push(Oddity {
-            record_name: asset.name().to_owned(),
-            kind: OddityKind::UnusableFile,
-            detail,
-        });
     }
-    if let Some(original) = offers.first_mut()
+    if let Some(original) = offers.first_mut().filter(|offer| offer.rendition == Rendition::Original)
         && original.uti.is_empty()
-        && original.rendition == Rendition::Original
     {
         item_type(asset, master).unwrap_or_default().clone_into(&mut original.uti);
     }
     offers
-}
-
-/// Whether an oddity speaks of this asset's original.
-fn is_original(oddity: &Oddity, asset: &Record<'_>) -> bool {
-    oddity.record_name == asset.name()
-        && oddity.kind == OddityKind::UnusableFile
-        && oddity.detail.starts_with(field_name(Rendition::Original))
 }
 
 /// The file of one rendition on one record; `None` when the record does not have that field.
@@ -244,54 +229,6 @@ fn kind(asset: &Record<'_>, master: &Record<'_>) -> MediaKind {
     if movie.unwrap_or_else(family) { MediaKind::Video } else { MediaKind::Photo }
 }
 
-/// Both records without their URLs: those expire, and are secrets while they do not.
-fn provider_record(asset: &str, master: &str) -> Vec<u8> {
-    let mut record = Vec::with_capacity(asset.len() + master.len() + 24);
-    record.extend_from_slice(b"{\"asset\":");
-    append_without_urls(&mut record, asset);
-    record.extend_from_slice(b",\"master\":");
-    append_without_urls(&mut record, master);
-    record.push(b'}');
-    record
-}
-
-/// Copies JSON, leaving out every member called `downloadURL`.
-///
-/// A scan of text, because reading and writing the whole record costs ten times as much. It is
-/// exact: inside of a JSON string the quote before the name would stand behind a backslash.
-fn append_without_urls(out: &mut Vec<u8>, json: &str) {
-    const KEY: &str = "\"downloadURL\"";
-    let mut rest = json;
-    while let Some(at) = rest.find(KEY) {
-        let after = rest[at + KEY.len()..].trim_start();
-        let Some(value) = after.strip_prefix(':') else {
-            // The word as a value, not as a name.
-            out.extend_from_slice(&rest.as_bytes()[..at + KEY.len()]);
-            rest = &rest[at + KEY.len()..];
-            continue;
-        };
-        out.extend_from_slice(rest[..at].trim_end().as_bytes());
-        rest = value[value_len(value)..].trim_start();
-        // One comma goes with the member: the one behind it, else the one before it.
-        if let Some(next) = rest.strip_prefix(',') {
-            rest = next.trim_start();
-        } else if out.last() == Some(&b',') {
-            out.pop();
-        }
-    }
-    out.extend_from_slice(rest.as_bytes());
-}
-
-/// The length of the JSON value that `text` begins with.
-fn value_len(text: &str) -> usize {
-    // A prefix of valid JSON that starts at a value: the reader stops behind it.
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    match values.next() {
-        Some(Ok(_)) => values.byte_offset(),
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,7 +270,7 @@ mod tests {
         );
         assert_eq!(renditions("", r#""resOriginalRes":{"value":3}"#), (String::new(), 2));
         assert_eq!(renditions(&on("resJPEGFullRes"), ""), ("edited".to_owned(), 1));
-        assert_eq!(renditions("", ""), (String::new(), 1));
+        assert_eq!(renditions("", ""), (String::new(), 2));
     }
 
     #[test]
@@ -396,25 +333,5 @@ mod tests {
         assert_eq!(odd(twice).kind, OddityKind::Malformed);
         let refused = odd(r#"{"recordName":"A","serverErrorCode":"ACCESS_DENIED","reason":"no"}"#);
         assert_eq!((refused.kind, refused.detail.as_str()), (OddityKind::Refused, "ACCESS_DENIED no"));
-    }
-
-    #[test]
-    fn the_kept_record_has_no_url_and_is_json_still() {
-        let matrix = [
-            (r#"{"downloadURL":"u"}"#, "{}"),
-            (r#"{"downloadURL" : "u\"\\" , "a":1}"#, r#"{"a":1}"#),
-            (r#"{"a":1, "downloadURL":null}"#, r#"{"a":1}"#),
-            (
-                r#"{"a":[{"downloadURL":{"b":"}"},"c":2}],"d":"downloadURL"}"#,
-                r#"{"a":[{"c":2}],"d":"downloadURL"}"#,
-            ),
-            (r#"{"a":"\"downloadURL\":\"u\""}"#, r#"{"a":"\"downloadURL\":\"u\""}"#),
-            (r#"{"a":1,"downloadURL":"u","downloadURL":"v","b":2}"#, r#"{"a":1,"b":2}"#),
-        ];
-        for (json, expected) in matrix {
-            let mut kept = Vec::new();
-            append_without_urls(&mut kept, json);
-            assert_eq!(String::from_utf8(kept).expect("UTF-8"), expected);
-        }
     }
 }
