@@ -13,7 +13,7 @@ use rollbook::icloud::{
 use rollbook::model::asset::{Asset, Database, Oddity, OddityKind, Offer, Rendition, Zone};
 use rollbook::model::checksum::{Hasher, Proof};
 use rollbook::model::secret::Secret;
-use rollbook_sandbox::{Endpoint, Fault, Options, Protocol, Sandbox, Target, Times, What};
+use rollbook_sandbox::{Endpoint, Fault, Kind, Options, Protocol, Sandbox, Target, Times, What};
 
 /// A session file in memory.
 #[derive(Clone, Default)]
@@ -254,6 +254,28 @@ async fn a_healthy_listing_asks_for_each_page_once() {
     let counters = sandbox.counters();
     assert_eq!(counters.of(Endpoint::RecordsQuery), 4);
     assert_eq!(counters.of(Endpoint::RecordsLookup), 0);
+}
+
+#[tokio::test]
+async fn assets_that_move_up_during_a_walk_are_not_stepped_over() {
+    let sandbox = start(Options { assets: 420, mean_size_bytes: Some(500), ..Options::default() });
+    let client = sign_in(&sandbox).await;
+    let zone = primary(&client).await;
+    let mut listing = client.listing(&zone);
+    let mut assets = listing.next().await.expect("a page").expect("a first page").assets;
+    let second = listing.next().await.expect("a page").expect("a second page").assets;
+    // All of the second page and a part of the first: also the asset that the third would begin with.
+    for asset in second.iter().chain(&assets[20..60]) {
+        assert!(sandbox.library().delete_asset(asset.name.as_str()));
+    }
+    sandbox.library().add_asset(Kind::Jpeg);
+    assets.extend(second);
+    while let Some(page) = listing.next().await.expect("a page") {
+        assets.extend(page.assets);
+    }
+    let listed = listed_files(&assets);
+    let lost = true_files(&sandbox, &zone.name).difference(&listed).count();
+    assert!(lost <= 1, "only the asset that was added may be missing: {lost}");
 }
 
 #[tokio::test]
