@@ -26,7 +26,7 @@ use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::{Pairing, Tally};
 use crate::icloud::photos::read;
 use crate::icloud::wire::{self, Lenient};
-use crate::model::asset::{Oddity, OddityKind, Page, Zone};
+use crate::model::asset::{Asset, Oddity, OddityKind, Page, Zone};
 
 /// Records on a page: the most that the service gives. Two records make an asset.
 const PAGE_RECORDS: u32 = 200;
@@ -191,10 +191,12 @@ impl Listing {
         self.count_repeats(records)?;
         let mut taken = Page { sync_token: answer.sync_token.name().map(str::to_owned), ..Page::default() };
         let tally = self.pairing.take(records, &format!("rank {start}"), now(), &mut taken);
+        let is_handed = |asset: &Asset| self.handed.contains(asset.name.as_str());
         if start < self.rank
             && tally.records <= 2
             && tally.assets.len() == 1
             && tally.assets.is_subset(&self.known)
+            && taken.assets.iter().all(is_handed)
         {
             return Ok(Fetched::Nothing);
         }
