@@ -1,2 +1,9 @@
 //! Parse, run, exit.
-fn main() {}
+
+use std::process::ExitCode;
+
+use rollbook::cli::{self, Environment};
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os(), Environment::of_process()).into()
+}

@@ -270,7 +270,13 @@ fn is_strong(etag: &str) -> bool {
 }
 
 fn network(host: &str, error: reqwest::Error) -> FetchError {
-    FetchError::Network { host: host.to_owned(), detail: http::told(error) }
+    let (host, redirected, unconnected) = (host.to_owned(), error.is_redirect(), error.is_connect());
+    let detail = http::told(error);
+    match (redirected, unconnected) {
+        (true, _) => FetchError::BadAnswer { host, detail },
+        (_, true) => FetchError::Offline { host, detail },
+        _ => FetchError::Network { host, detail },
+    }
 }
 
 #[cfg(test)]

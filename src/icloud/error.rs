@@ -240,7 +240,15 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
-    /// No connection, or it broke before the body was complete.
+    /// No connection could be made. Concerns the whole run, not this file.
+    #[error("cannot reach {host}: {detail}")]
+    Offline {
+        /// The host.
+        host: String,
+        /// What the network said.
+        detail: String,
+    },
+    /// The connection broke before the body was complete.
     #[error("connection to {host} failed: {detail}")]
     Network {
         /// The host.

@@ -24,13 +24,25 @@ const RETRY_FIRST_S: i64 = 600;
 /// Longest wait between two runs' attempts: a nightly run always finds the file due.
 const RETRY_MAX_S: i64 = 20 * 3600;
 
-/// The waits of one request: jittered, doubling, [`RETRIES`] of them.
+/// The waits of one call to the service: jittered, doubling, [`RETRIES`] of them.
 #[must_use]
 pub fn waits() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(WAIT_MIN)
         .with_max_delay(WAIT_MAX)
         .with_max_times(RETRIES)
+        .with_jitter()
+        .build()
+}
+
+/// The waits between requests for one file that make no progress: shorter and fewer, because the
+/// retry pass comes back to it with a fresh URL while other files go on meanwhile.
+#[must_use]
+pub fn quick_waits() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(WAIT_MIN / 2)
+        .with_max_delay(WAIT_MAX)
+        .with_max_times(RETRIES - 2)
         .with_jitter()
         .build()
 }

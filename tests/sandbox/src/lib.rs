@@ -16,6 +16,8 @@
 //! `cdn`; these read the `library`, whose bytes come from `media`. `fault` changes requests
 //! and replies on their way, `counters` keeps the books, `control` lets other processes in.
 
+#![warn(clippy::unwrap_used)]
+
 mod auth;
 mod body;
 mod cdn;

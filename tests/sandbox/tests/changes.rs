@@ -1,5 +1,5 @@
 //! Deltas: what happened to the library since a token.
-#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test says what it claims by its name")]
+#![expect(unreachable_pub, reason = "a test says what it claims by its name")]
 
 mod client;
 

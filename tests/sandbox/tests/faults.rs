@@ -1,5 +1,5 @@
 //! Faults: each goes wrong in its own way, and only as often as it was told to.
-#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test says what it claims by its name")]
+#![expect(unreachable_pub, reason = "a test says what it claims by its name")]
 
 mod client;
 

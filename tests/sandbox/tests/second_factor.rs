@@ -1,5 +1,5 @@
 //! Sessions, trust and codes: what a client keeps, and how long it stands.
-#![expect(clippy::unwrap_used, unreachable_pub, dead_code, reason = "a test says what it claims by its name")]
+#![expect(unreachable_pub, dead_code, reason = "a test says what it claims by its name")]
 
 mod client;
 

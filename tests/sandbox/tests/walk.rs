@@ -1,5 +1,5 @@
 //! The healthy walk: sign in, list, download, and find every byte where the truth says it is.
-#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test says what it claims by its name")]
+#![expect(unreachable_pub, reason = "a test says what it claims by its name")]
 
 mod client;
 

@@ -1,0 +1,345 @@
+-- The journal, version 1.
+--
+-- Tables are internal; the views at the end (v_file, v_asset, v_problem, v_run, v_history,
+-- v_summary) are the contract with people and tools. Times are Unix seconds, UTC (*_at), or
+-- milliseconds (*_ms). A time or NULL stands where others put a boolean.
+
+-- One Apple account. next_allowed_at is Apple's own word: ask nothing before it.
+CREATE TABLE account (
+    account_id      INTEGER PRIMARY KEY,
+    username        TEXT    NOT NULL UNIQUE,
+    dsid            TEXT,
+    next_allowed_at INTEGER,
+    created_at      INTEGER NOT NULL
+) STRICT;
+
+-- One photo library: a CloudKit zone.
+CREATE TABLE library (
+    library_id       INTEGER PRIMARY KEY,
+    account_id       INTEGER NOT NULL REFERENCES account,
+    database         TEXT    NOT NULL CHECK (database IN ('private', 'shared')),
+    zone_name        TEXT    NOT NULL,
+    zone_owner       TEXT    NOT NULL,
+    zone_type        TEXT    NOT NULL,
+    -- The zone's sync token from the first page of the last complete enumeration: everything
+    -- that changed since is asked for from here.
+    sync_token       TEXT,
+    -- What Apple says it holds, and what a complete enumeration found.
+    apple_count      INTEGER,
+    enumerated_count INTEGER,
+    enumerated_at    INTEGER,
+    UNIQUE (account_id, database, zone_name, zone_owner)
+) STRICT;
+
+-- One execution of the program.
+CREATE TABLE run (
+    run_id        INTEGER PRIMARY KEY,
+    started_at    INTEGER NOT NULL,
+    ended_at      INTEGER,
+    -- NULL while it lasts, and for ever if it was killed.
+    outcome       TEXT,
+    pid           INTEGER NOT NULL,
+    version       TEXT    NOT NULL,
+    files_done    INTEGER NOT NULL DEFAULT 0,
+    bytes_fetched INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Where the files stand. The directory holds a marker with the same id, so an unmounted disk is
+-- "absent", not "all files lost".
+CREATE TABLE destination (
+    destination_id TEXT    PRIMARY KEY,
+    directory      TEXT    NOT NULL,
+    created_at     INTEGER NOT NULL
+) STRICT;
+
+-- One photo or video as the service knows it.
+CREATE TABLE asset (
+    asset_id          INTEGER PRIMARY KEY,
+    library_id        INTEGER NOT NULL REFERENCES library,
+    record_name       TEXT    NOT NULL,
+    master_name       TEXT    NOT NULL,
+    -- Equal tags mean that nothing changed but the URLs.
+    change_tag        TEXT    NOT NULL,
+    -- As the person named it; not a path.
+    filename          TEXT    NOT NULL,
+    kind              TEXT    NOT NULL CHECK (kind IN ('photo', 'video')),
+    captured_ms       INTEGER,
+    captured_offset_s INTEGER,
+    added_ms          INTEGER,
+    favorite          INTEGER NOT NULL CHECK (favorite IN (0, 1)),
+    hidden            INTEGER NOT NULL CHECK (hidden IN (0, 1)),
+    -- Folder and stem that all its files share. Chosen once.
+    stem              TEXT    NOT NULL,
+    -- Gone from iCloud. The row and its files stay.
+    removed_at        INTEGER,
+    UNIQUE (library_id, record_name)
+) STRICT;
+
+-- Both provider records of an asset, without URLs: zlib-compressed JSON, so that a later feature
+-- needs no new enumeration.
+CREATE TABLE provider_record (
+    asset_id INTEGER PRIMARY KEY REFERENCES asset,
+    json_z   BLOB    NOT NULL
+) STRICT;
+
+-- Every legal move of an asset file: the same rows as LEGAL_MOVES in src/model/state.rs.
+CREATE TABLE legal_move (
+    from_state TEXT NOT NULL,
+    event      TEXT NOT NULL,
+    to_state   TEXT NOT NULL,
+    PRIMARY KEY (from_state, event, to_state)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO legal_move (from_state, event, to_state) VALUES
+    ('pending',     'changed',     'pending'),
+    ('pending',     'progressed',  'partial'),
+    ('pending',     'verified',    'verified'),
+    ('pending',     'failed',      'failed'),
+    ('pending',     'url_expired', 'expired-url'),
+    ('partial',     'restarted',   'pending'),
+    ('partial',     'changed',     'pending'),
+    ('partial',     'progressed',  'partial'),
+    ('partial',     'verified',    'verified'),
+    ('partial',     'failed',      'failed'),
+    ('partial',     'url_expired', 'expired-url'),
+    ('verified',    'lost',        'pending'),
+    ('failed',      'requeued',    'pending'),
+    ('failed',      'changed',     'pending'),
+    ('failed',      'requeued',    'partial'),
+    ('expired-url', 'url_renewed', 'pending'),
+    ('expired-url', 'changed',     'pending'),
+    ('expired-url', 'url_renewed', 'partial'),
+    ('expired-url', 'failed',      'failed');
+
+-- One rendition of one asset = one row = one file on disk.
+CREATE TABLE asset_file (
+    file_id        INTEGER PRIMARY KEY,
+    asset_id       INTEGER NOT NULL REFERENCES asset,
+    rendition      TEXT    NOT NULL
+        CHECK (rendition IN ('original', 'alternative', 'live-video', 'edited', 'edited-video')),
+    -- Apple's checksum, base64 as the record gives it.
+    checksum       TEXT    NOT NULL,
+    size_bytes     INTEGER NOT NULL CHECK (size_bytes >= 0),
+    uti            TEXT    NOT NULL,
+    -- Relative to the destination. Chosen once. path_key is a digest of the path with letter case
+    -- and Unicode form folded.
+    path           TEXT    NOT NULL,
+    path_key       INTEGER NOT NULL UNIQUE,
+
+    -- The state machine, and the last move: which event, when, in which run.
+    state          TEXT    NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'partial', 'verified', 'failed', 'expired-url')),
+    event          TEXT,
+    moved_at       INTEGER,
+    moved_run_id   INTEGER REFERENCES run,
+
+    -- Durable and promised bytes of the part file, their digest, and the server's validator.
+    offset_bytes   INTEGER NOT NULL DEFAULT 0 CHECK (offset_bytes BETWEEN 0 AND size_bytes),
+    prefix_sha256  BLOB    CHECK (length(prefix_sha256) = 32),
+    etag           TEXT,
+
+    -- When its row in signed_url stops working.
+    url_expires_at INTEGER,
+    renewals       INTEGER NOT NULL DEFAULT 0,
+
+    -- A worker's exclusive right. A claim of another run is dead.
+    claim_run_id   INTEGER REFERENCES run,
+    claim_worker   INTEGER,
+
+    -- Failed attempts in a row, and the last one. retry_at NULL on a failed row: parked.
+    attempts       INTEGER NOT NULL DEFAULT 0,
+    error_kind     TEXT,
+    error_detail   TEXT,
+    retry_at       INTEGER,
+
+    -- The proof.
+    sha256         BLOB    CHECK (length(sha256) = 32),
+    verified_by    TEXT    CHECK (verified_by IN ('apple-signature', 'sha256', 'length')),
+    verified_at    INTEGER,
+
+    -- Facts that are not states. They take a row out of scope, never out of the audit.
+    excluded_by    TEXT,
+    released_at    INTEGER,
+    superseded_at  INTEGER,
+
+    -- One word for people and for the tally: the state, or why it is out of scope.
+    standing       TEXT    GENERATED ALWAYS AS (CASE
+        WHEN superseded_at IS NOT NULL THEN 'superseded'
+        WHEN released_at   IS NOT NULL THEN 'released'
+        WHEN excluded_by   IS NOT NULL THEN 'excluded'
+        ELSE state END) VIRTUAL,
+
+    UNIQUE (asset_id, rendition, checksum),
+    CHECK ((state = 'verified') = (sha256 IS NOT NULL)),
+    CHECK ((state = 'verified') = (verified_by IS NOT NULL)),
+    CHECK ((state = 'verified') = (verified_at IS NOT NULL)),
+    CHECK ((state = 'failed') = (error_kind IS NOT NULL)),
+    CHECK ((offset_bytes > 0) = (prefix_sha256 IS NOT NULL)),
+    CHECK (state <> 'partial' OR offset_bytes > 0),
+    CHECK (state NOT IN ('pending', 'verified') OR offset_bytes = 0),
+    CHECK ((claim_run_id IS NULL) = (claim_worker IS NULL)),
+    CHECK (claim_run_id IS NULL OR state IN ('pending', 'partial'))
+) STRICT;
+
+-- Serves Journal::claim: unclaimed work only, so it shrinks as the run goes on.
+CREATE INDEX asset_file_claimable ON asset_file (file_id)
+    WHERE state IN ('pending', 'partial') AND claim_run_id IS NULL
+      AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL;
+-- Serves Journal::begin_run: what dead runs held.
+CREATE INDEX asset_file_claimed ON asset_file (claim_run_id) WHERE claim_run_id IS NOT NULL;
+-- Serves Journal::expired: what wants a fresh URL.
+CREATE INDEX asset_file_expired ON asset_file (file_id)
+    WHERE state = 'expired-url'
+      AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL;
+-- Serves Journal::requeue and v_problem.
+CREATE INDEX asset_file_failed ON asset_file (retry_at) WHERE state = 'failed';
+
+-- Signed URLs of rows that still want their bytes: long, short-lived, and secret, so they stand
+-- apart and go when the bytes are home.
+CREATE TABLE signed_url (
+    file_id INTEGER PRIMARY KEY REFERENCES asset_file,
+    url     TEXT    NOT NULL
+) STRICT;
+
+-- Append-only: every change of a state, written by trigger.
+CREATE TABLE history (
+    history_id INTEGER PRIMARY KEY,
+    file_id    INTEGER NOT NULL REFERENCES asset_file,
+    run_id     INTEGER REFERENCES run,
+    at         INTEGER NOT NULL,
+    event      TEXT    NOT NULL,
+    from_state TEXT    NOT NULL,
+    to_state   TEXT    NOT NULL,
+    detail     TEXT
+) STRICT;
+
+-- Records that cannot be used, or not wholly.
+CREATE TABLE record_problem (
+    library_id  INTEGER NOT NULL REFERENCES library,
+    record_name TEXT    NOT NULL,
+    kind        TEXT    NOT NULL,
+    detail      TEXT    NOT NULL,
+    seen_at     INTEGER NOT NULL,
+    -- The last run that met it. A complete enumeration that does not meet it again resolves it.
+    run_id      INTEGER NOT NULL REFERENCES run,
+    resolved_at INTEGER,
+    PRIMARY KEY (library_id, record_name, kind)
+) STRICT;
+
+-- Counts kept in step by trigger, so that `status` reads a handful of rows at any size.
+CREATE TABLE tally (
+    standing TEXT    PRIMARY KEY,
+    files    INTEGER NOT NULL DEFAULT 0,
+    bytes    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO tally (standing) VALUES
+    ('pending'), ('partial'), ('verified'), ('failed'), ('expired-url'),
+    ('excluded'), ('released'), ('superseded'), ('assets');
+
+-- The third belt: no program and no person makes an illegal move.
+CREATE TRIGGER asset_file_starts_pending BEFORE INSERT ON asset_file
+WHEN NEW.state <> 'pending'
+BEGIN
+    SELECT RAISE(ABORT, 'illegal move: a new row starts as pending');
+END;
+
+CREATE TRIGGER asset_file_legal_move BEFORE UPDATE OF state ON asset_file
+WHEN OLD.state <> NEW.state AND NOT EXISTS (
+    SELECT 1 FROM legal_move
+    WHERE from_state = OLD.state AND event = NEW.event AND to_state = NEW.state)
+BEGIN
+    SELECT RAISE(ABORT, 'illegal move: see the table legal_move, and set event to its name');
+END;
+
+CREATE TRIGGER asset_file_stays BEFORE DELETE ON asset_file
+BEGIN
+    SELECT RAISE(ABORT, 'illegal move: rows of asset_file are never deleted');
+END;
+
+CREATE TRIGGER history_append_only_update BEFORE UPDATE ON history
+BEGIN
+    SELECT RAISE(ABORT, 'history is append-only');
+END;
+
+CREATE TRIGGER history_append_only_delete BEFORE DELETE ON history
+BEGIN
+    SELECT RAISE(ABORT, 'history is append-only');
+END;
+
+CREATE TRIGGER asset_file_history AFTER UPDATE OF state ON asset_file
+WHEN OLD.state <> NEW.state
+BEGIN
+    INSERT INTO history (file_id, run_id, at, event, from_state, to_state, detail)
+    VALUES (NEW.file_id, NEW.moved_run_id, NEW.moved_at, NEW.event, OLD.state, NEW.state,
+        CASE NEW.state WHEN 'failed' THEN NEW.error_kind || ': ' || NEW.error_detail
+                       WHEN 'verified' THEN NEW.verified_by END);
+END;
+
+CREATE TRIGGER asset_file_tally_insert AFTER INSERT ON asset_file
+BEGIN
+    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes WHERE standing = NEW.standing;
+END;
+
+CREATE TRIGGER asset_file_tally_update
+AFTER UPDATE OF state, size_bytes, excluded_by, released_at, superseded_at ON asset_file
+WHEN OLD.standing <> NEW.standing OR OLD.size_bytes <> NEW.size_bytes
+BEGIN
+    UPDATE tally SET files = files - 1, bytes = bytes - OLD.size_bytes WHERE standing = OLD.standing;
+    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes WHERE standing = NEW.standing;
+END;
+
+CREATE TRIGGER asset_tally_insert AFTER INSERT ON asset
+BEGIN
+    UPDATE tally SET files = files + 1 WHERE standing = 'assets';
+END;
+
+-- The contract, version 1 -------------------------------------------------------------------
+
+-- Every file: where it is, where it stands, and how it was proved.
+CREATE VIEW v_file AS
+SELECT f.file_id, l.zone_name AS library, a.record_name AS asset, a.filename, f.rendition,
+       f.path, f.standing, f.state, f.size_bytes,
+       CASE f.state WHEN 'verified' THEN f.size_bytes ELSE f.offset_bytes END AS done_bytes,
+       f.verified_by, lower(hex(f.sha256)) AS sha256, f.checksum AS apple_checksum,
+       f.verified_at, f.attempts, f.error_kind, f.error_detail, f.retry_at, f.excluded_by,
+       a.captured_ms / 1000 AS captured_at, f.claim_run_id AS claimed_by_run
+FROM asset_file f JOIN asset a USING (asset_id) JOIN library l USING (library_id);
+
+-- Every asset, with its files counted.
+CREATE VIEW v_asset AS
+SELECT a.asset_id, l.zone_name AS library, a.record_name AS asset, a.filename, a.kind,
+       a.captured_ms / 1000 AS captured_at, a.added_ms / 1000 AS added_at,
+       a.favorite, a.removed_at,
+       count(f.file_id) AS files,
+       coalesce(sum(f.standing = 'verified'), 0) AS files_verified,
+       coalesce(sum(f.standing IN ('pending', 'partial', 'failed', 'expired-url')), 0) AS files_open,
+       coalesce(sum(f.size_bytes), 0) AS size_bytes
+FROM asset a JOIN library l USING (library_id) LEFT JOIN asset_file f USING (asset_id)
+GROUP BY a.asset_id;
+
+-- Everything that needs a person's eye, by name and with its reason.
+CREATE VIEW v_problem AS
+SELECT 'file' AS what, l.zone_name AS library, a.record_name AS record, f.path AS name,
+       f.error_kind AS kind, f.error_detail AS detail, f.attempts, f.moved_at AS since_at, f.retry_at
+FROM asset_file f JOIN asset a USING (asset_id) JOIN library l USING (library_id)
+WHERE f.state = 'failed'
+  AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
+UNION ALL
+SELECT 'record', l.zone_name, p.record_name, p.record_name, p.kind, p.detail, 0, p.seen_at, NULL
+FROM record_problem p JOIN library l USING (library_id) WHERE p.resolved_at IS NULL;
+
+-- Every run.
+CREATE VIEW v_run AS
+SELECT run_id, started_at, ended_at, ended_at - started_at AS seconds,
+       coalesce(outcome, 'unfinished') AS outcome, files_done, bytes_fetched, version
+FROM run;
+
+-- What happened, in order.
+CREATE VIEW v_history AS
+SELECT h.history_id, h.at, h.run_id, f.path, f.rendition, a.record_name AS asset,
+       h.event, h.from_state, h.to_state, h.detail
+FROM history h JOIN asset_file f USING (file_id) JOIN asset a USING (asset_id);
+
+-- Files and bytes by standing.
+CREATE VIEW v_summary AS
+SELECT standing, files, bytes FROM tally WHERE standing <> 'assets';

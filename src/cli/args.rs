@@ -1,0 +1,210 @@
+//! The command line as typed: a verb, and settings as they stand there, unread.
+//!
+//! What they mean, together with the other layers, is left to [`super::config`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::cli::exit;
+use crate::cli::settings::{self, Flag, Setting};
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Sign in and keep the session.
+    Login,
+    /// Bring everything home.
+    Sync,
+    /// Say what a sync would fetch.
+    Plan,
+    /// Say what the journal holds.
+    Status,
+    /// Name the libraries.
+    ListLibraries,
+    /// Name the albums.
+    ListAlbums,
+    /// Show the settings and where each comes from.
+    ConfigShow,
+}
+
+/// A command line.
+#[derive(Debug)]
+pub(crate) struct Args {
+    /// What to do.
+    pub(crate) verb: Verb,
+    /// Whether the answer goes to a program.
+    pub(crate) json: bool,
+    /// Flags by the name of their setting.
+    pub(crate) flags: BTreeMap<&'static str, OsString>,
+}
+
+impl Args {
+    /// Reads a command line; the first argument is the program's name.
+    ///
+    /// # Errors
+    /// What clap has to say, which may be the help that was asked for.
+    pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = command().try_get_matches_from(args)?;
+        let mut path = Vec::new();
+        let mut deepest = &matches;
+        while let Some((name, below)) = deepest.subcommand() {
+            path.push(name);
+            deepest = below;
+        }
+        let verb = match path[..] {
+            ["login"] => Verb::Login,
+            ["sync"] if is_set(deepest, "dry-run") => Verb::Plan,
+            ["sync"] => Verb::Sync,
+            ["plan"] => Verb::Plan,
+            ["status"] => Verb::Status,
+            ["list", "libraries"] => Verb::ListLibraries,
+            ["list", "albums"] => Verb::ListAlbums,
+            ["config", "show"] => Verb::ConfigShow,
+            _ => unreachable!("clap knows no other verb, and asks for one"),
+        };
+        let typed = |setting: &'static Setting| {
+            let value = deepest.try_get_one::<OsString>(setting.key).ok().flatten()?;
+            Some((setting.key, value.clone()))
+        };
+        let flags = settings::ALL.iter().filter_map(typed).collect();
+        Ok(Self { verb, json: is_set(deepest, "json"), flags })
+    }
+}
+
+/// The help that a bare `rollbook` prints.
+pub(crate) fn help() -> String {
+    command().render_help().to_string()
+}
+
+fn is_set(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|set| *set)
+}
+
+fn command() -> Command {
+    let sync = |verb: Command| verb.args(flags(&[Flag::Sync]));
+    let list = |name, about| verb(name, about).arg(json());
+    Command::new("rollbook")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Keeps a complete local copy of an iCloud Photos library, and can prove it")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .args(flags(&[Flag::Everywhere, Flag::Hidden]).map(|flag| flag.global(true)))
+        .subcommand(verb("login", "Sign in and keep the session, so that later runs need nobody"))
+        .subcommand(
+            sync(verb("sync", "Bring home every file that is not here yet, and verify it"))
+                .arg(switch("dry-run", "Say what a sync would fetch, and fetch nothing (the same as plan)"))
+                .arg(json().requires("dry-run")),
+        )
+        .subcommand(sync(verb("plan", "Say what a sync would fetch, and whether there is room")).arg(json()))
+        .subcommand(
+            verb("status", "Say what the journal holds; asks nobody else, also during a run").arg(json()),
+        )
+        .subcommand(
+            verb("list", "Name what the account holds")
+                .subcommand_required(true)
+                .subcommand(list("libraries", "Name the libraries and how many assets each holds"))
+                .subcommand(list("albums", "Name the albums of every library")),
+        )
+        .subcommand(
+            verb("config", "Look at the settings")
+                .subcommand_required(true)
+                .subcommand(list("show", "Show every setting, its value, and where it comes from")),
+        )
+        .after_help(
+            "A setting is its flag, else its environment variable, else its key in the configuration\n\
+             file (the name of the flag without dashes), else its default: see rollbook config show.\n\
+             The password is never a flag: ROLLBOOK_PASSWORD, or typed at a terminal.",
+        )
+        .after_long_help(exit::HELP)
+}
+
+fn verb(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).disable_help_subcommand(true).after_help("")
+}
+
+fn json() -> Arg {
+    switch("json", "Answer in JSON, with stable keys")
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// The flags of all settings of these kinds.
+fn flags(kinds: &'static [Flag]) -> impl Iterator<Item = Arg> {
+    let all = settings::ALL.iter().enumerate().filter(|(_, setting)| kinds.contains(&setting.flag));
+    all.map(|(place, setting)| flag(setting).display_order(place))
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let default = match setting.default_shown {
+        "" => String::new(),
+        shown => format!(" [default: {shown}]"),
+    };
+    let flag = Arg::new(setting.key)
+        .long(setting.key)
+        .value_parser(clap::value_parser!(OsString))
+        .help_heading("Settings")
+        .hide(setting.flag == Flag::Hidden)
+        .help(format!("{} [env: {}]{default}", setting.help, setting.variable()));
+    let flag = match setting.short {
+        Some(letter) => flag.short(letter),
+        None => flag,
+    };
+    match setting.value_name {
+        // A switch, which `--flag=false` turns off again when the file turned it on.
+        "" => flag
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .hide_possible_values(true)
+            .value_name("true|false"),
+        name => flag.value_name(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::parse(std::iter::once("rollbook").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_is_well_formed_and_names_variable_and_default_of_every_flag() {
+        command().debug_assert();
+        let mut sync = command();
+        let sync = sync.find_subcommand_mut("sync").unwrap().render_long_help().to_string();
+        assert!(sync.contains("[env: ROLLBOOK_THREADS_NUM] [default: 10]"), "{sync}");
+        assert!(!help().contains("--endpoint") && !help().contains("PASSWORD]"));
+    }
+
+    #[test]
+    fn settings_may_stand_before_or_after_the_verb() {
+        for line in ["-u a@b.c sync --threads-num 3", "sync --threads-num=3 --username a@b.c"] {
+            let args = parse(line).unwrap();
+            assert_eq!((args.verb, args.flags["username"].to_str()), (Verb::Sync, Some("a@b.c")));
+            assert_eq!(args.flags["threads-num"], "3");
+        }
+    }
+
+    #[test]
+    fn a_switch_needs_no_value_and_takes_none_by_accident() {
+        assert_eq!(parse("sync --no-progress-bar").unwrap().flags["no-progress-bar"], "true");
+        assert_eq!(parse("sync --no-progress-bar=false").unwrap().flags["no-progress-bar"], "false");
+        assert!(parse("sync --no-progress-bar false").is_err());
+    }
+
+    #[test]
+    fn verbs_are_read_and_a_dry_run_is_a_plan() {
+        assert_eq!(parse("sync --dry-run --json").unwrap().verb, Verb::Plan);
+        assert_eq!(parse("list albums --json").unwrap().verb, Verb::ListAlbums);
+        assert!(parse("config show --json").unwrap().json && !parse("status").unwrap().json);
+        for wrong in ["", "list", "sink", "sync --json", "login --password x", "login --threads-num 3"] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+    }
+}

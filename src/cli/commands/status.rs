@@ -1,0 +1,294 @@
+//! `rollbook status`: what the journal holds. It asks nobody else, and works during a run.
+//!
+//! A problem is an answer here, not a failure: the exit code is 0.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cli::commands::{print, print_json, table};
+use crate::cli::config::Config;
+use crate::cli::exit::Exit;
+use crate::cli::output::sanitize;
+use crate::cli::problem::Problem;
+use crate::cli::{explain, format};
+use crate::disk::DataDir;
+use crate::journal::{self, Reader, Summary};
+
+/// Problems that are named on a screen. The others are counted, and `--json` names them all.
+const PROBLEMS_SHOWN: usize = 10;
+
+/// The answer for a program. The keys are a contract: they are added to, never renamed.
+#[derive(Debug, Serialize)]
+struct Status {
+    /// Path of the journal.
+    journal: PathBuf,
+    /// Assets known.
+    assets: u64,
+    /// Of those, assets that still want a file.
+    assets_open: u64,
+    /// Files by standing: the states, then what is out of scope.
+    files: Vec<Standing>,
+    /// Every library.
+    libraries: Vec<Library>,
+    /// The last run; null if there was none.
+    last_run: Option<Run>,
+    /// Unix seconds until when Apple asked the account of `--username` to wait; null if it did not.
+    wait_until: Option<i64>,
+    /// How many problems there are.
+    problems_total: u64,
+    /// Each of them.
+    problems: Vec<Trouble>,
+}
+
+/// Files of one standing.
+#[derive(Debug, Serialize)]
+struct Standing {
+    /// `verified`, `pending`, `partial`, `expired-url`, `failed`, `excluded`, `released` or
+    /// `superseded`.
+    standing: &'static str,
+    /// How many.
+    files: u64,
+    /// Their bytes.
+    bytes: u64,
+}
+
+/// A library.
+#[derive(Debug, Serialize)]
+struct Library {
+    /// The account it belongs to.
+    username: String,
+    /// Its zone: `PrimarySync` or `SharedSync-…`.
+    name: String,
+    /// `private` or `shared`.
+    database: &'static str,
+    /// How many assets Apple counts; null if it did not say.
+    apple_count: Option<u64>,
+    /// How many the last complete listing found; null before the first.
+    enumerated_count: Option<u64>,
+    /// When that ended, in Unix seconds.
+    enumerated_at: Option<i64>,
+}
+
+/// A run.
+#[derive(Debug, Serialize)]
+struct Run {
+    /// Its number.
+    id: i64,
+    /// When it began, in Unix seconds.
+    started_at: i64,
+    /// When it ended; null while it lasts, and if it was killed.
+    ended_at: Option<i64>,
+    /// What came of it; `unfinished` while it lasts, and if it was killed.
+    outcome: String,
+    /// Files verified in it.
+    files_verified: u64,
+    /// Bytes it fetched.
+    bytes_fetched: u64,
+}
+
+/// A line of `v_problem`.
+#[derive(Debug, Serialize)]
+struct Trouble {
+    /// The path of a file, or the name of a record.
+    name: String,
+    /// What kind of problem.
+    kind: String,
+    /// What was seen.
+    detail: String,
+}
+
+/// Says what the journal holds.
+pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
+    let path = DataDir::at(&config.data_dir).journal_path();
+    if !path.try_exists().map_err(|error| explain::system("cannot look for the journal", &error))? {
+        return Err(Problem::new(Exit::Usage, "cannot show a status before the first sync")
+            .why(format!("there is no journal yet: {}", path.display()))
+            .hint("run \"rollbook sync\", or set --data-dir to where the journal is"));
+    }
+    let status = Status::read(&path, config.username().ok(), if json { usize::MAX } else { PROBLEMS_SHOWN })?;
+    if json {
+        print_json(&status)?
+    } else {
+        print(&status.to_text())?
+    }
+    Ok(Exit::Done)
+}
+
+impl Status {
+    fn read(path: &Path, username: Option<&str>, problems_max: usize) -> Result<Self, journal::Error> {
+        let reader = Reader::open(path)?;
+        let summary = reader.summary()?;
+        let problems_total = summary.failed.files + summary.record_problems;
+        let problems_max = problems_max.min(usize::try_from(problems_total).unwrap_or(usize::MAX));
+        Ok(Self {
+            journal: path.to_owned(),
+            assets: summary.assets,
+            assets_open: reader.assets_open()?,
+            files: standings(&summary),
+            libraries: reader.libraries()?.into_iter().map(Library::from).collect(),
+            last_run: reader.last_run()?.map(Run::from),
+            wait_until: username.map(|name| reader.next_allowed_at(name)).transpose()?.flatten(),
+            problems_total,
+            problems: reader.problems(problems_max)?.into_iter().map(Trouble::from).collect(),
+        })
+    }
+
+    fn to_text(&self) -> String {
+        let mut parts = vec![self.head()];
+        // Only the verified are worth a zero.
+        let files = self.files.iter().filter(|of| of.files > 0 || of.standing == "verified");
+        let files = files.map(|of| {
+            vec![of.standing.to_owned(), format::counted(of.files, "file"), format::bytes(of.bytes)]
+        });
+        parts.push(table(files, &[1, 2]));
+        if !self.libraries.is_empty() {
+            parts.push(table(self.libraries.iter().map(Library::row), &[]));
+        }
+        if self.problems_total > 0 {
+            parts.push(self.problems_text());
+        }
+        parts.join("\n\n")
+    }
+
+    fn head(&self) -> String {
+        let mut assets = format::count(self.assets);
+        if self.assets_open > 0 {
+            assets.push_str(&format!(", {} of them not complete", format::count(self.assets_open)));
+        }
+        let mut lines = vec![
+            format!("journal   {}", sanitize(&self.journal.to_string_lossy())),
+            format!("assets    {assets}"),
+        ];
+        if let Some(run) = &self.last_run {
+            lines.push(format!("last run  {}", run.line()));
+        }
+        if let Some(at) = self.wait_until {
+            lines.push(format!("waiting   Apple asked to wait until {}", format::moment(at)));
+        }
+        lines.join("\n")
+    }
+
+    fn problems_text(&self) -> String {
+        let rows = self.problems.iter().map(|of| vec![of.name.clone(), of.kind.clone(), of.detail.clone()]);
+        let mut text = format!("{}:\n{}", format::counted(self.problems_total, "problem"), table(rows, &[]));
+        let hidden = self.problems_total.saturating_sub(self.problems.len() as u64);
+        if hidden > 0 {
+            let hidden = format::count(hidden);
+            text.push_str(&format!("\n… and {hidden} more: \"rollbook status --json\" names them all"));
+        }
+        text
+    }
+}
+
+fn standings(summary: &Summary) -> Vec<Standing> {
+    let standing =
+        |(standing, of): (_, journal::Tally)| Standing { standing, files: of.files, bytes: of.bytes };
+    [
+        ("verified", summary.verified),
+        ("pending", summary.pending),
+        ("partial", summary.partial),
+        ("expired-url", summary.expired_url),
+        ("failed", summary.failed),
+        ("excluded", summary.excluded),
+        ("released", summary.released),
+        ("superseded", summary.superseded),
+    ]
+    .map(standing)
+    .into()
+}
+
+impl Library {
+    fn row(&self) -> Vec<String> {
+        let counted = self.apple_count.map_or_else(|| "no count".to_owned(), format::count);
+        let listed = match (self.enumerated_count, self.enumerated_at) {
+            (Some(count), Some(at)) => format!("listed {} on {}", format::count(count), format::moment(at)),
+            _ => "not listed to the end yet".to_owned(),
+        };
+        vec![self.username.clone(), self.name.clone(), format!("Apple counts {counted}"), listed]
+    }
+}
+
+impl Run {
+    fn line(&self) -> String {
+        let began = format::moment(self.started_at);
+        match self.ended_at {
+            None => format!("{began}, still at work or killed"),
+            Some(ended_at) => {
+                let took = ended_at.saturating_sub(self.started_at).max(0).unsigned_abs();
+                format!(
+                    "{began}, {} after {}: {} verified, {} fetched",
+                    sanitize(&self.outcome),
+                    format::wait(took),
+                    format::counted(self.files_verified, "file"),
+                    format::bytes(self.bytes_fetched)
+                )
+            }
+        }
+    }
+}
+
+impl From<journal::Library> for Library {
+    fn from(of: journal::Library) -> Self {
+        Self {
+            username: of.username,
+            name: of.zone.name,
+            database: of.zone.database.as_str(),
+            apple_count: of.apple_count,
+            enumerated_count: of.enumerated_count,
+            enumerated_at: of.enumerated_at,
+        }
+    }
+}
+
+impl From<journal::Run> for Run {
+    fn from(of: journal::Run) -> Self {
+        Self {
+            id: of.id,
+            started_at: of.started_at,
+            ended_at: of.ended_at,
+            outcome: of.outcome,
+            files_verified: of.files_done,
+            bytes_fetched: of.bytes_fetched,
+        }
+    }
+}
+
+impl From<journal::Problem> for Trouble {
+    fn from(of: journal::Problem) -> Self {
+        Self { name: of.name, kind: of.kind, detail: of.detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_that_are_not_shown_are_counted_and_zeros_are_left_out() {
+        let trouble =
+            Trouble { name: "a\n.JPG".to_owned(), kind: "gone".to_owned(), detail: "404".to_owned() };
+        let status = Status {
+            journal: PathBuf::from("/j.db"),
+            assets: 60,
+            assets_open: 3,
+            files: standings(&Summary {
+                failed: journal::Tally { files: 12, bytes: 12_000 },
+                ..Summary::default()
+            }),
+            libraries: Vec::new(),
+            last_run: None,
+            wait_until: Some(0),
+            problems_total: 12,
+            problems: vec![trouble],
+        };
+        assert_eq!(
+            status.to_text(),
+            "journal   /j.db\nassets    60, 3 of them not complete\n\
+             waiting   Apple asked to wait until 1970-01-01 00:00 UTC\n\n\
+             verified   0 files      0 B\nfailed    12 files  12.0 kB\n\n\
+             12 problems:\na\u{fffd}.JPG  gone  404\n\
+             … and 11 more: \"rollbook status --json\" names them all"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! `rollbook sync`: the main job, watched by a bar and ended by one line.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cli::bar::Bar;
+use crate::cli::commands::{open, print};
+use crate::cli::config::Config;
+use crate::cli::exit::Exit;
+use crate::cli::format;
+use crate::cli::output::{self, Style};
+use crate::cli::problem::Problem;
+use crate::engine::{self, Monitor, Progress, Report, Settings, Stop, Tools};
+
+/// Brings home what is not here yet.
+pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
+    let settings = settings(config)?;
+    let began = Instant::now();
+    let open = open::open(config, &settings.username, &stop).await?;
+    let bar = Arc::new(begin_bar(config, style));
+    let monitor: Arc<dyn Monitor> = Arc::clone(&bar) as _;
+    let tools = Tools { journal: open.journal, client: open.client, monitor, stop };
+    let outcome = engine::sync(tools, &settings).await;
+    let progress = bar.finish();
+    match outcome {
+        Ok(report) => {
+            print(&summary(&report.progress, report.bytes_fetched, began.elapsed()))?;
+            for line in remarks(&report) {
+                output::talk(&style.paint(&line));
+            }
+            Ok(exit(&report))
+        }
+        Err(error) => {
+            // What was done before stays done, and is worth a line.
+            if progress != Progress::default() {
+                print(&summary(&progress, progress.bytes_done, began.elapsed()))?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// What the engine needs to know.
+pub(super) fn settings(config: &Config) -> Result<Settings, Problem> {
+    Ok(Settings {
+        username: config.username()?.to_owned(),
+        directory: config.directory()?.clone(),
+        threads: config.threads,
+        folders: config.folders.clone(),
+    })
+}
+
+/// A bar, if there is a terminal and it is wanted.
+pub(super) fn begin_bar(config: &Config, style: Style) -> Bar {
+    Bar::begin(!config.no_progress_bar && output::is_terminal(), style, config.log_level)
+}
+
+fn exit(report: &Report) -> Exit {
+    match report {
+        Report { interrupted: true, .. } => Exit::Interrupted,
+        report if report.summary.open().files == 0 => Exit::Done,
+        _ => Exit::FilesOpen,
+    }
+}
+
+/// The run in one line: `60 assets, 97 files verified (14.2 MB fetched), 0 failed, 3.1 s`.
+fn summary(progress: &Progress, bytes_fetched: u64, took: Duration) -> String {
+    let Progress { assets_total, files_verified, files_failed, .. } = *progress;
+    let done = progress.assets_done.min(assets_total);
+    let mut line = String::new();
+    if done < assets_total {
+        let _ = write!(line, "{} of ", format::count(done));
+    }
+    let _ = write!(line, "{}, ", format::counted(assets_total, "asset"));
+    let _ = match (files_verified, bytes_fetched) {
+        (0, 0) => write!(line, "nothing new"),
+        _ => write!(
+            line,
+            "{} verified ({} fetched)",
+            format::counted(files_verified, "file"),
+            format::bytes(bytes_fetched)
+        ),
+    };
+    let _ = write!(line, ", {} failed, {}", format::count(files_failed), format::duration(took));
+    line
+}
+
+/// What the summary leaves open, and where to look.
+fn remarks(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    let files = report.summary.open().files;
+    if report.interrupted {
+        let left = format::counted(files, "file");
+        lines.push(format!(
+            "stopped with {left} known and not here yet; \"rollbook sync\" goes on from there"
+        ));
+    } else if files > 0 {
+        let open = format::counted(files, "file");
+        lines.push(format!(
+            "warning: {open} not here yet; \"rollbook status\" says why, \"rollbook sync\" goes on"
+        ));
+    }
+    let problems = report.summary.record_problems;
+    if problems > 0 {
+        let records = format::counted(problems, "record");
+        lines.push(format!("warning: {records} of Apple's cannot be used; \"rollbook status\" names them"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_what_was_done_in_one_line() {
+        let took = Duration::from_millis(3100);
+        let progress =
+            Progress { assets_total: 60, assets_done: 60, files_verified: 97, ..Progress::default() };
+        assert_eq!(
+            summary(&progress, 14_200_000, took),
+            "60 assets, 97 files verified (14.2 MB fetched), 0 failed, 3.1 s"
+        );
+        let progress = Progress { assets_done: 58, files_failed: 2, ..progress };
+        assert_eq!(
+            summary(&progress, 14_000_000, took),
+            "58 of 60 assets, 97 files verified (14.0 MB fetched), 2 failed, 3.1 s"
+        );
+        let progress = Progress { assets_total: 1, assets_done: 1, ..Progress::default() };
+        assert_eq!(summary(&progress, 0, took), "1 asset, nothing new, 0 failed, 3.1 s");
+    }
+
+    #[test]
+    fn a_run_ends_with_zero_only_if_nothing_is_open() {
+        let mut report = Report::default();
+        assert_eq!((exit(&report), remarks(&report).len()), (Exit::Done, 0));
+        report.summary.record_problems = 2;
+        assert_eq!((exit(&report), remarks(&report).len()), (Exit::Done, 1));
+        report.summary.expired_url.files = 1;
+        assert_eq!((exit(&report), remarks(&report).len()), (Exit::FilesOpen, 2));
+        report.interrupted = true;
+        assert_eq!((exit(&report), remarks(&report).len()), (Exit::Interrupted, 2));
+    }
+}

@@ -1,0 +1,253 @@
+//! Errors become problems here, and nowhere else: what, why, what to do, and the exit code.
+//!
+//! Sorted by who acts. A person at the account: 3. Whoever looks after the disk: 4. Time: 5.
+
+use std::io;
+use std::time::Duration;
+
+use crate::cli::exit::Exit;
+use crate::cli::format;
+use crate::cli::problem::Problem;
+use crate::icloud::{Denial, Need, SignInError};
+use crate::{disk, engine, icloud, journal};
+
+/// The setting that both Advanced Data Protection and a privacy switch can close.
+const ACCESS_HINT: &str = "on an iPhone or iPad, in Settings > your name > iCloud, turn on \"Access iCloud Data on \
+     the Web\" (with Advanced Data Protection on, it stays closed), then run \"rollbook login\"";
+const SECURITY_KEY_HINT: &str = "remove the security keys in Settings > your name > Sign-In & Security, then run \
+     \"rollbook login\"";
+const LATER_HINT: &str = "run the same command again later; if it stays, add --log-level debug";
+const LOGIN_HINT: &str = "run \"rollbook login\" at a terminal";
+
+impl From<engine::Error> for Problem {
+    fn from(error: engine::Error) -> Self {
+        match error {
+            engine::Error::Journal(error) => error.into(),
+            engine::Error::Disk(error) => error.into(),
+            engine::Error::Service(error) => error.into(),
+            engine::Error::SignIn(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        let exit = match &error {
+            SignInError::Throttled { retry_after } => return wait("cannot sign in yet", *retry_after),
+            SignInError::Person { source, .. } if source.kind() == io::ErrorKind::Interrupted => {
+                return interrupted();
+            }
+            SignInError::Offline { .. } | SignInError::Malformed { .. } => Exit::Wait,
+            SignInError::Refused { status: 500.., .. } => Exit::Wait,
+            SignInError::WrongRegion { .. } | SignInError::Store(_) => Exit::Usage,
+            _ => Exit::NeedsPerson,
+        };
+        let hint = match &error {
+            SignInError::WrongPassword => {
+                "correct ROLLBOOK_PASSWORD, or unset it and run \"rollbook login\" at a terminal"
+            }
+            SignInError::Locked(_) => {
+                "unlock the account at https://iforgot.apple.com, then run \"rollbook login\""
+            }
+            SignInError::SecurityKeyNeeded => SECURITY_KEY_HINT,
+            SignInError::TermsNeeded => {
+                "sign in at https://www.icloud.com, read and accept the terms, then run \"rollbook login\""
+            }
+            SignInError::AccessOff => ACCESS_HINT,
+            SignInError::WrongRegion { domain } if domain.to_ascii_lowercase().ends_with(".cn") => {
+                "set --domain cn"
+            }
+            SignInError::WrongRegion { .. } => "set --domain com",
+            SignInError::NeedsPerson(Need::Password) => {
+                "set ROLLBOOK_PASSWORD, or run \"rollbook login\" at a terminal"
+            }
+            SignInError::WrongCode => "run \"rollbook login\" again, and type the newest code",
+            SignInError::Offline { .. } => "check the network, then run the same command again",
+            SignInError::Store(_) => "make the data directory writable, or set --data-dir to one that is",
+            _ if exit == Exit::Wait => LATER_HINT,
+            _ => LOGIN_HINT,
+        };
+        Self::new(exit, "cannot sign in").why(&error).hint(hint)
+    }
+}
+
+impl From<icloud::Error> for Problem {
+    fn from(error: icloud::Error) -> Self {
+        let (exit, hint) = match &error {
+            icloud::Error::NeedsPerson(inner) => return (**inner).clone().into(),
+            icloud::Error::Throttled { retry_after } => {
+                return wait("cannot read the photo library yet", *retry_after);
+            }
+            icloud::Error::SessionExpired { .. } => (Exit::NeedsPerson, LOGIN_HINT),
+            icloud::Error::Denied(Denial::AccessOff(_)) => (Exit::NeedsPerson, ACCESS_HINT),
+            icloud::Error::Denied(Denial::SecurityKey) => (Exit::NeedsPerson, SECURITY_KEY_HINT),
+            icloud::Error::Denied(Denial::NoSuchZone(_)) => {
+                (Exit::NeedsPerson, "open Photos at https://www.icloud.com once, then sync again")
+            }
+            icloud::Error::Offline { .. } => {
+                (Exit::Wait, "check the network, then run the same command again")
+            }
+            icloud::Error::Server { .. } | icloud::Error::Malformed { .. } => (Exit::Wait, LATER_HINT),
+        };
+        Self::new(exit, "cannot read the photo library").why(&error).hint(hint)
+    }
+}
+
+impl From<disk::Error> for Problem {
+    /// Of the destination. What goes wrong in the data directory goes through [`data_dir`].
+    fn from(error: disk::Error) -> Self {
+        let (exit, hint) = match &error {
+            disk::Error::Locked { pid, .. } => return locked(*pid, &error),
+            disk::Error::Absent { .. } => {
+                (Exit::Destination, "mount it, or correct --directory, then sync again")
+            }
+            disk::Error::Foreign { .. } => (
+                Exit::Usage,
+                "set --directory to the folder of this journal, or --data-dir to the journal of this folder",
+            ),
+            disk::Error::InTheWay { .. } => (Exit::Destination, "move it elsewhere, then sync again"),
+            disk::Error::Io { source, .. } => (Exit::Destination, repair(source)),
+        };
+        Self::new(exit, "cannot use the destination").why(&error).hint(hint)
+    }
+}
+
+impl From<journal::Error> for Problem {
+    fn from(error: journal::Error) -> Self {
+        let (exit, hint) = match &error {
+            error if error.is_disk() => (
+                Exit::Destination,
+                "make room where --data-dir lies, and make it writable, then run the same command again",
+            ),
+            error if error.is_busy() => (
+                Exit::Busy,
+                "close the sqlite3 shell or the program that writes to the journal, then run the same command again",
+            ),
+            journal::Error::NewerSchema { .. } => {
+                (Exit::Usage, "update rollbook, or set --data-dir to another journal")
+            }
+            journal::Error::NotAJournal { .. } => (Exit::Usage, "set --data-dir to another folder"),
+            journal::Error::OldSqlite(_) => (Exit::Usage, "build rollbook with its bundled SQLite"),
+            journal::Error::LostClaim(_) => {
+                (Exit::Busy, "end the other program that changes the journal, then sync again")
+            }
+            journal::Error::Pool(_) => (Exit::Usage, "set --data-dir to where a journal of rollbook is"),
+            _ => (Exit::Usage, "check it with: sqlite3 journal.db \"PRAGMA integrity_check\""),
+        };
+        Self::new(exit, "cannot use the journal").why(&error).hint(hint)
+    }
+}
+
+/// A problem with the data directory: a matter of configuration, unless the disk is full.
+pub(crate) fn data_dir(error: disk::Error) -> Problem {
+    if let disk::Error::Locked { pid, .. } = &error {
+        return locked(*pid, &error);
+    }
+    let exit = if error.ends_the_run() { Exit::Destination } else { Exit::Usage };
+    Problem::new(exit, "cannot use the data directory")
+        .why(error)
+        .hint("set --data-dir or ROLLBOOK_DATA_DIR to a folder of yours on a local disk")
+}
+
+/// Something that the system itself refuses: signals, threads, an output that is full.
+pub(crate) fn system(what: &str, error: &io::Error) -> Problem {
+    Problem::new(Exit::Usage, what).why(error).hint(repair(error))
+}
+
+/// Apple asked to wait until `at`, in an earlier run.
+pub(crate) fn wait_until(at: i64) -> Problem {
+    Problem::new(Exit::Wait, "cannot ask Apple yet")
+        .why(format!("apple asks to wait until {}", format::moment(at)))
+        .hint("run the same command again after that; sooner only makes the wait longer")
+}
+
+/// A person did not want to wait for the sign-in.
+pub(crate) fn interrupted() -> Problem {
+    Problem::new(Exit::Interrupted, "interrupted")
+}
+
+fn wait(what: &str, retry_after: Option<Duration>) -> Problem {
+    let (why, hint) = match retry_after {
+        Some(wait) => {
+            let wait = format::wait(wait.as_secs());
+            (format!("apple asks to wait for {wait}"), format!("run the same command again in {wait}"))
+        }
+        None => ("apple asks to wait".to_owned(), "run the same command again in an hour".to_owned()),
+    };
+    Problem::new(Exit::Wait, what).why(why).hint(hint)
+}
+
+fn locked(pid: Option<u32>, error: &disk::Error) -> Problem {
+    let hint = match pid {
+        Some(pid) => format!("wait for it (\"rollbook status\" works meanwhile), or stop it: kill {pid}"),
+        None => "wait for it (\"rollbook status\" works meanwhile)".to_owned(),
+    };
+    Problem::new(Exit::Busy, "cannot start: another run is at work").why(error).hint(hint)
+}
+
+fn repair(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room (\"rollbook plan\" says how much), then run the same command again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing, then run the same command again",
+        io::ErrorKind::PermissionDenied => "make it writable for this user (ls -ld shows whose it is)",
+        io::ErrorKind::NotFound => "create or mount it, then run the same command again",
+        _ => "see that the disk is there and healthy, then run the same command again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn io_error(kind: io::ErrorKind) -> disk::Error {
+        disk::Error::Io { action: "write", path: PathBuf::from("/p"), source: kind.into() }
+    }
+
+    #[test]
+    fn every_way_to_end_early_has_its_exit_code_and_a_hint() {
+        let offline = || SignInError::Offline { host: "h".to_owned(), detail: "d".to_owned() };
+        let refused = |status| SignInError::Refused { step: "s", status, said: String::new() };
+        let path = PathBuf::from("/p");
+        let denied = icloud::Error::Denied(Denial::AccessOff("d".to_owned()));
+        for (problem, exit) in [
+            (Problem::from(SignInError::WrongPassword), Exit::NeedsPerson),
+            (SignInError::NeedsPerson(Need::Code).into(), Exit::NeedsPerson),
+            (SignInError::WrongRegion { domain: "iCloud.com.cn".to_owned() }.into(), Exit::Usage),
+            (SignInError::Throttled { retry_after: None }.into(), Exit::Wait),
+            (refused(403).into(), Exit::NeedsPerson),
+            (refused(503).into(), Exit::Wait),
+            (offline().into(), Exit::Wait),
+            (icloud::Error::NeedsPerson(Box::new(SignInError::TermsNeeded)).into(), Exit::NeedsPerson),
+            (icloud::Error::from(offline()).into(), Exit::Wait),
+            (engine::Error::Service(denied).into(), Exit::NeedsPerson),
+            (io_error(io::ErrorKind::StorageFull).into(), Exit::Destination),
+            (
+                disk::Error::Absent { directory: path.clone(), missing: "m".to_owned() }.into(),
+                Exit::Destination,
+            ),
+            (disk::Error::Locked { path: path.clone(), pid: Some(7) }.into(), Exit::Busy),
+            (data_dir(disk::Error::Locked { path: path.clone(), pid: None }), Exit::Busy),
+            (data_dir(io_error(io::ErrorKind::PermissionDenied)), Exit::Usage),
+            (journal::Error::NotAJournal { path }.into(), Exit::Usage),
+            (
+                journal::Error::WriterStopped { reason: "full".to_owned(), disk: true }.into(),
+                Exit::Destination,
+            ),
+            (wait_until(0), Exit::Wait),
+        ] {
+            assert_eq!(problem.exit, exit, "{problem}");
+            assert!(problem.hint.is_some() && problem.why.is_some(), "{problem}");
+        }
+        assert_eq!(interrupted().exit, Exit::Interrupted);
+    }
+
+    #[test]
+    fn apples_wait_is_told_as_long_as_it_is() {
+        let problem = Problem::from(SignInError::Throttled { retry_after: Some(Duration::from_secs(720)) });
+        assert_eq!(problem.hint.as_deref(), Some("run the same command again in 12 min"));
+    }
+}

@@ -1,0 +1,91 @@
+//! Everything a person sees: arguments, settings, the bar, problems, exit codes.
+//!
+//! `args` is the command line as typed, `config` what it means together with the environment
+//! and the configuration file. One file of `commands` serves each verb. An error of any layer
+//! becomes a problem in `explain.rs`: what, why, and what to do.
+//!
+//! This is the only module that prints: data on standard output, talk on standard error.
+
+mod args;
+mod bar;
+mod commands;
+mod config;
+mod config_file;
+mod environment;
+mod exit;
+mod explain;
+mod format;
+mod log;
+mod output;
+mod person;
+mod problem;
+mod settings;
+mod signals;
+
+use std::ffi::OsString;
+
+pub use environment::Environment;
+pub use exit::Exit;
+
+use args::Args;
+use config::Config;
+use output::Style;
+use problem::Problem;
+
+/// Runs a command line, and prints what it has to say. The first argument is the program's name.
+///
+/// Blocks until it is done, on a runtime of its own: call it from a thread that is in none.
+pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let style = Style::of(&environment);
+    let done = if args.len() > 1 { answer(args, &environment, style) } else { bare() };
+    done.unwrap_or_else(|problem| {
+        output::talk(&style.paint(&problem.to_string()));
+        problem.exit
+    })
+}
+
+/// A bare `rollbook` is a question: what can it do?
+fn bare() -> Result<Exit, Problem> {
+    commands::print(args::help().trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn answer(args: Vec<OsString>, environment: &Environment, style: Style) -> Result<Exit, Problem> {
+    let args = match Args::parse(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version go to standard output and are no error.
+            let _ = error.print();
+            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
+        }
+    };
+    let config = Config::new(&args, environment)?;
+    log::begin(config.log_level);
+    commands::run(&args, &config, style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_an_answer_and_a_mistake_is_not() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        for (line, exit) in [
+            ("", Exit::Done),
+            ("--version", Exit::Done),
+            ("sync --help", Exit::Done),
+            ("config show --json", Exit::Done),
+            ("sink", Exit::Usage),
+            ("list", Exit::Usage),
+            ("sync", Exit::Usage),
+            ("status", Exit::Usage),
+            ("config show --domain de", Exit::Usage),
+        ] {
+            let environment = Environment::default().with("HOME", folder.path());
+            let args = std::iter::once("rollbook").chain(line.split_whitespace()).map(OsString::from);
+            assert_eq!(run(args, environment), exit, "rollbook {line}");
+        }
+    }
+}

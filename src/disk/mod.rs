@@ -1,0 +1,25 @@
+//! The disk: the only place that opens files.
+//!
+//! # Promises
+//! - Nothing outside the destination is touched: folders are walked component by component from a
+//!   handle on the root, and a link on the way is refused ([`tree`]).
+//! - A final name appears at once or not at all, holds a whole durable file, and never replaces
+//!   what stood there ([`publish`]).
+//! - A failed sync is never repeated on the same data: after one, the kernel may have dropped the
+//!   pages and call the next sync a success. The part file goes, and its bytes come again.
+//!
+//! Everything here blocks. The engine calls it off the async threads, in large pieces.
+
+mod error;
+pub mod lock;
+pub mod part;
+pub mod private;
+pub mod publish;
+pub mod space;
+pub mod tree;
+
+pub use error::Error;
+pub use lock::RunLock;
+pub use part::PartFile;
+pub use private::{DataDir, SessionFile};
+pub use tree::{Destination, Folder};

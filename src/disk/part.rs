@@ -1,0 +1,198 @@
+//! A part file: the bytes so far, beside the target, under `NAME.part`.
+//!
+//! It has no age limit and never a final name. What the journal promised of it is checked before
+//! a request leaves: the prefix is read back and its digest compared.
+
+use std::fs::File;
+use std::io::{IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::disk::error::Error;
+use crate::disk::tree::Folder;
+use crate::model::checksum::Hasher;
+
+/// Read and write in pieces of this size: larger ones fall out of the cache between the two hashes.
+pub const PIECE_BYTES: usize = 256 * 1024;
+/// Files of at least this size get their space reserved, so a full disk says so before the
+/// download and not after.
+const RESERVE_MIN_BYTES: u64 = 1024 * 1024;
+
+/// Chunks in one system call: what Linux takes at most (`IOV_MAX`).
+const SLICES_MAX: usize = 1024;
+
+/// An open part file.
+#[derive(Debug)]
+pub struct PartFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+}
+
+impl PartFile {
+    /// Begins anew: an empty part file in place of whatever part stood there.
+    ///
+    /// # Errors
+    /// If it cannot be made, or there is no room for `size_bytes`.
+    pub fn create(folder: &Folder, size_bytes: u64) -> Result<Self, Error> {
+        // Removed, not truncated: the old one may be a link, or someone else's.
+        folder.remove_part()?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let path = folder.part_path();
+        let file = rustix::fs::openat(
+            &folder.handle,
+            folder.part_name().as_str(),
+            flags,
+            Mode::from_raw_mode(0o666),
+        )
+        .map_err(|e| Error::io("create part file", &path, e))?;
+        let part = Self { file: File::from(file), path, len: 0 };
+        part.reserve(size_bytes)?;
+        Ok(part)
+    }
+
+    /// Opens a part file to go on at `offset_bytes`, and reads that prefix through `hasher`.
+    ///
+    /// Bytes after the offset were never promised and are cut off. The caller compares the digest.
+    ///
+    /// # Errors
+    /// If it cannot be opened, read or cut.
+    pub fn resume(folder: &Folder, offset_bytes: u64, hasher: &mut Hasher) -> Result<Self, Error> {
+        let path = folder.part_path();
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder.handle, folder.part_name().as_str(), flags, Mode::empty())
+            .map(File::from)
+            .map_err(|e| Error::io("open part file", &path, e))?;
+        let mut part = Self { file, path, len: offset_bytes };
+        part.check_ours()?;
+        let read = hash(&mut part.file, Some(offset_bytes), hasher);
+        read.map_err(|e| Error::io("read part file", &part.path, e))?;
+        part.cut(offset_bytes)?;
+        Ok(part)
+    }
+
+    /// Cuts the file to `len` bytes and writes on from there.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn cut(&mut self, len: u64) -> Result<(), Error> {
+        self.file
+            .set_len(len)
+            .and_then(|()| self.file.seek(SeekFrom::Start(len)))
+            .map_err(|e| Error::io("cut part file", &self.path, e))?;
+        self.len = len;
+        Ok(())
+    }
+
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it holds nothing yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends the chunks of a piece, without gluing them together first.
+    ///
+    /// # Errors
+    /// The system's word, such as a full disk.
+    pub fn append(&mut self, piece: &[Bytes]) -> Result<(), Error> {
+        let mut slices: Vec<IoSlice<'_>> = piece.iter().map(|chunk| IoSlice::new(chunk)).collect();
+        let mut left = &mut slices[..];
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            let count = left.len().min(SLICES_MAX);
+            let written = match self.file.write_vectored(&left[..count]) {
+                Ok(0) => Err(std::io::ErrorKind::WriteZero.into()),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                written => written,
+            };
+            let written = written.map_err(|e| Error::io("write part file", &self.path, e))?;
+            self.len += written as u64;
+            IoSlice::advance_slices(&mut left, written);
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes durable. After an error the file must not be trusted nor synced again.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn sync(&self) -> Result<(), Error> {
+        match rustix::fs::fdatasync(&self.file) {
+            Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+            Err(e) => Err(Error::io("sync part file", &self.path, e)),
+        }
+    }
+
+    /// Sets the modification time, in Unix milliseconds. A file system that will not is not an
+    /// error: the time stands in the journal too.
+    pub fn set_modified(&self, at_ms: i64) {
+        let distance = Duration::from_millis(at_ms.unsigned_abs());
+        let at = if at_ms < 0 {
+            SystemTime::UNIX_EPOCH.checked_sub(distance)
+        } else {
+            SystemTime::UNIX_EPOCH.checked_add(distance)
+        };
+        if let Some(at) = at {
+            let _ = self.file.set_modified(at);
+        }
+    }
+
+    fn reserve(&self, size_bytes: u64) -> Result<(), Error> {
+        #[cfg(target_os = "linux")]
+        if size_bytes >= RESERVE_MIN_BYTES {
+            let keep = rustix::fs::FallocateFlags::KEEP_SIZE;
+            // A file system that cannot reserve still writes; only a full one is worth an error.
+            if let Err(e @ (Errno::NOSPC | Errno::DQUOT)) =
+                rustix::fs::fallocate(&self.file, keep, 0, size_bytes)
+            {
+                return Err(Error::io("reserve space for part file", &self.path, e));
+            }
+        }
+        Ok(())
+    }
+
+    /// A part file of ours is a regular file with one name.
+    fn check_ours(&self) -> Result<(), Error> {
+        let stat =
+            rustix::fs::fstat(&self.file).map_err(|e| Error::io("look at part file", &self.path, e))?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink <= 1 {
+            Ok(())
+        } else {
+            Err(Error::InTheWay { path: self.path.clone() })
+        }
+    }
+}
+
+/// Reads `file` from its start through `hasher`: all of it, or its first `limit` bytes, which must
+/// be there.
+///
+/// # Errors
+/// If it cannot be read, or ends before the limit.
+pub fn hash(file: &mut File, limit: Option<u64>, hasher: &mut Hasher) -> std::io::Result<u64> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut buffer = vec![0; PIECE_BYTES];
+    let mut total = 0;
+    while limit.is_none_or(|limit| total < limit) {
+        let room = limit.map_or(PIECE_BYTES as u64, |limit| (limit - total).min(PIECE_BYTES as u64));
+        let read = file.read(&mut buffer[..room as usize])?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+        total += read as u64;
+    }
+    match limit {
+        Some(limit) if total < limit => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(total),
+    }
+}

@@ -1,0 +1,128 @@
+//! What is nobody else's business: the data directory, and the session in it.
+//!
+//! The directory is 0700 and its files 0600. The session is replaced as a whole: a crash leaves
+//! the old one or the new one.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::disk::error::Error;
+use crate::disk::lock::RunLock;
+
+/// The directory that holds the journal, the session and the lock.
+#[derive(Clone, Debug)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// Creates the directory if need be, for its owner alone.
+    ///
+    /// # Errors
+    /// If it cannot be made or closed to others.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let io = |e| Error::io("create data directory", path, e);
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The directory as it is; it may not be there.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The journal. Made here, empty and closed to others, so that SQLite never makes a readable
+    /// one: it holds signed URLs while files are on their way.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn journal(&self) -> Result<PathBuf, Error> {
+        let path = self.0.join("journal.db");
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| Error::io("create journal", &path, e))?;
+        Ok(path)
+    }
+
+    /// The path of the journal, which may not be there.
+    #[must_use]
+    pub fn journal_path(&self) -> PathBuf {
+        self.0.join("journal.db")
+    }
+
+    /// Takes the run lock.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another run has it.
+    pub fn lock(&self) -> Result<RunLock, Error> {
+        RunLock::acquire(&self.0.join("lock"))
+    }
+
+    /// The file of an account's session.
+    #[must_use]
+    pub fn session(&self, username: &str) -> SessionFile {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') { c } else { '_' };
+        let name: String = username.chars().map(plain).collect();
+        SessionFile { path: self.0.join(format!("session-{name}.json")) }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// The saved session of one account: cookies and tokens.
+#[derive(Clone, Debug)]
+pub struct SessionFile {
+    path: PathBuf,
+}
+
+impl SessionFile {
+    /// Reads the session, if there is one. One that others could read is closed to them first.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read.
+    pub fn load(&self) -> io::Result<Option<Vec<u8>>> {
+        match std::fs::metadata(&self.path) {
+            Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
+                std::fs::set_permissions(&self.path, Permissions::from_mode(0o600))?;
+            }
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        }
+        std::fs::read(&self.path).map(Some)
+    }
+
+    /// Replaces the session, durably and as a whole.
+    ///
+    /// # Errors
+    /// If it cannot be written; the old one stays.
+    pub fn save(&self, bytes: &[u8]) -> io::Result<()> {
+        let new = self.path.with_extension("json.new");
+        let _ = std::fs::remove_file(&new);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, &self.path)?;
+        if let Some(parent) = self.path.parent() {
+            // A rename that a power cut forgets leaves the old session, which is still a session.
+            let _ = File::open(parent).and_then(|directory| directory.sync_all());
+        }
+        Ok(())
+    }
+}
+
+/// Reads a text file that a person wrote, such as a configuration.
+///
+/// # Errors
+/// What the system says.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}

@@ -1,0 +1,290 @@
+//! The destination: a root with a marker, and folders reached from it without following links.
+//!
+//! The marker file holds an id that the journal knows. A mount point without its mount has no
+//! marker, so it is *absent*, not *empty*: nothing is fetched into it and nothing is called lost.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::disk::error::Error;
+use crate::model::layout::PART_SUFFIX;
+use crate::model::recovery::Final;
+
+/// The marker's name. Hidden from a person who looks at photos.
+const MARKER: &str = ".rollbook";
+/// What the marker's last line starts with.
+const MARKER_KEY: &str = "destination ";
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// The directory that holds the files.
+#[derive(Debug)]
+pub struct Destination {
+    root: OwnedFd,
+    directory: PathBuf,
+    id: String,
+}
+
+impl Destination {
+    /// Opens the directory and checks its marker against `expected`, the id the journal knows.
+    ///
+    /// A journal without a destination takes the directory as its own, creating it if need be; a
+    /// marker that is there already is kept, so a lost journal finds its files again.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] or [`Error::Foreign`] when the journal knows better; else the system's word.
+    pub fn open(directory: &Path, expected: Option<&str>) -> Result<Self, Error> {
+        let absent = |missing: String| Error::Absent { directory: directory.to_owned(), missing };
+        if expected.is_none() {
+            std::fs::create_dir_all(directory).map_err(|e| Error::io("create directory", directory, e))?;
+        }
+        let root = match rustix::fs::open(directory, DIRECTORY, Mode::empty()) {
+            Ok(root) => root,
+            Err(Errno::NOENT) => return Err(absent("no such directory".into())),
+            Err(e) => return Err(Error::io("open directory", directory, e)),
+        };
+        let found = read_marker(&root, directory)?;
+        let id = match (found, expected) {
+            (Some(found), Some(expected)) if found != expected => {
+                return Err(Error::Foreign { directory: directory.to_owned() });
+            }
+            (Some(found), _) => found,
+            (None, Some(_)) => return Err(absent(format!("no marker file {MARKER}"))),
+            (None, None) => write_marker(&root, directory)?,
+        };
+        Ok(Self { root, directory: directory.to_owned(), id })
+    }
+
+    /// The id in the marker.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The directory as the person named it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Opens the folder of `path` (relative, `/` between components), creating what is missing.
+    ///
+    /// A new folder is durable when this returns: its parent is synced.
+    ///
+    /// # Errors
+    /// [`Error::InTheWay`] if a component is a link or a file.
+    pub fn folder(&self, path: &str) -> Result<Folder, Error> {
+        self.walk(path, true)
+    }
+
+    /// Opens the folder of `path` if it is there.
+    ///
+    /// # Errors
+    /// [`Error::InTheWay`] if a component is a link or a file.
+    pub fn existing_folder(&self, path: &str) -> Result<Option<Folder>, Error> {
+        match self.walk(path, false) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn walk(&self, path: &str, create: bool) -> Result<Folder, Error> {
+        let mut walked = self.directory.clone();
+        let mut handle = rustix::io::dup(&self.root).map_err(|e| Error::io("open directory", &walked, e))?;
+        let components: Vec<&str> = path.split('/').collect();
+        let (name, folders) = components.split_last().expect("split yields at least one component");
+        for component in folders {
+            assert!(!matches!(*component, "" | "." | ".."), "a stored path stays below its root: {path}");
+            walked.push(component);
+            handle = match enter(&handle, component, &walked) {
+                Err(Error::Io { source, .. }) if create && source.kind() == std::io::ErrorKind::NotFound => {
+                    make(&handle, component, &walked)?;
+                    enter(&handle, component, &walked)?
+                }
+                entered => entered?,
+            };
+        }
+        Ok(Folder { handle, path: walked, name: (*name).to_owned() })
+    }
+}
+
+fn enter(parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
+    match rustix::fs::openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(handle) => Ok(handle),
+        Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::InTheWay { path: path.to_owned() }),
+        Err(e) => Err(Error::io("open folder", path, e)),
+    }
+}
+
+fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
+    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) => sync_directory(parent, path),
+        // Another worker made it first, and syncs it before it publishes there.
+        Err(Errno::EXIST) => sync_directory(parent, path),
+        Err(e) => Err(Error::io("create folder", path, e)),
+    }
+}
+
+/// Syncs a directory. File systems that have no such thing say so, and are believed.
+pub(super) fn sync_directory(handle: impl AsFd, path: &Path) -> Result<(), Error> {
+    match rustix::fs::fsync(handle) {
+        Ok(()) | Err(Errno::INVAL | Errno::NOTSUP | Errno::ROFS) => Ok(()),
+        Err(e) => Err(Error::io("sync folder", path, e)),
+    }
+}
+
+/// The folder of one file, and the file's two names in it.
+#[derive(Debug)]
+pub struct Folder {
+    pub(super) handle: OwnedFd,
+    path: PathBuf,
+    name: String,
+}
+
+impl Folder {
+    /// The final name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the part file, beside the final one.
+    #[must_use]
+    pub fn part_name(&self) -> String {
+        format!("{}{PART_SUFFIX}", self.name)
+    }
+
+    /// The full path of the final name, for messages.
+    #[must_use]
+    pub fn final_path(&self) -> PathBuf {
+        self.path.join(&self.name)
+    }
+
+    /// The full path of the part file, for messages.
+    #[must_use]
+    pub fn part_path(&self) -> PathBuf {
+        self.path.join(self.part_name())
+    }
+
+    /// The folder's own path, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What stands under the final name, for the recovery table.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn final_fact(&self, size_bytes: u64) -> Result<Final, Error> {
+        match self.regular_len(&self.name) {
+            Ok(None) => Ok(Final::None),
+            Ok(Some(Some(len))) if len == size_bytes => Ok(Final::RightSize),
+            Ok(Some(_)) => Ok(Final::Other),
+            Err(e) => Err(Error::io("look at file", &self.final_path(), e)),
+        }
+    }
+
+    /// The length of the part file, if there is a regular one.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn part_len(&self) -> Result<Option<u64>, Error> {
+        let found = self.regular_len(&self.part_name());
+        found.map(Option::flatten).map_err(|e| Error::io("look at part file", &self.part_path(), e))
+    }
+
+    /// Opens the file under the final name for reading, without following a link.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open_final(&self) -> Result<File, Error> {
+        // NONBLOCK: a pipe that took the name between look and open must not hang us.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.handle, self.name.as_str(), flags, Mode::empty())
+            .map(File::from)
+            .map_err(|e| Error::io("read file", &self.final_path(), e))
+    }
+
+    /// Makes the names in this folder durable.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn make_durable(&self) -> Result<(), Error> {
+        sync_directory(&self.handle, &self.path)
+    }
+
+    /// Gives the part file the name that belongs to `path`, another name in the same folder.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn move_part(&mut self, path: &str) -> Result<(), Error> {
+        let (old, from) = (self.part_name(), self.part_path());
+        path.rsplit('/').next().unwrap_or(path).clone_into(&mut self.name);
+        rustix::fs::renameat(&self.handle, old.as_str(), &self.handle, self.part_name().as_str())
+            .map_err(|e| Error::io("rename part file", &from, e))
+    }
+
+    /// Removes the part file, if there is one.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn remove_part(&self) -> Result<(), Error> {
+        match rustix::fs::unlinkat(&self.handle, self.part_name().as_str(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(Error::io("remove part file", &self.part_path(), e)),
+        }
+    }
+
+    /// `None`: nothing there. `Some(None)`: not a regular file. `Some(Some(n))`: `n` bytes.
+    fn regular_len(&self, name: &str) -> Result<Option<Option<u64>>, Errno> {
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                Ok(Some(Some(stat.st_size.unsigned_abs())))
+            }
+            Ok(_) => Ok(Some(None)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn read_marker(root: &OwnedFd, directory: &Path) -> Result<Option<String>, Error> {
+    let path = directory.join(MARKER);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(root, MARKER, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(Error::io("read marker", &path, e)),
+    };
+    let mut text = String::new();
+    file.take(4096).read_to_string(&mut text).map_err(|e| Error::io("read marker", &path, e))?;
+    let id = text.lines().find_map(|line| line.strip_prefix(MARKER_KEY));
+    Ok(Some(id.unwrap_or_default().trim().to_owned()))
+}
+
+fn write_marker(root: &OwnedFd, directory: &Path) -> Result<String, Error> {
+    use std::fmt::Write as _;
+    let path = directory.join(MARKER);
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).map_err(|e| Error::io("make an id for", &path, std::io::Error::from(e)))?;
+    let mut id = String::new();
+    for byte in random {
+        let _ = write!(id, "{byte:02x}");
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(root, MARKER, flags, Mode::from_raw_mode(0o644))
+        .map_err(|e| Error::io("write marker", &path, e))?;
+    let mut file = File::from(file);
+    write!(file, "rollbook keeps this directory. Please leave this file here.\n{MARKER_KEY}{id}\n")
+        .and_then(|()| file.sync_all())
+        .map_err(|e| Error::io("write marker", &path, e))?;
+    sync_directory(root, directory)?;
+    Ok(id)
+}

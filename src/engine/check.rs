@@ -1,0 +1,39 @@
+//! Check: the bytes are compared with Apple's own checksum. Pure: both digests were computed while
+//! the bytes came in.
+
+use crate::disk::{Folder, PartFile};
+use crate::engine::setback::{Setback, Unfinished};
+use crate::engine::transfer::Whole;
+use crate::journal::Claim;
+use crate::model::checksum::{Digests, Proof};
+use crate::model::failure::FailureKind;
+
+/// A part file whose bytes are proved. Only this can be published.
+pub(super) struct Checked {
+    pub(super) claim: Claim,
+    pub(super) folder: Folder,
+    pub(super) part: PartFile,
+    pub(super) digests: Digests,
+    pub(super) proof: Proof,
+}
+
+/// Proves the bytes, or says why not. A part that fails is worth nothing and goes.
+pub(super) fn check(whole: Whole) -> Result<Checked, Unfinished> {
+    let Whole { claim, folder, sink } = whole;
+    let size_bytes = claim.file().size_bytes;
+    if sink.part.len() != size_bytes {
+        let detail = format!("{} bytes came, the record says {size_bytes}", sink.part.len());
+        return Err(Unfinished::new(claim, Setback::spoiled(FailureKind::WrongLength, detail)));
+    }
+    let digests = sink.hasher.finish();
+    match claim.file().checksum.prove(&digests) {
+        Some(proof) => Ok(Checked { claim, folder, part: sink.part, digests, proof }),
+        None => {
+            let detail = format!(
+                "{size_bytes} bytes came, as the record says, but they do not match Apple's checksum {}",
+                claim.file().checksum.as_str()
+            );
+            Err(Unfinished::new(claim, Setback::spoiled(FailureKind::WrongBytes, detail)))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Enumeration: pages become rows, and the next page is fetched while this one is recorded.
+//!
+//! It shares nothing with the downloads but the journal. A library that cannot be listed is
+//! named and skipped; the others go on.
+
+use std::sync::atomic::Ordering;
+
+use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
+use crate::engine::run::{Run, now};
+use crate::icloud::{self, Listing};
+use crate::journal::Place;
+use crate::model::asset::{Page, Zone};
+use crate::model::ids::LibraryId;
+use crate::model::layout::FolderTemplate;
+
+/// A library of this run.
+#[derive(Clone, Debug)]
+pub(super) struct Library {
+    pub(super) id: LibraryId,
+    pub(super) zone: Zone,
+}
+
+/// Lists every library into the journal. A failure that concerns more than one library halts the
+/// run.
+pub(super) async fn enumerate(run: &Run, libraries: &[Library], folders: &FolderTemplate) {
+    for library in libraries {
+        let listed = tokio::select! {
+            listed = list(run, library, folders) => listed,
+            () = run.stop.requested() => return,
+        };
+        match listed {
+            Ok(()) => {}
+            Err(Error::Service(icloud::Error::Denied(why))) if libraries.len() > 1 => {
+                skip(run, library, &why.to_string());
+            }
+            Err(Error::Service(error @ (icloud::Error::Server { .. } | icloud::Error::Malformed { .. })))
+                if libraries.len() > 1 =>
+            {
+                skip(run, library, &error.to_string());
+            }
+            Err(error) => {
+                run.halt(error);
+                return;
+            }
+        }
+    }
+    run.board.enumerated();
+}
+
+fn skip(run: &Run, library: &Library, why: &str) {
+    let library = library.zone.name.clone();
+    run.board.notice(Notice::LibrarySkipped { library, why: why.to_owned() });
+}
+
+async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<(), Error> {
+    let mut listing = run.client.listing(&library.zone);
+    let mut token = None;
+    let mut count = 0;
+    let mut pages = 0_u64;
+    let mut next = next_page(run, &mut listing).await?;
+    while let Some(page) = next {
+        pages += 1;
+        count += page.assets.len() as u64;
+        // The first page's token: whatever changes during the walk comes after it.
+        token = token.or_else(|| page.sync_token.clone());
+        let at = Place { library: library.id, run: run.id, now: now() };
+        let recorded = async {
+            let seen = run.journal.record_page(at, folders.clone(), page).await?;
+            run.board.seen(&seen);
+            run.first_page.store(true, Ordering::SeqCst);
+            run.bell.notify_one();
+            Ok::<(), Error>(())
+        };
+        let ((), following) = futures::try_join!(recorded, next_page(run, &mut listing))?;
+        if pages == 1 {
+            first_download_goes_first(run).await;
+        }
+        next = following;
+    }
+    let at = Place { library: library.id, run: run.id, now: now() };
+    run.journal.enumerated(at, count, token).await?;
+    Ok(())
+}
+
+/// Asks for the next page, through pauses that Apple or the network imposes.
+async fn next_page(run: &Run, listing: &mut Listing) -> Result<Option<Page>, Error> {
+    loop {
+        match listing.next().await {
+            Ok(page) => return Ok(page),
+            Err(why) => match run.pause_for(&why) {
+                Some(length) => {
+                    run.sleep(length).await;
+                }
+                None => return Err(why.into()),
+            },
+        }
+    }
+}
+
+/// Holds the walk until the first download has left, so that it never waits behind a listing of a
+/// million photos: whatever the library's size, at most two pages come before it.
+async fn first_download_goes_first(run: &Run) {
+    let _ = run.underway.subscribe().wait_for(|underway| *underway).await;
+}

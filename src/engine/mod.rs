@@ -1,0 +1,243 @@
+//! The flow of a run. The file names are the stages:
+//!
+//! [`recover`] → ( [`enumerate`] ∥ [`work`] ) → retry → report, where work is, for each file,
+//! [`prepare`] → [`transfer`] → [`check`] → [`publish`], and [`renew`] between them when URLs have
+//! run out.
+//!
+//! Stages share the journal and nothing else that could be lost. Two rules hold everywhere:
+//! *bytes before journal* and *publish before verified* (see the crate's head).
+//!
+//! The engine never prints: it tells a [`Monitor`].
+
+mod board;
+mod check;
+mod enumerate;
+mod error;
+mod intake;
+mod monitor;
+mod pause;
+mod prepare;
+mod publish;
+mod recover;
+mod renew;
+mod run;
+mod setback;
+mod stop;
+mod transfer;
+mod work;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use error::Error;
+pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
+pub use stop::Stop;
+
+use crate::disk::{self, Destination};
+use crate::icloud::{self, Client};
+use crate::journal::{Journal, Requeue, Summary, Tally};
+use crate::model::layout::FolderTemplate;
+use board::Board;
+use enumerate::Library;
+use run::{Run, now};
+use tokio::sync::watch;
+
+/// What a person chose for a run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The account, as it signs in.
+    pub username: String,
+    /// Where the files go.
+    pub directory: PathBuf,
+    /// Files fetched at the same time.
+    pub threads: NonZeroUsize,
+    /// Folders below the directory.
+    pub folders: FolderTemplate,
+}
+
+/// What a run works with. The caller holds the run lock of the journal's directory.
+pub struct Tools {
+    /// The journal.
+    pub journal: Arc<Journal>,
+    /// A signed-in account.
+    pub client: Client,
+    /// Who watches.
+    pub monitor: Arc<dyn Monitor>,
+    /// Who may ask to stop.
+    pub stop: Stop,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The last counts.
+    pub progress: Progress,
+    /// Bytes fetched, those of failed attempts included.
+    pub bytes_fetched: u64,
+    /// What the journal says at the end.
+    pub summary: Summary,
+    /// The run was asked to stop before it was done.
+    pub interrupted: bool,
+}
+
+/// What a sync would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What the journal says after a full enumeration.
+    pub summary: Summary,
+    /// Bytes free at the destination.
+    pub free_bytes: u64,
+    /// The enumeration was asked to stop before it was done.
+    pub interrupted: bool,
+}
+
+/// Brings the destination in line with the library: every file in scope verified, or named with
+/// its reason.
+///
+/// # Errors
+/// What ends the run early. Everything durable stays, and the next run goes on from there.
+pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
+    let run = Arc::new(begin(tools, settings).await?);
+    if let Err(error) = sync_all(&run, settings).await {
+        run.halt(error);
+    }
+    let halted = run.take_halt();
+    let report = end(&run, halted.is_some()).await;
+    match halted {
+        Some(error) => {
+            remember_wait(&run, settings, &error).await;
+            Err(error)
+        }
+        None => report,
+    }
+}
+
+async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
+    run.board.phase(Phase::Recovering);
+    recover::recover(run).await?;
+    run.journal.requeue(run.id, now(), Requeue::Due).await?;
+    count(run).await?;
+
+    run.board.phase(Phase::Syncing);
+    let libraries = libraries(run, settings).await?;
+    let (enumerating, watched) = watch::channel(true);
+    let listing = async {
+        enumerate::enumerate(run, &libraries, &settings.folders).await;
+        enumerating.send_replace(false);
+        run.bell.notify_one();
+    };
+    tokio::join!(listing, work::work(run, &libraries, settings.threads, watched.clone()));
+
+    // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
+    if run.stop.is_requested() {
+        return Ok(());
+    }
+    let requeued = run.journal.requeue(run.id, now(), Requeue::FailedInThisRun).await?;
+    if requeued > 0 {
+        run.board.phase(Phase::Retrying);
+        run.board.requeued(requeued as u64);
+        work::work(run, &libraries, settings.threads, watched).await;
+    }
+    Ok(())
+}
+
+/// Enumerates into the journal and fetches nothing.
+///
+/// # Errors
+/// What ends the enumeration early.
+pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
+    let run = begin(tools, settings).await?;
+    run.underway.send_replace(true);
+    let listed = async {
+        count(&run).await?;
+        run.board.phase(Phase::Syncing);
+        let libraries = libraries(&run, settings).await?;
+        enumerate::enumerate(&run, &libraries, &settings.folders).await;
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = listed.await {
+        run.halt(error);
+    }
+    let halted = run.take_halt();
+    let report = end(&run, halted.is_some()).await;
+    if let Some(error) = halted {
+        remember_wait(&run, settings, &error).await;
+        return Err(error);
+    }
+    let Report { summary, interrupted, .. } = report?;
+    Ok(Plan { summary, interrupted, free_bytes: disk::space::free_bytes(run.directory())? })
+}
+
+/// Opens the destination and the run.
+async fn begin(tools: Tools, settings: &Settings) -> Result<Run, Error> {
+    let Tools { journal, client, monitor, stop } = tools;
+    let expected = journal.reader().destination()?;
+    let directory = settings.directory.clone();
+    let destination = run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?;
+    journal.add_destination(destination.id(), destination.directory(), now()).await?;
+    let id = journal.begin_run(now()).await?;
+    Ok(Run::new(id, journal, client, destination, Board::new(monitor), stop))
+}
+
+/// Starts the counts from what the journal holds.
+async fn count(run: &Run) -> Result<(), Error> {
+    let reader = run.journal.reader().clone();
+    let (summary, open) =
+        run::off_thread(move || Ok::<_, Error>((reader.summary()?, reader.assets_open()?))).await?;
+    run.board.begin(summary.assets, summary.assets - open.min(summary.assets), summary.open().bytes);
+    Ok(())
+}
+
+/// Finds the account's libraries and what Apple says they hold.
+async fn libraries(run: &Run, settings: &Settings) -> Result<Vec<Library>, Error> {
+    let account = run.journal.account(&settings.username, &run.client.dsid(), now()).await?;
+    let found = run.client.libraries().await?;
+    for why in found.warnings {
+        run.board.notice(Notice::Note(why));
+    }
+    let mut libraries = Vec::new();
+    for zone in found.zones {
+        // The count is for the bar and the audit. A library that does not count may still list.
+        let count = match run.client.count(&zone).await {
+            Ok(count) => Some(count),
+            Err(
+                icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_),
+            ) => None,
+            Err(error) => return Err(error.into()),
+        };
+        run.board.announced(count.unwrap_or_default());
+        let id = run.journal.library(account, &zone, count).await?;
+        libraries.push(Library { id, zone });
+    }
+    Ok(libraries)
+}
+
+/// Closes the run's row, whatever came of it.
+async fn end(run: &Run, halted: bool) -> Result<Report, Error> {
+    let progress = run.board.progress();
+    let interrupted = run.stop.is_requested();
+    let reader = run.journal.reader().clone();
+    let summary = run::off_thread(move || reader.summary()).await?;
+    let outcome = match (halted, interrupted, summary.open().files) {
+        (true, ..) => "halted",
+        (_, true, _) => "interrupted",
+        (.., 0) => "complete",
+        _ => "incomplete",
+    };
+    let bytes_fetched = run.board.bytes_fetched();
+    let done = Tally { files: progress.files_verified, bytes: bytes_fetched };
+    run.journal.end_run(run.id, now(), outcome, done).await?;
+    Ok(Report { progress, bytes_fetched, summary, interrupted })
+}
+
+/// Apple's wish to wait outlives the process: a restart loop must not ask again and again.
+async fn remember_wait(run: &Run, settings: &Settings, error: &Error) {
+    if let Error::Service(icloud::Error::Throttled { retry_after: Some(wait) }) = error {
+        let until = now().saturating_add(i64::try_from(wait.as_secs()).unwrap_or(i64::MAX));
+        let told = run.journal.wait_until(&settings.username, until, now()).await;
+        if let Err(error) = told {
+            tracing::warn!("cannot remember Apple's wish to wait: {error}");
+        }
+    }
+}

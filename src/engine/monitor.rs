@@ -1,0 +1,99 @@
+//! What the engine tells whoever watches. One way: it counts and names, and never asks back.
+//!
+//! The engine never prints and never knows a terminal. Numbers are absolute, so a late listener
+//! is right at the next call.
+
+use crate::model::failure::Failure;
+
+/// How far the run is. `assets_done` never exceeds `assets_total`: the renditions of an asset
+/// count towards it, and it is done when all of them are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Assets known or announced by Apple, whichever is more.
+    pub assets_total: u64,
+    /// Assets whose every file in scope is verified.
+    pub assets_done: u64,
+    /// Bytes this run means to fetch, as far as it knows yet.
+    pub bytes_total: u64,
+    /// Bytes that are home, of those.
+    pub bytes_done: u64,
+    /// Files verified in this run.
+    pub files_verified: u64,
+    /// Files that failed in this run so far.
+    pub files_failed: u64,
+    /// Whether enumeration has ended, so that the totals are final.
+    pub enumerated: bool,
+}
+
+/// What the run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Repairing what a crash left.
+    Recovering,
+    /// Listing the library and fetching files.
+    Syncing,
+    /// The second attempt of files that failed, with fresh URLs.
+    Retrying,
+}
+
+/// Something a person may want to read while it happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A file failed; it will be tried again if the row says so.
+    FileFailed {
+        /// Its path. A stranger's text: sanitise before showing.
+        path: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// A name was taken by a file that is not ours; ours goes elsewhere.
+    NameTaken {
+        /// The path that is taken.
+        taken: String,
+        /// Where the file goes.
+        instead: String,
+    },
+    /// A part file did not hold what the journal promised, and was begun again.
+    Restarted {
+        /// The path of the file.
+        path: String,
+        /// What was wrong with the part.
+        why: String,
+    },
+    /// One library cannot be listed; the others go on.
+    LibrarySkipped {
+        /// Its zone.
+        library: String,
+        /// Why.
+        why: String,
+    },
+    /// Waiting because Apple asked to, or the network is away.
+    Waiting {
+        /// For how many seconds.
+        seconds: u64,
+        /// Why.
+        why: String,
+    },
+    /// Anything else worth a line.
+    Note(String),
+}
+
+/// Watches a run.
+pub trait Monitor: Send + Sync {
+    /// The run went on to another phase.
+    fn phase(&self, phase: Phase);
+    /// The counts changed. Called often: must be cheap.
+    fn progress(&self, progress: Progress);
+    /// Something happened.
+    fn notice(&self, notice: Notice);
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Monitor for Silent {
+    fn phase(&self, _: Phase) {}
+    fn progress(&self, _: Progress) {}
+    fn notice(&self, _: Notice) {}
+}

@@ -1,0 +1,172 @@
+//! Before a transfer: what a crash, or a stranger, left at the file's two names.
+//!
+//! The recovery table decides ([`crate::model::recovery`]); here each letter is carried out. It
+//! runs for every claim, so a row is repaired whenever it is next wanted, and at the start of a
+//! run for the claims of dead runs ([`super::recover`]).
+
+use crate::disk::{self, Folder, PartFile, part};
+use crate::engine::monitor::Notice;
+use crate::engine::run::{Run, off_thread};
+use crate::engine::setback::{Setback, Unfinished};
+use crate::journal::{Claim, ClaimedFile};
+use crate::model::checksum::{Digests, Hasher, Proof};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::recovery::{self, Case, Final, Part};
+
+/// Names tried on disk for one file before giving up: each is one more stranger's file.
+const NAMES_MAX: usize = 8;
+
+/// A claim that is ready for bytes.
+pub(super) enum Prepared {
+    /// The part file is open; its bytes so far are hashed.
+    Ready { claim: Claim, folder: Folder, sink: Box<Sink> },
+    /// The final file stands already and is right: only the journal is behind.
+    Standing { claim: Claim, digests: Digests, proof: Proof },
+}
+
+/// A part file and the digests of what it holds. They move together.
+pub(super) struct Sink {
+    pub(super) part: PartFile,
+    pub(super) hasher: Hasher,
+}
+
+/// Makes a claim ready: repairs, resumes, or begins anew.
+pub(super) async fn prepare(run: &Run, mut claim: Claim) -> Result<Prepared, Unfinished> {
+    let mut refused = Vec::new();
+    loop {
+        let (folder, letter, taken) = match look(run, claim.file()).await {
+            Ok(found) => found,
+            Err(error) => return Err(claim_meets(claim, error)),
+        };
+        if letter == Case::E {
+            match whole(run, claim.file()).await {
+                Ok(Some((digests, proof))) => return Ok(Prepared::Standing { claim, digests, proof }),
+                Ok(None) => {}
+                Err(error) => return Err(claim_meets(claim, error)),
+            }
+        }
+        if taken {
+            refused.push(claim.file().path.clone());
+            claim = move_aside(run, claim, folder, &refused).await?;
+            continue;
+        }
+        return match letter {
+            Case::C => resume(run, claim, folder).await,
+            Case::D => restart(run, claim, folder, "the part file is missing or short").await,
+            _ => begin(claim, folder).await,
+        };
+    }
+}
+
+/// Looks at both names. The flag says that something stands under the final one.
+pub(super) async fn look(run: &Run, file: &ClaimedFile) -> Result<(Folder, Case, bool), disk::Error> {
+    let (path, state) = (file.path.clone(), file.state);
+    let (size_bytes, offset_bytes) = (file.size_bytes, file.offset_bytes);
+    run.on_disk(move |destination| {
+        let folder = destination.folder(&path)?;
+        let r#final = folder.final_fact(size_bytes)?;
+        let part = Part::measure(folder.part_len()?, offset_bytes);
+        Ok((folder, recovery::case(state, part, r#final), r#final != Final::None))
+    })
+    .await
+}
+
+/// Reads the file under the final name. `Some` if it is ours: its bytes match Apple's checksum.
+///
+/// A checksum of unknown shape proves by length alone, and a length is no proof that a stranger's
+/// file is ours; such a file is left to its owner.
+pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Digests, Proof)>, disk::Error> {
+    let (path, checksum) = (file.path.clone(), file.checksum.clone());
+    run.on_disk(move |destination| {
+        let folder = destination.folder(&path)?;
+        let mut hasher = Hasher::default();
+        let mut found = folder.open_final()?;
+        part::hash(&mut found, None, &mut hasher)
+            .map_err(|source| disk::Error::reading(&folder.final_path(), source))?;
+        let digests = hasher.finish();
+        let proof = checksum.prove(&digests).filter(|proof| *proof != Proof::Length);
+        if proof.is_some() {
+            folder.remove_part()?;
+            folder.make_durable()?;
+        }
+        Ok(proof.map(|proof| (digests, proof)))
+    })
+    .await
+}
+
+/// Case C: the promised prefix must be what was promised, before a request leaves.
+async fn resume(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
+    let offset_bytes = claim.file().offset_bytes;
+    let (folder, resumed) = off_thread(move || {
+        let mut hasher = Hasher::default();
+        let resumed = PartFile::resume(&folder, offset_bytes, &mut hasher);
+        (folder, resumed.map(|part| Box::new(Sink { part, hasher })))
+    })
+    .await;
+    match resumed {
+        Ok(sink) if Some(sink.hasher.prefix_sha256()) == claim.file().prefix => {
+            Ok(Prepared::Ready { claim, folder, sink })
+        }
+        Ok(_) => restart(run, claim, folder, "the part file is not what was written").await,
+        Err(error) if error.ends_the_run() => Err(claim_meets(claim, error)),
+        Err(error) => restart(run, claim, folder, &error.to_string()).await,
+    }
+}
+
+/// Case D: the promise is broken, so the row says so first, and then begins anew.
+async fn restart(run: &Run, claim: Claim, folder: Folder, why: &str) -> Result<Prepared, Unfinished> {
+    let path = claim.file().path.clone();
+    run.board.notice(Notice::Restarted { path, why: why.to_owned() });
+    let claim = run.journal.restarted(claim, super::run::now()).await.map_err(Unfinished::lost)?;
+    begin(claim, folder).await
+}
+
+/// Cases A and B: an empty part file, in place of whatever part stood there.
+async fn begin(claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
+    let size_bytes = claim.file().size_bytes;
+    let (folder, part) = off_thread(move || {
+        let part = PartFile::create(&folder, size_bytes);
+        (folder, part)
+    })
+    .await;
+    match part {
+        Ok(part) => {
+            Ok(Prepared::Ready { claim, folder, sink: Box::new(Sink { part, hasher: Hasher::default() }) })
+        }
+        Err(error) => Err(claim_meets(claim, error)),
+    }
+}
+
+/// A stranger's file holds the name: it stays, and ours takes another.
+async fn move_aside(
+    run: &Run,
+    claim: Claim,
+    folder: Folder,
+    refused: &[String],
+) -> Result<Claim, Unfinished> {
+    if refused.len() >= NAMES_MAX {
+        let detail = format!("{NAMES_MAX} names are taken by other files, the last: {}", claim.file().path);
+        return Err(Unfinished::new(claim, Setback::failed(FailureKind::Disk, detail)));
+    }
+    if let Err(error) = off_thread(move || folder.remove_part()).await {
+        return Err(claim_meets(claim, error));
+    }
+    let mut claim = claim;
+    if claim.file().offset_bytes > 0 {
+        claim = run.journal.restarted(claim, super::run::now()).await.map_err(Unfinished::lost)?;
+    }
+    let claim = run.journal.rename(claim, refused.to_vec()).await.map_err(Unfinished::lost)?;
+    let taken = refused.last().cloned().unwrap_or_default();
+    run.board.notice(Notice::NameTaken { taken, instead: claim.file().path.clone() });
+    Ok(claim)
+}
+
+/// The disk said no: for this file, or for all of them.
+fn claim_meets(claim: Claim, error: disk::Error) -> Unfinished {
+    let setback = if error.ends_the_run() {
+        Setback::halted(error)
+    } else {
+        Setback::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part: true }
+    };
+    Unfinished::new(claim, setback)
+}

@@ -1,0 +1,161 @@
+//! Publish: proved part files get their final names, many at a time, and then their rows are told.
+//!
+//! Publish before verified: the file is synced, renamed, its folder synced, and only then does the
+//! row say `verified`. A worker does not wait for that: it hands its file over and takes the next.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::disk::{Folder, PartFile, publish as disk_publish};
+use crate::engine::check::Checked;
+use crate::engine::monitor::Notice;
+use crate::engine::run::{Run, now, off_thread};
+use crate::engine::setback::{Setback, Unfinished};
+use crate::journal::Claim;
+use crate::model::checksum::{Digests, Proof};
+use crate::model::failure::{Failure, FailureKind};
+
+/// Most files made durable together. A larger group gains little and holds its rows longer.
+const GROUP_MAX: usize = 64;
+/// Names tried on disk for one file, as in preparing.
+const NAMES_MAX: usize = 8;
+
+/// A file under its final name, durable. Only this can become verified.
+pub(super) struct Published {
+    claim: Claim,
+    digests: Digests,
+    proof: Proof,
+}
+
+impl Published {
+    /// A final file that a crash left without its row: recovery read and proved it.
+    pub(super) fn found_standing(claim: Claim, digests: Digests, proof: Proof) -> Self {
+        Self { claim, digests, proof }
+    }
+
+    /// Tells the row. The last step of every file.
+    pub(super) async fn record(self, run: &Run) {
+        let Self { claim, digests, proof } = self;
+        match run.journal.verified(claim, now(), digests.sha256, proof).await {
+            Ok(asset_complete) => {
+                run.pause.over();
+                run.board.verified(asset_complete);
+            }
+            Err(error) => run.halt(error),
+        }
+    }
+}
+
+/// Where workers hand over their files.
+#[derive(Clone)]
+pub(super) struct Publisher(mpsc::Sender<Checked>);
+
+impl Publisher {
+    /// Starts the stage. It ends, and the handle with it, when every clone of the sender is gone.
+    pub(super) fn start(run: Arc<Run>) -> (Self, JoinHandle<()>) {
+        let (sender, mut receiver) = mpsc::channel(GROUP_MAX);
+        let stage = tokio::spawn(async move {
+            let mut group = Vec::with_capacity(GROUP_MAX);
+            while receiver.recv_many(&mut group, GROUP_MAX).await > 0 {
+                publish(&run, std::mem::take(&mut group)).await;
+            }
+        });
+        (Self(sender), stage)
+    }
+
+    /// Hands over a proved file. Waits while the stage is full: the disk is behind the network.
+    pub(super) async fn hand_over(&self, checked: Checked) {
+        if self.0.send(checked).await.is_err() {
+            // The stage ended by a panic. The claim is dead with this run; the next one recovers it.
+            tracing::error!("the publishing stage has ended");
+        }
+    }
+}
+
+/// Publishes a group, and what must take another name again, until nothing is left.
+async fn publish(run: &Run, group: Vec<Checked>) {
+    let mut group: Vec<(Checked, Vec<String>)> = group.into_iter().map(|c| (c, Vec::new())).collect();
+    while !group.is_empty() {
+        let (published, outcomes) = off_thread(move || {
+            let parts: Vec<(&PartFile, &Folder)> = group
+                .iter()
+                .map(|(checked, _)| {
+                    if let Some(captured) = checked.claim.file().captured {
+                        checked.part.set_modified(captured.at_ms);
+                    }
+                    (&checked.part, &checked.folder)
+                })
+                .collect();
+            let outcomes = disk_publish::publish(&parts);
+            (group, outcomes)
+        })
+        .await;
+        let mut done = Vec::new();
+        let mut taken = Vec::new();
+        for ((checked, refused), outcome) in published.into_iter().zip(outcomes) {
+            match outcome {
+                disk_publish::Published::Done => {
+                    let Checked { claim, digests, proof, .. } = checked;
+                    done.push(Published { claim, digests, proof }.record(run));
+                }
+                disk_publish::Published::NameTaken => taken.push((checked, refused)),
+                disk_publish::Published::Failed(error) => refuse(run, checked.claim, error).await,
+            }
+        }
+        // Recorded side by side, so that they share a commit.
+        futures::future::join_all(done).await;
+        group = Vec::new();
+        for (checked, refused) in taken {
+            group.extend(take_another_name(run, checked, refused).await);
+        }
+    }
+}
+
+async fn refuse(run: &Run, claim: Claim, error: crate::disk::Error) {
+    let setback = if error.ends_the_run() {
+        Setback::halted(error)
+    } else {
+        // After a failed sync nothing of the part is to be trusted.
+        Setback::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part: false }
+    };
+    Unfinished::new(claim, setback).settle(run).await;
+}
+
+/// A stranger's file came to the name while ours was fetched: it stays, ours takes another.
+async fn take_another_name(
+    run: &Run,
+    checked: Checked,
+    mut refused: Vec<String>,
+) -> Option<(Checked, Vec<String>)> {
+    let Checked { claim, mut folder, part, digests, proof } = checked;
+    let taken = claim.file().path.clone();
+    refused.push(taken.clone());
+    if refused.len() >= NAMES_MAX {
+        let detail = format!("{NAMES_MAX} names are taken by other files, the last: {taken}");
+        Unfinished::new(claim, Setback::failed(FailureKind::Disk, detail)).settle(run).await;
+        return None;
+    }
+    let claim = match run.journal.rename(claim, refused.clone()).await {
+        Ok(claim) => claim,
+        Err(error) => {
+            run.halt(error);
+            return None;
+        }
+    };
+    let path = claim.file().path.clone();
+    run.board.notice(Notice::NameTaken { taken, instead: path.clone() });
+    let (folder, moved) = off_thread(move || {
+        let moved = folder.move_part(&path);
+        (folder, moved)
+    })
+    .await;
+    match moved {
+        Ok(()) => Some((Checked { claim, folder, part, digests, proof }, refused)),
+        Err(error) => {
+            refuse(run, claim, error).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Renew: one look-up gives many expired rows their fresh URLs.
+//!
+//! Asked only when the feed finds no live URL, and only for one batch: a URL that is renewed long
+//! before its turn would expire again. No attempt is burned.
+
+use crate::engine::enumerate::Library;
+use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
+use crate::engine::run::{Run, now};
+use crate::icloud::{LOOKUP_NAMES_MAX, Lookup};
+use crate::journal::Expired;
+use crate::model::asset::Rendition;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::signed_url::SignedUrl;
+
+/// Fresh URLs for one file without a byte in between. More of them help nobody: the clock is
+/// wrong, or this file's URLs are dead on arrival.
+const RENEWALS_MAX: u32 = 5;
+
+/// Renews one batch of expired rows. `true`: some row moved, so asking for claims is worth it.
+pub(super) async fn renew(run: &Run, libraries: &[Library]) -> bool {
+    if run.stop.is_requested() {
+        return false;
+    }
+    match try_renew(run, libraries).await {
+        Ok(moved) => moved,
+        Err(Error::Service(error)) => run.wait_out(error).await,
+        Err(error) => {
+            run.halt(error);
+            false
+        }
+    }
+}
+
+async fn try_renew(run: &Run, libraries: &[Library]) -> Result<bool, Error> {
+    for library in libraries {
+        let expired = run.journal.reader().expired(library.id, LOOKUP_NAMES_MAX).await?;
+        if !expired.is_empty() {
+            return renew_batch(run, library, expired).await;
+        }
+    }
+    // Rows of a library that is not there today wait; the status names them.
+    Ok(false)
+}
+
+async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Result<bool, Error> {
+    let mut names: Vec<String> = expired.iter().map(|row| carrier(row).to_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let lookup = tokio::select! {
+        lookup = run.client.lookup(&library.zone, &names) => lookup?,
+        () = run.stop.requested() => return Ok(false),
+    };
+    let mut renewed = Vec::new();
+    for row in expired {
+        match fresh_url(&row, &lookup) {
+            Ok(url) => renewed.push((row.id, url)),
+            Err(failure) => {
+                if run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await? {
+                    run.board.failed(Notice::FileFailed { path: row.path, failure });
+                }
+            }
+        }
+    }
+    run.journal.urls_renewed(run.id, now(), renewed).await?;
+    Ok(true)
+}
+
+/// The record that carries the file: edits hang on the asset, all else on the master.
+fn carrier(row: &Expired) -> &str {
+    match row.rendition {
+        Rendition::Edited | Rendition::EditedVideo => &row.asset,
+        Rendition::Original | Rendition::Alternative | Rendition::LiveVideo => &row.master,
+    }
+}
+
+fn fresh_url(row: &Expired, lookup: &Lookup) -> Result<SignedUrl, Failure> {
+    let name = carrier(row);
+    if row.renewals >= RENEWALS_MAX {
+        let detail = format!("{RENEWALS_MAX} fresh URLs expired before a byte came; is the clock right?");
+        return Err(Failure::new(FailureKind::UrlKeepsExpiring, detail));
+    }
+    let Some(found) = lookup.found.iter().find(|found| found.record_name == name) else {
+        let missing = lookup.missing.iter().find(|missing| missing.record_name == name);
+        let why = missing.map_or("no answer", |missing| missing.reason.as_str());
+        return Err(Failure::new(FailureKind::Gone, format!("record {name} cannot be looked up: {why}")));
+    };
+    let mut of_rendition = found.files.iter().filter(|file| file.rendition == row.rendition).peekable();
+    let other_version = of_rendition.peek().is_some();
+    match of_rendition.find(|file| file.checksum.as_str() == row.checksum) {
+        Some(file) => Ok(file.url.clone()),
+        None if other_version => {
+            let detail = "Apple has another version by now; the next enumeration takes it up";
+            Err(Failure::new(FailureKind::Gone, detail))
+        }
+        None => Err(Failure::new(FailureKind::Gone, format!("record {name} offers no download URL for it"))),
+    }
+}

@@ -1,0 +1,136 @@
+//! One execution: what every stage needs, and the one place where a run is ended early.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, watch};
+
+use crate::disk::{self, Destination};
+use crate::engine::board::Board;
+use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
+use crate::engine::pause::Pause;
+use crate::engine::stop::Stop;
+use crate::icloud::{self, Client};
+use crate::journal::Journal;
+use crate::model::ids::RunId;
+
+/// What every stage of a run shares.
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) journal: Arc<Journal>,
+    pub(super) client: Client,
+    pub(super) destination: Arc<Destination>,
+    pub(super) board: Board,
+    pub(super) stop: Stop,
+    pub(super) pause: Pause,
+    /// Rang when there may be new work: rows were added, a transfer ended, enumeration ended.
+    pub(super) bell: Notify,
+    /// Set once the rows of the first page are claimable.
+    pub(super) first_page: AtomicBool,
+    /// True once the first transfer was answered, or there was nothing to transfer.
+    pub(super) underway: watch::Sender<bool>,
+    halted: Mutex<Option<Error>>,
+}
+
+impl Run {
+    pub(super) fn new(
+        id: RunId,
+        journal: Arc<Journal>,
+        client: Client,
+        destination: Destination,
+        board: Board,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            id,
+            journal,
+            client,
+            destination: Arc::new(destination),
+            board,
+            stop,
+            pause: Pause::default(),
+            bell: Notify::new(),
+            first_page: AtomicBool::new(false),
+            underway: watch::Sender::new(false),
+            halted: Mutex::new(None),
+        }
+    }
+
+    /// Ends the run early: keeps the first reason, and asks every stage to stop.
+    pub(super) fn halt(&self, error: impl Into<Error>) {
+        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        halted.get_or_insert_with(|| error.into());
+        self.stop.request();
+    }
+
+    /// The reason for which the run was ended early, if it was.
+    pub(super) fn take_halt(&self) -> Option<Error> {
+        self.halted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Begins a pause for everybody, if `why` is something that waiting can cure and the wait is
+    /// not too long. Gives its length.
+    pub(super) fn pause_for(&self, why: &icloud::Error) -> Option<Duration> {
+        let asked = match why {
+            icloud::Error::Throttled { retry_after } => *retry_after,
+            icloud::Error::Offline { .. } => None,
+            _ => return None,
+        };
+        let (length, is_new) = self.pause.begin(asked)?;
+        if is_new {
+            let seconds = length.as_secs().max(1);
+            self.board.notice(Notice::Waiting { seconds, why: why.to_string() });
+        }
+        Some(length)
+    }
+
+    /// Waits out what waiting can cure, and ends the run for anything else. `true`: try again.
+    pub(super) async fn wait_out(&self, why: icloud::Error) -> bool {
+        match self.pause_for(&why) {
+            Some(length) => self.sleep(length).await,
+            None => {
+                self.halt(why);
+                false
+            }
+        }
+    }
+
+    /// Sleeps, unless someone asks to stop. `false`: someone did.
+    pub(super) async fn sleep(&self, duration: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => true,
+            () = self.stop.requested() => false,
+        }
+    }
+
+    /// Runs disk work off the async threads.
+    pub(super) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Destination) -> Result<T, disk::Error> + Send + 'static,
+    ) -> Result<T, disk::Error> {
+        let destination = Arc::clone(&self.destination);
+        off_thread(move || work(&destination)).await
+    }
+
+    /// The root of the destination, for messages.
+    pub(super) fn directory(&self) -> &Path {
+        self.destination.directory()
+    }
+}
+
+/// Runs blocking work, and passes a panic on to the caller instead of hiding it.
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// The clock on the wall, in Unix seconds.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,182 @@
+//! Work: rows are claimed and brought home, many at once, until none is left.
+//!
+//! No channel carries work: the feed asks the journal for claims whenever a worker is free, so
+//! the order of things, the retry pass and a restart after a crash are all the same query. Files
+//! complete in any order.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::{Stream, StreamExt as _, stream};
+use tokio::sync::watch;
+
+use crate::engine::check::{Checked, check};
+use crate::engine::enumerate::Library;
+use crate::engine::prepare::{Prepared, prepare};
+use crate::engine::publish::{Published, Publisher};
+use crate::engine::renew::renew;
+use crate::engine::run::{Run, now};
+use crate::engine::setback::Unfinished;
+use crate::engine::transfer::transfer;
+use crate::journal::Claim;
+
+/// Claims taken at once: a batch costs a tenth of as many single claims. Not more than a few
+/// minutes of work, because a URL ages while it waits.
+const CLAIMS_MIN: usize = 16;
+/// See [`CLAIMS_MIN`].
+const CLAIMS_MAX: usize = 64;
+
+/// Brings home every claimable row. Ends when enumeration has ended and nothing is left, or when
+/// someone asks to stop.
+pub(super) async fn work(
+    run: &Arc<Run>,
+    libraries: &[Library],
+    threads: NonZeroUsize,
+    enumerating: watch::Receiver<bool>,
+) {
+    let (publisher, publishing) = Publisher::start(Arc::clone(run));
+    let feed = Feed {
+        run,
+        libraries,
+        enumerating,
+        batch: (threads.get() * 2).clamp(CLAIMS_MIN, CLAIMS_MAX),
+        claims: VecDeque::new(),
+        in_flight: Arc::default(),
+    };
+    feed.into_stream()
+        .map(|(claim, in_flight)| {
+            let (run, publisher) = (Arc::clone(run), publisher.clone());
+            // A task of its own: a panic costs this file, and all cores share the work.
+            tokio::spawn(async move {
+                bring_home(&run, claim, &publisher).await;
+                drop(in_flight);
+                run.bell.notify_one();
+            })
+        })
+        .buffer_unordered(threads.get())
+        .for_each(|ended| {
+            if ended.is_err() {
+                tracing::error!("a worker panicked; its file is recovered by the next run");
+            }
+            std::future::ready(())
+        })
+        .await;
+    drop(publisher);
+    if publishing.await.is_err() {
+        tracing::error!("publishing panicked; its files are recovered by the next run");
+    }
+}
+
+/// The way of one file: prepare, transfer, check, publish.
+async fn bring_home(run: &Run, claim: Claim, publisher: &Publisher) {
+    match fetch(run, claim).await {
+        Ok(Home::Checked(checked)) => publisher.hand_over(checked).await,
+        Ok(Home::Standing(published)) => published.record(run).await,
+        Err(unfinished) => unfinished.settle(run).await,
+    }
+}
+
+/// Where a file got to.
+enum Home {
+    Checked(Checked),
+    Standing(Published),
+}
+
+async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
+    match prepare(run, claim).await? {
+        Prepared::Ready { claim, folder, sink } => {
+            let size_bytes = claim.file().size_bytes;
+            let whole = transfer(run, claim, folder, sink).await?;
+            let checked = check(whole).inspect_err(|_| run.board.discarded(size_bytes))?;
+            Ok(Home::Checked(checked))
+        }
+        Prepared::Standing { claim, digests, proof } => {
+            run.board.already_home(claim.file().size_bytes);
+            Ok(Home::Standing(Published::found_standing(claim, digests, proof)))
+        }
+    }
+}
+
+/// Counts one file under way for as long as it lives.
+struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The source of claims.
+struct Feed<'a> {
+    run: &'a Arc<Run>,
+    libraries: &'a [Library],
+    enumerating: watch::Receiver<bool>,
+    batch: usize,
+    claims: VecDeque<Claim>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl<'a> Feed<'a> {
+    fn into_stream(self) -> impl Stream<Item = (Claim, InFlight)> + 'a {
+        stream::unfold(self, |mut feed| async move {
+            let claim = feed.next().await?;
+            let in_flight = InFlight::new(&feed.in_flight);
+            Some(((claim, in_flight), feed))
+        })
+    }
+
+    /// The next claim, or `None` when there will be none.
+    async fn next(&mut self) -> Option<Claim> {
+        loop {
+            if self.run.stop.is_requested() {
+                self.give_back().await;
+                return None;
+            }
+            if let Some(left) = self.run.pause.left() {
+                self.run.sleep(left).await;
+                continue;
+            }
+            if let Some(claim) = self.claims.pop_front() {
+                return Some(claim);
+            }
+            // Read before asking: what ends after the question rings the bell.
+            let listed = self.run.first_page.load(Ordering::SeqCst);
+            let more_to_come = *self.enumerating.borrow() || self.in_flight.load(Ordering::SeqCst) > 0;
+            match self.run.journal.claim(self.run.id, self.batch, now()).await {
+                Ok(claimed) => self.claims.extend(claimed.claims),
+                Err(error) => self.run.halt(error),
+            }
+            if !self.claims.is_empty() || renew(self.run, self.libraries).await {
+                continue;
+            }
+            if !more_to_come {
+                return None;
+            }
+            if listed && self.in_flight.load(Ordering::SeqCst) == 0 {
+                self.run.underway.send_replace(true);
+            }
+            tokio::select! {
+                () = self.run.bell.notified() => {}
+                () = self.run.stop.requested() => {}
+            }
+        }
+    }
+
+    async fn give_back(&mut self) {
+        for claim in self.claims.drain(..) {
+            if let Err(error) = self.run.journal.release(claim).await {
+                self.run.halt(error);
+                return;
+            }
+        }
+    }
+}

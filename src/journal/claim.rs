@@ -1,0 +1,209 @@
+//! Claims: a worker's exclusive right to one asset file.
+//!
+//! A claim names its run. The run lock admits one run at a time, so a claim of another run is dead
+//! and may be taken without waiting or guessing. A [`Claim`] is made only here, cannot be copied,
+//! and every ending in [`super::moves`] consumes it: finishing twice does not compile.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rusqlite::{Connection, named_params};
+
+use crate::journal::error::Error;
+use crate::journal::moves;
+use crate::journal::row;
+use crate::model::asset::{Captured, Rendition};
+use crate::model::checksum::{AppleChecksum, Sha256Digest};
+use crate::model::ids::{AssetId, AssetName, FileId, RunId};
+use crate::model::signed_url::SignedUrl;
+use crate::model::state::State;
+
+/// A URL with less life than this is not handed out: the request would leave with a dead one.
+/// Two minutes covers a queue behind a large file's checkpoint and a clock that is a little off.
+pub const URL_LIFE_MIN_S: i64 = 120;
+/// Rows looked at for one claim. It bounds the transaction when a whole journal's URLs have run out.
+const LOOKED_AT_MAX: usize = 512;
+
+/// Workers are numbered by claim, so a row names the one claim that may move it.
+static WORKER: AtomicI64 = AtomicI64::new(1);
+
+/// Everything a worker needs to know of its file.
+#[derive(Debug)]
+pub struct ClaimedFile {
+    /// The row.
+    pub id: FileId,
+    /// The asset it belongs to.
+    pub asset: AssetId,
+    /// The asset's record name, for a tag when the path is taken.
+    pub asset_name: AssetName,
+    /// Which file of the asset.
+    pub rendition: Rendition,
+    /// Apple's checksum.
+    pub checksum: AppleChecksum,
+    /// Its whole length.
+    pub size_bytes: u64,
+    /// Where it goes, relative to the destination.
+    pub path: String,
+    /// When it was taken: becomes its modification time.
+    pub captured: Option<Captured>,
+    /// `Pending` or `Partial`.
+    pub state: State,
+    /// Durable and promised bytes of the part file.
+    pub offset_bytes: u64,
+    /// The digest of those bytes.
+    pub prefix: Option<Sha256Digest>,
+    /// The server's strong validator at the last progress, if it gave one.
+    pub etag: Option<String>,
+}
+
+/// A worker's exclusive right to one asset file.
+#[must_use = "a claim that is dropped is held until the run ends"]
+#[derive(Debug)]
+pub struct Claim {
+    pub(super) run: RunId,
+    pub(super) worker: i64,
+    file: Box<ClaimedFile>,
+    url: Option<SignedUrl>,
+}
+
+impl Claim {
+    /// What is claimed.
+    #[must_use]
+    pub fn file(&self) -> &ClaimedFile {
+        &self.file
+    }
+
+    /// The signed URL to fetch from. Claims made for a repair, not a transfer, have none.
+    #[must_use]
+    pub fn url(&self) -> Option<&SignedUrl> {
+        self.url.as_ref()
+    }
+
+    pub(super) fn file_mut(&mut self) -> &mut ClaimedFile {
+        &mut self.file
+    }
+}
+
+/// What a call for work gave.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Rows that are ours now, with live URLs.
+    pub claims: Vec<Claim>,
+    /// Rows that moved to `expired-url` instead.
+    pub expired: usize,
+}
+
+const CLAIMABLE: &str = "
+    SELECT f.file_id, f.asset_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
+           a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
+           f.url_expires_at, u.url
+    FROM asset_file f INDEXED BY asset_file_claimable
+    JOIN asset a USING (asset_id) LEFT JOIN signed_url u USING (file_id)
+    WHERE f.state IN ('pending', 'partial') AND f.claim_run_id IS NULL
+      AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
+    ORDER BY f.file_id LIMIT :limit";
+
+const TAKE: &str = "
+    UPDATE asset_file SET claim_run_id = :run, claim_worker = :worker
+    WHERE file_id = :file AND claim_run_id IS NULL AND state IN ('pending', 'partial')";
+
+/// Claims up to `limit` rows for `run`, oldest row first: enumeration is newest photo first.
+///
+/// A row whose URL is about to expire, or has none, moves to `expired-url` on the way.
+pub(super) fn claim(connection: &Connection, run: RunId, limit: usize, now: i64) -> Result<Claimed, Error> {
+    let mut claimed = Claimed::default();
+    while claimed.claims.len() < limit && claimed.expired < LOOKED_AT_MAX {
+        let mut rows = Vec::new();
+        let mut statement = connection.prepare_cached(CLAIMABLE)?;
+        let mut found = statement.query(named_params! { ":limit": (limit - claimed.claims.len()) as i64 })?;
+        while let Some(row) = found.next()? {
+            rows.push(read(row, run)?);
+        }
+        if rows.is_empty() {
+            break;
+        }
+        for claim in rows {
+            if claim.url().is_some_and(|url| url.expires_at() >= now + URL_LIFE_MIN_S) {
+                take(connection, &claim)?;
+                claimed.claims.push(claim);
+            } else {
+                moves::url_expired_unclaimed(connection, run, claim.file.id, now)?;
+                claimed.expired += 1;
+            }
+        }
+    }
+    Ok(claimed)
+}
+
+/// Gives the row back as it is: after a stop, or when Apple asks to wait. Burns no attempt.
+pub(super) fn release(connection: &Connection, claim: &Claim) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET claim_run_id = NULL, claim_worker = NULL
+         WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker",
+    )?;
+    let rows = statement
+        .execute(named_params! { ":file": claim.file.id.0, ":run": claim.run.0, ":worker": claim.worker })?;
+    if rows == 1 { Ok(()) } else { Err(Error::LostClaim(claim.file.id)) }
+}
+
+const DEAD: &str = "
+    SELECT f.file_id, f.asset_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
+           a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
+           NULL AS url_expires_at, NULL AS url
+    FROM asset_file f INDEXED BY asset_file_claimed JOIN asset a USING (asset_id)
+    WHERE f.claim_run_id IS NOT NULL AND f.claim_run_id <> :run LIMIT :limit";
+
+/// Takes over claims of dead runs, so that recovery can look at what they left.
+///
+/// Sound only because the run lock admits one run at a time.
+pub(super) fn take_over_dead(connection: &Connection, run: RunId, limit: usize) -> Result<Vec<Claim>, Error> {
+    let mut claims = Vec::new();
+    {
+        let mut statement = connection.prepare_cached(DEAD)?;
+        let mut found = statement.query(named_params! { ":run": run.0, ":limit": limit as i64 })?;
+        while let Some(row) = found.next()? {
+            claims.push(read(row, run)?);
+        }
+    }
+    for claim in &claims {
+        let mut statement = connection.prepare_cached(
+            "UPDATE asset_file SET claim_run_id = :run, claim_worker = :worker WHERE file_id = :file",
+        )?;
+        statement
+            .execute(named_params! { ":file": claim.file.id.0, ":run": run.0, ":worker": claim.worker })?;
+    }
+    Ok(claims)
+}
+
+fn take(connection: &Connection, claim: &Claim) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(TAKE)?;
+    let rows = statement
+        .execute(named_params! { ":file": claim.file.id.0, ":run": claim.run.0, ":worker": claim.worker })?;
+    if rows == 1 { Ok(()) } else { Err(Error::LostClaim(claim.file.id)) }
+}
+
+fn read(found: &rusqlite::Row<'_>, run: RunId) -> Result<Claim, Error> {
+    let captured_ms: Option<i64> = found.get("captured_ms")?;
+    let offset_seconds: Option<i32> = found.get("captured_offset_s")?;
+    let checksum: String = found.get("checksum")?;
+    let url: Option<String> = found.get("url")?;
+    let expires_at: Option<i64> = found.get("url_expires_at")?;
+    Ok(Claim {
+        run,
+        worker: WORKER.fetch_add(1, Ordering::Relaxed),
+        url: url.zip(expires_at).map(|(url, expires_at)| SignedUrl::kept(url, expires_at)),
+        file: Box::new(ClaimedFile {
+            id: FileId(found.get("file_id")?),
+            asset: AssetId(found.get("asset_id")?),
+            asset_name: AssetName(found.get("record_name")?),
+            rendition: row::rendition(found, "rendition")?,
+            checksum: AppleChecksum::parse(&checksum),
+            size_bytes: row::bytes(found, "size_bytes")?,
+            path: found.get("path")?,
+            captured: captured_ms.map(|at_ms| Captured { at_ms, offset_seconds }),
+            state: row::state(found, "state")?,
+            offset_bytes: row::bytes(found, "offset_bytes")?,
+            prefix: row::digest(found, "prefix_sha256")?,
+            etag: found.get("etag")?,
+        }),
+    })
+}

@@ -1,0 +1,424 @@
+//! The journal: a SQLite file, and the only door to it.
+//!
+//! Every file of every asset is a row of `asset_file` with a state. Nothing else holds work: no
+//! channel, no list in memory. So the retry pass, crash recovery and the progress of a run are
+//! queries, and what a crash leaves is what the last commit said.
+//!
+//! # Promises
+//! - An answered write is durable: WAL with `synchronous = FULL`, in groups ([`writer`]).
+//! - One file moves states ([`moves`]), and the schema refuses what it would not do.
+//! - Anyone may read with `sqlite3` while a run is on; the views of `migrations/` are the contract.
+//!
+//! # Locking
+//! One process writes, guarded by the run lock that the caller holds. Readers never wait for it.
+//! A person's open write transaction in `sqlite3` is waited for ten seconds, then named.
+//!
+//! This is the only module that says `rusqlite` or `r2d2`.
+
+mod claim;
+mod error;
+mod moves;
+mod place;
+mod query;
+mod row;
+mod runs;
+mod schema;
+mod seen;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use r2d2_sqlite::SqliteConnectionManager;
+
+pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
+pub use error::Error;
+pub use moves::Requeue;
+pub use query::{Expired, Library, Problem, Run, Summary, Tally};
+pub use seen::{Place, Seen};
+
+use crate::model::asset::{Page, Zone};
+use crate::model::checksum::{Proof, Sha256Digest};
+use crate::model::failure::Failure;
+use crate::model::ids::{AccountId, FileId, LibraryId, RunId};
+use crate::model::layout::FolderTemplate;
+use crate::model::signed_url::SignedUrl;
+
+/// Connections that read: the bar, `status`, renewal and a watcher may ask at once, and no more.
+const READERS_MAX: u32 = 4;
+
+/// A journal that is only read: `status` and its kin, at any time, beside a run.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+}
+
+impl Reader {
+    /// Opens an existing journal for reading.
+    ///
+    /// # Errors
+    /// [`Error::Pool`] if there is none, or it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(schema::reader_flags())
+            .with_init(schema::prepare_reader);
+        let pool = r2d2::Pool::builder()
+            .max_size(READERS_MAX)
+            .min_idle(Some(0))
+            .connection_timeout(std::time::Duration::from_secs(10))
+            .build(manager)?;
+        Ok(Self { pool })
+    }
+
+    /// Files and bytes by standing.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn summary(&self) -> Result<Summary, Error> {
+        query::summary(&*self.pool.get()?)
+    }
+
+    /// Every library and its numbers.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn libraries(&self) -> Result<Vec<Library>, Error> {
+        query::libraries(&*self.pool.get()?)
+    }
+
+    /// Up to `limit` rows of `v_problem`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn problems(&self, limit: usize) -> Result<Vec<Problem>, Error> {
+        query::problems(&*self.pool.get()?, limit)
+    }
+
+    /// The last run, if there was one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn last_run(&self) -> Result<Option<Run>, Error> {
+        query::last_run(&*self.pool.get()?)
+    }
+
+    /// Assets that still want a file. Reads every open row: for reports, not for a loop.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn assets_open(&self) -> Result<u64, Error> {
+        query::assets_open(&*self.pool.get()?)
+    }
+
+    /// Until when Apple asked this account to wait, in Unix seconds.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn next_allowed_at(&self, username: &str) -> Result<Option<i64>, Error> {
+        runs::next_allowed_at(&*self.pool.get()?, username)
+    }
+
+    /// The id of the destination this journal writes to, if it has one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn destination(&self) -> Result<Option<String>, Error> {
+        runs::destination(&*self.pool.get()?)
+    }
+
+    /// Up to `limit` rows of a library that want a fresh URL.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub async fn expired(&self, library: LibraryId, limit: usize) -> Result<Vec<Expired>, Error> {
+        let pool = self.pool.clone();
+        let read = move || query::expired(&*pool.get()?, library, limit);
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Ok(Vec::new()))
+    }
+}
+
+/// The journal of a run: everything a [`Reader`] can ask, and every write.
+///
+/// Dropping it waits until all that was handed over is durable.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    writer: writer::Writer,
+    reader: Reader,
+}
+
+impl Journal {
+    /// Opens or creates the journal at `path`, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::NotAJournal`], [`Error::NewerSchema`], [`Error::OldSqlite`], or what SQLite says.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let connection = schema::open_writer(path)?;
+        let writer = writer::Writer::start(connection)
+            .map_err(|e| Error::WriterStopped { reason: e.to_string(), disk: false })?;
+        Ok(Self { path: path.to_owned(), writer, reader: Reader::open(path)? })
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its reading side.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Opens a run.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; so for every write below.
+    pub async fn begin_run(&self, now: i64) -> Result<RunId, Error> {
+        self.writer.run(move |c| runs::begin(c, now)).await
+    }
+
+    /// Closes a run: what came of it, files verified, bytes fetched.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn end_run(
+        &self,
+        run: RunId,
+        now: i64,
+        outcome: &'static str,
+        done: Tally,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| runs::end(c, run, now, outcome, done.files, done.bytes)).await
+    }
+
+    /// Finds or makes the row of an account.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn account(&self, username: &str, dsid: &str, now: i64) -> Result<AccountId, Error> {
+        let (username, dsid) = (username.to_owned(), dsid.to_owned());
+        self.writer.run(move |c| runs::account(c, &username, &dsid, now)).await
+    }
+
+    /// Remembers until when Apple asked this account to wait.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn wait_until(&self, username: &str, at: i64, now: i64) -> Result<(), Error> {
+        let username = username.to_owned();
+        self.writer.run(move |c| runs::wait_until(c, &username, at, now)).await
+    }
+
+    /// Finds or makes the row of a library, and stores what Apple says it holds.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn library(
+        &self,
+        account: AccountId,
+        zone: &Zone,
+        apple_count: Option<u64>,
+    ) -> Result<LibraryId, Error> {
+        let zone = zone.clone();
+        self.writer.run(move |c| runs::library(c, account, &zone, apple_count)).await
+    }
+
+    /// Remembers the destination by the id in its marker.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn add_destination(&self, id: &str, directory: &Path, now: i64) -> Result<(), Error> {
+        let (id, directory) = (id.to_owned(), directory.to_string_lossy().into_owned());
+        self.writer.run(move |c| runs::add_destination(c, &id, &directory, now)).await
+    }
+
+    /// Makes rows of a page. They are claimable when this returns.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_page(&self, at: Place, template: FolderTemplate, page: Page) -> Result<Seen, Error> {
+        self.writer.run(move |c| seen::record_page(c, at, &template, &page)).await
+    }
+
+    /// Records that a library was listed from end to end.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn enumerated(&self, at: Place, count: u64, sync_token: Option<String>) -> Result<(), Error> {
+        self.writer
+            .run(move |c| runs::enumerated(c, at.run, at.library, at.now, count, sync_token.as_deref()))
+            .await
+    }
+
+    /// Claims up to `limit` rows with live URLs.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn claim(&self, run: RunId, limit: usize, now: i64) -> Result<Claimed, Error> {
+        self.writer.run(move |c| claim::claim(c, run, limit, now)).await
+    }
+
+    /// Takes over up to `limit` claims of dead runs. Empty when none is left.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn take_over_dead(&self, run: RunId, limit: usize) -> Result<Vec<Claim>, Error> {
+        self.writer.run(move |c| claim::take_over_dead(c, run, limit)).await
+    }
+
+    /// Gives a claim back, the row as it is. Burns no attempt.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if it was not ours.
+    pub async fn release(&self, claim: Claim) -> Result<(), Error> {
+        self.writer.run(move |c| claim::release(c, &claim)).await
+    }
+
+    /// Records that the part file is durable up to `offset_bytes`, with the digest of that prefix.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours: stop writing.
+    pub async fn progressed(
+        &self,
+        mut claim: Claim,
+        now: i64,
+        offset_bytes: u64,
+        prefix: Sha256Digest,
+        etag: Option<String>,
+    ) -> Result<Claim, Error> {
+        self.writer
+            .run(move |c| {
+                moves::progressed(c, &claim, now, offset_bytes, prefix, etag.as_deref())?;
+                let file = claim.file_mut();
+                file.state = crate::model::state::State::Partial;
+                (file.offset_bytes, file.prefix, file.etag) = (offset_bytes, Some(prefix), etag);
+                Ok(claim)
+            })
+            .await
+    }
+
+    /// Records that the file stands, proved and durable, under its final name.
+    ///
+    /// Says whether its asset is complete with it.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn verified(
+        &self,
+        claim: Claim,
+        now: i64,
+        sha256: Sha256Digest,
+        proof: Proof,
+    ) -> Result<bool, Error> {
+        self.writer
+            .run(move |c| {
+                moves::verified(c, &claim, now, sha256, proof)?;
+                seen::is_complete(c, claim.file().asset)
+            })
+            .await
+    }
+
+    /// Records a failed attempt. The promised prefix is kept only if `keep_part`.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn failed(
+        &self,
+        claim: Claim,
+        now: i64,
+        failure: Failure,
+        keep_part: bool,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| moves::failed(c, &claim, now, &failure, keep_part)).await
+    }
+
+    /// Records that renewal found nothing to fetch any more. `false`: the row was no longer waiting
+    /// for a URL, and stays as it is.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn failed_at_rest(
+        &self,
+        run: RunId,
+        file: FileId,
+        now: i64,
+        failure: Failure,
+    ) -> Result<bool, Error> {
+        self.writer.run(move |c| moves::failed_at_rest(c, run, file, now, &failure)).await
+    }
+
+    /// Records that the URL of a claimed row has run out. Burns no attempt.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn url_expired(&self, claim: Claim, now: i64) -> Result<(), Error> {
+        self.writer.run(move |c| moves::url_expired(c, &claim, now)).await
+    }
+
+    /// Gives expired rows their fresh URLs and puts them back in line. A row that is no longer
+    /// waiting for one stays as it is: enumeration brings fresh URLs too.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn urls_renewed(
+        &self,
+        run: RunId,
+        now: i64,
+        renewed: Vec<(FileId, SignedUrl)>,
+    ) -> Result<(), Error> {
+        self.writer
+            .run(move |c| {
+                renewed
+                    .iter()
+                    .try_for_each(|(file, url)| moves::url_renewed(c, run, *file, now, url).map(|_| ()))
+            })
+            .await
+    }
+
+    /// Puts failed rows back in line; says how many.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn requeue(&self, run: RunId, now: i64, which: Requeue) -> Result<usize, Error> {
+        self.writer.run(move |c| moves::requeued(c, run, now, which)).await
+    }
+
+    /// Records that the part file is not what was promised. The claim goes on from the start.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn restarted(&self, mut claim: Claim, now: i64) -> Result<Claim, Error> {
+        self.writer
+            .run(move |c| {
+                moves::restarted(c, &claim, now)?;
+                let file = claim.file_mut();
+                file.state = crate::model::state::State::Pending;
+                (file.offset_bytes, file.prefix, file.etag) = (0, None, None);
+                Ok(claim)
+            })
+            .await
+    }
+
+    /// Records that a verified file is gone from its place.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is not verified.
+    pub async fn lost(&self, run: RunId, file: FileId, now: i64) -> Result<(), Error> {
+        self.writer.run(move |c| moves::lost(c, run, file, now)).await
+    }
+
+    /// Moves a claimed row to another name; `refused` are the names found taken on disk, the
+    /// wanted one first.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn rename(&self, mut claim: Claim, refused: Vec<String>) -> Result<Claim, Error> {
+        self.writer
+            .run(move |c| {
+                place::rename(c, &mut claim, &refused)?;
+                Ok(claim)
+            })
+            .await
+    }
+}

@@ -1,0 +1,330 @@
+//! The moves: the only file that sets `state`. One function for each event.
+//!
+//! Each is one guarded statement: it names the row, the claim where one is due, and the states it
+//! may come from. No row hit means the row is not what the caller believes, and that is
+//! [`Error::LostClaim`], never success. The schema's trigger checks the same table again and
+//! writes the history.
+
+use rusqlite::{Connection, ToSql, named_params};
+
+use crate::journal::claim::Claim;
+use crate::journal::error::Error;
+use crate::journal::row::int;
+use crate::model::asset::Offer;
+use crate::model::backoff;
+use crate::model::checksum::{Proof, Sha256Digest};
+use crate::model::failure::Failure;
+use crate::model::ids::{FileId, RunId};
+use crate::model::signed_url::SignedUrl;
+
+/// Records that the part file is durable up to `offset_bytes`.
+///
+/// Call after the bytes are synced: after a crash the next run trusts this number.
+/// # Errors
+/// [`Error::LostClaim`] if the row is no longer ours; the caller must stop writing.
+pub(super) fn progressed(
+    connection: &Connection,
+    claim: &Claim,
+    now: i64,
+    offset_bytes: u64,
+    prefix: Sha256Digest,
+    etag: Option<&str>,
+) -> Result<(), Error> {
+    held(
+        connection,
+        claim,
+        "UPDATE asset_file SET state = 'partial', event = 'progressed', moved_at = :now,
+             moved_run_id = :run, offset_bytes = :offset, prefix_sha256 = :prefix, etag = :etag
+         WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
+           AND state IN ('pending', 'partial') AND offset_bytes <= :offset",
+        &[(":now", &now), (":offset", &int(offset_bytes)), (":prefix", &&prefix.0[..]), (":etag", &etag)],
+    )
+}
+
+/// Records that the file stands, proved and durable, under its final name. Ends the claim.
+///
+/// Call after the directory is synced: from here on nobody fetches it again.
+pub(super) fn verified(
+    connection: &Connection,
+    claim: &Claim,
+    now: i64,
+    sha256: Sha256Digest,
+    proof: Proof,
+) -> Result<(), Error> {
+    held(
+        connection,
+        claim,
+        "UPDATE asset_file SET state = 'verified', event = 'verified', moved_at = :now,
+             moved_run_id = :run, sha256 = :sha256, verified_by = :proof, verified_at = :now,
+             offset_bytes = 0, prefix_sha256 = NULL, etag = NULL, url_expires_at = NULL,
+             renewals = 0, attempts = 0, retry_at = NULL, claim_run_id = NULL, claim_worker = NULL
+         WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
+           AND state IN ('pending', 'partial')",
+        &[(":now", &now), (":sha256", &&sha256.0[..]), (":proof", &proof.as_str())],
+    )?;
+    forget_url(connection, claim.file().id)
+}
+
+/// Records a failed attempt and ends the claim. The promised prefix is kept only if `keep_part`.
+pub(super) fn failed(
+    connection: &Connection,
+    claim: &Claim,
+    now: i64,
+    failure: &Failure,
+    keep_part: bool,
+) -> Result<(), Error> {
+    let attempts = attempts(connection, claim.file().id)? + 1;
+    held(
+        connection,
+        claim,
+        "UPDATE asset_file SET state = 'failed', event = 'failed', moved_at = :now,
+             moved_run_id = :run, error_kind = :kind, error_detail = :detail,
+             attempts = :attempts, retry_at = :retry_at, url_expires_at = NULL,
+             offset_bytes = iif(:keep, offset_bytes, 0),
+             prefix_sha256 = iif(:keep, prefix_sha256, NULL), etag = iif(:keep, etag, NULL),
+             claim_run_id = NULL, claim_worker = NULL
+         WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
+           AND state IN ('pending', 'partial')",
+        &[
+            (":now", &now),
+            (":kind", &failure.kind.as_str()),
+            (":detail", &failure.detail),
+            (":attempts", &attempts),
+            (":retry_at", &backoff::retry_at(now, attempts)),
+            (":keep", &keep_part),
+        ],
+    )?;
+    forget_url(connection, claim.file().id)
+}
+
+/// Records that renewal found no file to fetch any more: `expired-url` becomes `failed`.
+///
+/// `false`: the row got a fresh URL by other hands meanwhile.
+pub(super) fn failed_at_rest(
+    connection: &Connection,
+    run: RunId,
+    file: FileId,
+    now: i64,
+    failure: &Failure,
+) -> Result<bool, Error> {
+    let attempts = attempts(connection, file)? + 1;
+    let moved = at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = 'failed', event = 'failed', moved_at = :now,
+             moved_run_id = :run, error_kind = :kind, error_detail = :detail,
+             attempts = :attempts, retry_at = :retry_at, url_expires_at = NULL
+         WHERE file_id = :file AND state = 'expired-url'",
+        &[
+            (":now", &now),
+            (":run", &run.0),
+            (":kind", &failure.kind.as_str()),
+            (":detail", &failure.detail),
+            (":attempts", &attempts),
+            (":retry_at", &backoff::retry_at(now, attempts)),
+        ],
+    );
+    match moved {
+        Ok(()) => Ok(true),
+        Err(Error::LostClaim(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Records that the claimed row's URL has run out. Ends the claim; no attempt is burned.
+pub(super) fn url_expired(connection: &Connection, claim: &Claim, now: i64) -> Result<(), Error> {
+    held(
+        connection,
+        claim,
+        "UPDATE asset_file SET state = 'expired-url', event = 'url_expired', moved_at = :now,
+             moved_run_id = :run, url_expires_at = NULL, claim_run_id = NULL, claim_worker = NULL
+         WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
+           AND state IN ('pending', 'partial')",
+        &[(":now", &now)],
+    )?;
+    forget_url(connection, claim.file().id)
+}
+
+/// The same for a row that nobody holds yet, seen while claiming.
+pub(super) fn url_expired_unclaimed(
+    connection: &Connection,
+    run: RunId,
+    file: FileId,
+    now: i64,
+) -> Result<(), Error> {
+    at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = 'expired-url', event = 'url_expired', moved_at = :now,
+             moved_run_id = :run, url_expires_at = NULL
+         WHERE file_id = :file AND claim_run_id IS NULL AND state IN ('pending', 'partial')",
+        &[(":now", &now), (":run", &run.0)],
+    )?;
+    forget_url(connection, file)
+}
+
+/// Gives an expired row its fresh URL, and puts it back in line where it stood.
+///
+/// `false`: the row was renewed by other hands meanwhile (enumeration brings fresh URLs too), and
+/// keeps what it has.
+pub(super) fn url_renewed(
+    connection: &Connection,
+    run: RunId,
+    file: FileId,
+    now: i64,
+    url: &SignedUrl,
+) -> Result<bool, Error> {
+    let moved = at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = iif(offset_bytes = 0, 'pending', 'partial'),
+             event = 'url_renewed', moved_at = :now, moved_run_id = :run,
+             url_expires_at = :expires_at, renewals = renewals + 1
+         WHERE file_id = :file AND state = 'expired-url'",
+        &[(":now", &now), (":run", &run.0), (":expires_at", &url.expires_at())],
+    );
+    match moved {
+        Ok(()) => keep_url(connection, file, url).map(|()| true),
+        Err(Error::LostClaim(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts failed rows back in line: those due at `now`, or those that failed in `run` itself.
+///
+/// They carry no URL, so the claim sends them through renewal: every second try has a fresh one.
+/// Returns how many.
+pub(super) fn requeued(
+    connection: &Connection,
+    run: RunId,
+    now: i64,
+    which: Requeue,
+) -> Result<usize, Error> {
+    let sql = match which {
+        Requeue::Due => {
+            "UPDATE asset_file INDEXED BY asset_file_failed
+             SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
+                 error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
+             WHERE state = 'failed' AND retry_at <= :now"
+        }
+        Requeue::FailedInThisRun => {
+            "UPDATE asset_file INDEXED BY asset_file_failed
+             SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
+                 error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
+             WHERE state = 'failed' AND retry_at IS NOT NULL AND moved_run_id = :run
+               AND error_kind <> 'gone'"
+        }
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.execute(named_params! { ":now": now, ":run": run.0 })?)
+}
+
+/// Which failed rows to put back in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requeue {
+    /// Those whose wait is over: the start of a run.
+    Due,
+    /// Those that failed in this very run: its retry pass.
+    FailedInThisRun,
+}
+
+/// Records that the part file is not what was promised. The claim goes on, from the start.
+pub(super) fn restarted(connection: &Connection, claim: &Claim, now: i64) -> Result<(), Error> {
+    held(
+        connection,
+        claim,
+        "UPDATE asset_file SET state = 'pending', event = 'restarted', moved_at = :now,
+             moved_run_id = :run, offset_bytes = 0, prefix_sha256 = NULL, etag = NULL
+         WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
+           AND state IN ('pending', 'partial')",
+        &[(":now", &now)],
+    )
+}
+
+/// Records that a verified file is gone from its place: it is wanted again.
+pub(super) fn lost(connection: &Connection, run: RunId, file: FileId, now: i64) -> Result<(), Error> {
+    at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = 'pending', event = 'lost', moved_at = :now,
+             moved_run_id = :run, sha256 = NULL, verified_by = NULL, verified_at = NULL
+         WHERE file_id = :file AND state = 'verified'",
+        &[(":now", &now), (":run", &run.0)],
+    )
+}
+
+/// Sends an unfinished row on to another version of its file, from the start.
+pub(super) fn changed(
+    connection: &Connection,
+    run: RunId,
+    file: FileId,
+    now: i64,
+    offer: &Offer,
+) -> Result<(), Error> {
+    at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = 'pending', event = 'changed', moved_at = :now,
+             moved_run_id = :run, checksum = :checksum, size_bytes = :size, uti = :uti,
+             offset_bytes = 0, prefix_sha256 = NULL, etag = NULL, url_expires_at = :expires_at,
+             renewals = 0, attempts = 0, error_kind = NULL, error_detail = NULL, retry_at = NULL
+         WHERE file_id = :file AND claim_run_id IS NULL AND state <> 'verified'",
+        &[
+            (":now", &now),
+            (":run", &run.0),
+            (":checksum", &offer.checksum.as_str()),
+            (":size", &int(offer.size_bytes)),
+            (":uti", &offer.uti),
+            (":expires_at", &offer.url.as_ref().map(SignedUrl::expires_at)),
+        ],
+    )?;
+    match &offer.url {
+        Some(url) => keep_url(connection, file, url),
+        None => forget_url(connection, file),
+    }
+}
+
+/// Stores the URL of a row, in place of an older one.
+pub(super) fn keep_url(connection: &Connection, file: FileId, url: &SignedUrl) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO signed_url (file_id, url) VALUES (:file, :url)
+         ON CONFLICT (file_id) DO UPDATE SET url = excluded.url",
+    )?;
+    statement.execute(named_params! { ":file": file.0, ":url": url.expose() })?;
+    Ok(())
+}
+
+fn forget_url(connection: &Connection, file: FileId) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached("DELETE FROM signed_url WHERE file_id = :file")?;
+    statement.execute(named_params! { ":file": file.0 })?;
+    Ok(())
+}
+
+fn attempts(connection: &Connection, file: FileId) -> Result<u32, Error> {
+    let mut statement = connection.prepare_cached("SELECT attempts FROM asset_file WHERE file_id = :file")?;
+    Ok(statement.query_row(named_params! { ":file": file.0 }, |row| row.get(0))?)
+}
+
+/// Runs a guarded statement of a claim.
+fn held(
+    connection: &Connection,
+    claim: &Claim,
+    sql: &str,
+    values: &[(&str, &dyn ToSql)],
+) -> Result<(), Error> {
+    let claim_values: [(&str, &dyn ToSql); 2] = [(":run", &claim.run.0), (":worker", &claim.worker)];
+    at_rest(connection, claim.file().id, sql, &[values, &claim_values].concat())
+}
+
+/// Runs a guarded statement; exactly one row must move.
+fn at_rest(
+    connection: &Connection,
+    file: FileId,
+    sql: &str,
+    values: &[(&str, &dyn ToSql)],
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let file_value: [(&str, &dyn ToSql); 1] = [(":file", &file.0)];
+    let moved = statement.execute(&[values, &file_value].concat()[..])?;
+    if moved == 1 { Ok(()) } else { Err(Error::LostClaim(file)) }
+}

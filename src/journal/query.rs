@@ -1,0 +1,252 @@
+//! Questions: read-only, on connections of their own, while a run is on.
+
+use rusqlite::{Connection, named_params};
+
+use crate::journal::error::Error;
+use crate::journal::row;
+use crate::model::asset::{Rendition, Zone};
+use crate::model::ids::{FileId, LibraryId};
+
+/// Files and bytes of one standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The journal in a handful of numbers, read from the tally at any size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Assets known.
+    pub assets: u64,
+    /// Not begun.
+    pub pending: Tally,
+    /// Begun.
+    pub partial: Tally,
+    /// Proved and in place.
+    pub verified: Tally,
+    /// Failed, with a reason.
+    pub failed: Tally,
+    /// Waiting for a fresh URL.
+    pub expired_url: Tally,
+    /// Outside the selection.
+    pub excluded: Tally,
+    /// Moved or deleted on purpose.
+    pub released: Tally,
+    /// Versions that Apple no longer offers.
+    pub superseded: Tally,
+    /// Records that cannot be used.
+    pub record_problems: u64,
+}
+
+impl Summary {
+    /// What still wants its bytes: everything in scope that is not verified.
+    #[must_use]
+    pub fn open(&self) -> Tally {
+        [self.pending, self.partial, self.failed, self.expired_url]
+            .iter()
+            .fold(Tally::default(), |sum, t| Tally { files: sum.files + t.files, bytes: sum.bytes + t.bytes })
+    }
+}
+
+/// Reads the summary.
+pub(super) fn summary(connection: &Connection) -> Result<Summary, Error> {
+    let mut summary = Summary::default();
+    let mut statement = connection.prepare_cached("SELECT standing, files, bytes FROM tally")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let standing: String = row.get(0)?;
+        let tally = Tally { files: row::bytes(row, "files")?, bytes: row::bytes(row, "bytes")? };
+        match standing.as_str() {
+            "assets" => summary.assets = tally.files,
+            "pending" => summary.pending = tally,
+            "partial" => summary.partial = tally,
+            "verified" => summary.verified = tally,
+            "failed" => summary.failed = tally,
+            "expired-url" => summary.expired_url = tally,
+            "excluded" => summary.excluded = tally,
+            "released" => summary.released = tally,
+            "superseded" => summary.superseded = tally,
+            _ => return Err(Error::UnknownWord { what: "standing", value: standing }),
+        }
+    }
+    summary.record_problems =
+        connection.query_row("SELECT count(*) FROM record_problem WHERE resolved_at IS NULL", [], |row| {
+            row.get::<_, i64>(0).map(i64::unsigned_abs)
+        })?;
+    Ok(summary)
+}
+
+/// A library and its numbers.
+#[derive(Clone, Debug)]
+pub struct Library {
+    /// The row.
+    pub id: LibraryId,
+    /// The account it belongs to.
+    pub username: String,
+    /// Its zone.
+    pub zone: Zone,
+    /// What Apple says it holds.
+    pub apple_count: Option<u64>,
+    /// What the last complete enumeration found.
+    pub enumerated_count: Option<u64>,
+    /// When that ended, in Unix seconds.
+    pub enumerated_at: Option<i64>,
+}
+
+/// Reads every library.
+pub(super) fn libraries(connection: &Connection) -> Result<Vec<Library>, Error> {
+    let mut statement = connection.prepare(
+        "SELECT library_id, username, database, zone_name, zone_owner, zone_type,
+                apple_count, enumerated_count, enumerated_at
+         FROM library JOIN account USING (account_id) ORDER BY library_id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut libraries = Vec::new();
+    while let Some(row) = rows.next()? {
+        libraries.push(Library {
+            id: LibraryId(row.get("library_id")?),
+            username: row.get("username")?,
+            zone: Zone {
+                database: row::database(row, "database")?,
+                name: row.get("zone_name")?,
+                owner: row.get("zone_owner")?,
+                kind: row.get("zone_type")?,
+            },
+            apple_count: row.get::<_, Option<i64>>("apple_count")?.map(i64::unsigned_abs),
+            enumerated_count: row.get::<_, Option<i64>>("enumerated_count")?.map(i64::unsigned_abs),
+            enumerated_at: row.get("enumerated_at")?,
+        });
+    }
+    Ok(libraries)
+}
+
+/// A row that wants a fresh URL.
+#[derive(Clone, Debug)]
+pub struct Expired {
+    /// The row.
+    pub id: FileId,
+    /// The record names to look up: the asset's and the master's.
+    pub asset: String,
+    /// See `asset`.
+    pub master: String,
+    /// Where the file goes, for messages.
+    pub path: String,
+    /// Which file of the asset.
+    pub rendition: Rendition,
+    /// Its checksum: a URL to other bytes is no renewal.
+    pub checksum: String,
+    /// Fresh URLs it was given since it last moved on.
+    pub renewals: u32,
+}
+
+/// Reads up to `limit` rows of a library that want a fresh URL, oldest first.
+pub(super) fn expired(
+    connection: &Connection,
+    library: LibraryId,
+    limit: usize,
+) -> Result<Vec<Expired>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.renewals
+         FROM asset_file f INDEXED BY asset_file_expired JOIN asset a USING (asset_id)
+         WHERE f.state = 'expired-url' AND a.library_id = :library
+           AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
+         ORDER BY f.file_id LIMIT :limit",
+    )?;
+    let mut rows = statement.query(named_params! { ":library": library.0, ":limit": limit as i64 })?;
+    let mut expired = Vec::new();
+    while let Some(row) = rows.next()? {
+        expired.push(Expired {
+            id: FileId(row.get("file_id")?),
+            asset: row.get("record_name")?,
+            master: row.get("master_name")?,
+            path: row.get("path")?,
+            rendition: row::rendition(row, "rendition")?,
+            checksum: row.get("checksum")?,
+            renewals: row.get("renewals")?,
+        });
+    }
+    Ok(expired)
+}
+
+/// Assets with at least one file in scope that is not verified.
+pub(super) fn assets_open(connection: &Connection) -> Result<u64, Error> {
+    // Each arm walks a partial index, so the cost follows what is open, not what the journal holds.
+    let count: i64 = connection.query_row(
+        "SELECT count(DISTINCT asset_id) FROM (
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_claimable
+             WHERE state IN ('pending', 'partial') AND claim_run_id IS NULL
+               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
+             UNION ALL
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_claimed WHERE claim_run_id IS NOT NULL
+             UNION ALL
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_expired
+             WHERE state = 'expired-url'
+               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
+             UNION ALL
+             SELECT asset_id FROM asset_file INDEXED BY asset_file_failed WHERE state = 'failed'
+               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL)",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(count.unsigned_abs())
+}
+
+/// A line of `v_problem`.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The path of a file, or the name of a record.
+    pub name: String,
+    /// What kind of problem.
+    pub kind: String,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// Reads up to `limit` problems.
+pub(super) fn problems(connection: &Connection, limit: usize) -> Result<Vec<Problem>, Error> {
+    let mut statement = connection.prepare("SELECT name, kind, detail FROM v_problem LIMIT :limit")?;
+    let mut rows = statement.query(named_params! { ":limit": limit as i64 })?;
+    let mut problems = Vec::new();
+    while let Some(row) = rows.next()? {
+        problems.push(Problem { name: row.get(0)?, kind: row.get(1)?, detail: row.get(2)? });
+    }
+    Ok(problems)
+}
+
+/// A line of `v_run`.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its number.
+    pub id: i64,
+    /// When it began, in Unix seconds.
+    pub started_at: i64,
+    /// When it ended; `None` while it lasts or if it was killed.
+    pub ended_at: Option<i64>,
+    /// What came of it.
+    pub outcome: String,
+    /// Files verified in it.
+    pub files_done: u64,
+    /// Bytes it fetched.
+    pub bytes_fetched: u64,
+}
+
+/// Reads the last run.
+pub(super) fn last_run(connection: &Connection) -> Result<Option<Run>, Error> {
+    let mut statement = connection.prepare(
+        "SELECT run_id, started_at, ended_at, outcome, files_done, bytes_fetched
+         FROM v_run ORDER BY run_id DESC LIMIT 1",
+    )?;
+    let mut rows = statement.query([])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Run {
+        id: row.get(0)?,
+        started_at: row.get(1)?,
+        ended_at: row.get(2)?,
+        outcome: row.get(3)?,
+        files_done: row::bytes(row, "files_done")?,
+        bytes_fetched: row::bytes(row, "bytes_fetched")?,
+    }))
+}

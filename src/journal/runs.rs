@@ -1,0 +1,144 @@
+//! Runs, accounts, libraries and the destination: the frame around the files.
+
+use rusqlite::{Connection, OptionalExtension as _, named_params};
+
+use crate::journal::error::Error;
+use crate::model::asset::Zone;
+use crate::model::ids::{AccountId, LibraryId, RunId};
+
+/// Opens a run. The caller holds the run lock.
+pub(super) fn begin(connection: &Connection, now: i64) -> Result<RunId, Error> {
+    connection.execute(
+        "INSERT INTO run (started_at, pid, version) VALUES (:now, :pid, :version)",
+        named_params! { ":now": now, ":pid": std::process::id(), ":version": env!("CARGO_PKG_VERSION") },
+    )?;
+    Ok(RunId(connection.last_insert_rowid()))
+}
+
+/// Closes a run: what came of it, and how much it did.
+pub(super) fn end(
+    connection: &Connection,
+    run: RunId,
+    now: i64,
+    outcome: &str,
+    files_done: u64,
+    bytes_fetched: u64,
+) -> Result<(), Error> {
+    connection.execute(
+        "UPDATE run SET ended_at = :now, outcome = :outcome, files_done = :files, bytes_fetched = :bytes
+         WHERE run_id = :run",
+        named_params! {
+            ":now": now, ":outcome": outcome, ":run": run.0,
+            ":files": files_done as i64, ":bytes": bytes_fetched as i64,
+        },
+    )?;
+    Ok(())
+}
+
+/// Finds or makes the row of an account.
+pub(super) fn account(
+    connection: &Connection,
+    username: &str,
+    dsid: &str,
+    now: i64,
+) -> Result<AccountId, Error> {
+    let id = connection.query_row(
+        "INSERT INTO account (username, dsid, created_at) VALUES (:username, :dsid, :now)
+         ON CONFLICT (username) DO UPDATE SET dsid = excluded.dsid RETURNING account_id",
+        named_params! { ":username": username, ":dsid": dsid, ":now": now },
+        |row| row.get(0),
+    )?;
+    Ok(AccountId(id))
+}
+
+/// Until when Apple asked this account to wait, in Unix seconds.
+pub(super) fn next_allowed_at(connection: &Connection, username: &str) -> Result<Option<i64>, Error> {
+    let at = connection
+        .query_row(
+            "SELECT next_allowed_at FROM account WHERE username = :username",
+            named_params! { ":username": username },
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(at.flatten())
+}
+
+/// Remembers until when Apple asked to wait, across processes.
+pub(super) fn wait_until(connection: &Connection, username: &str, at: i64, now: i64) -> Result<(), Error> {
+    connection.execute(
+        "INSERT INTO account (username, next_allowed_at, created_at) VALUES (:username, :at, :now)
+         ON CONFLICT (username) DO UPDATE SET next_allowed_at = excluded.next_allowed_at",
+        named_params! { ":username": username, ":at": at, ":now": now },
+    )?;
+    Ok(())
+}
+
+/// Finds or makes the row of a library, and stores what Apple says it holds.
+pub(super) fn library(
+    connection: &Connection,
+    account: AccountId,
+    zone: &Zone,
+    apple_count: Option<u64>,
+) -> Result<LibraryId, Error> {
+    let id = connection.query_row(
+        "INSERT INTO library (account_id, database, zone_name, zone_owner, zone_type, apple_count)
+         VALUES (:account, :database, :name, :owner, :kind, :count)
+         ON CONFLICT (account_id, database, zone_name, zone_owner) DO UPDATE
+         SET apple_count = coalesce(excluded.apple_count, apple_count), zone_type = excluded.zone_type
+         RETURNING library_id",
+        named_params! {
+            ":account": account.0, ":database": zone.database.as_str(), ":name": zone.name,
+            ":owner": zone.owner, ":kind": zone.kind, ":count": apple_count.map(|c| c as i64),
+        },
+        |row| row.get(0),
+    )?;
+    Ok(LibraryId(id))
+}
+
+/// Records that a library was listed from end to end: its count, and the token of its first page.
+///
+/// Problems that this walk did not meet again are resolved.
+pub(super) fn enumerated(
+    connection: &Connection,
+    run: RunId,
+    library: LibraryId,
+    now: i64,
+    count: u64,
+    sync_token: Option<&str>,
+) -> Result<(), Error> {
+    connection.execute(
+        "UPDATE library SET enumerated_at = :now, enumerated_count = :count, sync_token = :token
+         WHERE library_id = :library",
+        named_params! { ":now": now, ":count": count as i64, ":token": sync_token, ":library": library.0 },
+    )?;
+    connection.execute(
+        "UPDATE record_problem SET resolved_at = :now
+         WHERE library_id = :library AND run_id <> :run AND resolved_at IS NULL",
+        named_params! { ":now": now, ":library": library.0, ":run": run.0 },
+    )?;
+    Ok(())
+}
+
+/// The id of the destination this journal writes to, if it has one.
+pub(super) fn destination(connection: &Connection) -> Result<Option<String>, Error> {
+    Ok(connection
+        .query_row("SELECT destination_id FROM destination ORDER BY created_at DESC LIMIT 1", [], |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
+/// Remembers a destination by the id in its marker.
+pub(super) fn add_destination(
+    connection: &Connection,
+    id: &str,
+    directory: &str,
+    now: i64,
+) -> Result<(), Error> {
+    connection.execute(
+        "INSERT INTO destination (destination_id, directory, created_at) VALUES (:id, :directory, :now)
+         ON CONFLICT (destination_id) DO UPDATE SET directory = excluded.directory",
+        named_params! { ":id": id, ":directory": directory, ":now": now },
+    )?;
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! What enumeration saw becomes rows: one page, one operation, one place in the walk.
+//!
+//! A page's rows are claimable as soon as it commits. An asset whose change tags are known and
+//! whose files are all verified costs one look-up and writes nothing: a second run over an
+//! unchanged library leaves the journal as it was.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use rusqlite::{Connection, OptionalExtension as _, named_params};
+
+use crate::journal::error::Error;
+use crate::journal::moves;
+use crate::journal::place;
+use crate::journal::row::{self, int};
+use crate::model::asset::{Asset, Offer, Page};
+use crate::model::ids::{AssetId, FileId, LibraryId, RunId};
+use crate::model::layout::FolderTemplate;
+use crate::model::reconcile::{self, KnownFile, Step};
+use crate::model::state::State;
+
+/// What a page brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Assets on the page.
+    pub assets: u64,
+    /// Assets that were not in the journal.
+    pub assets_new: u64,
+    /// How the number of complete assets changed: those whose every file in scope is verified.
+    pub assets_done_change: i64,
+    /// File rows inserted, or sent on to a new version.
+    pub files_new: u64,
+    /// Bytes of those files.
+    pub bytes_new: u64,
+    /// Records that cannot be used.
+    pub oddities: u64,
+}
+
+/// Where a page belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The library it lists.
+    pub library: LibraryId,
+    /// The run that asked.
+    pub run: RunId,
+    /// When, in Unix seconds.
+    pub now: i64,
+}
+
+/// Brings the rows of a page in line with what the page says.
+pub(super) fn record_page(
+    connection: &Connection,
+    at: Place,
+    template: &FolderTemplate,
+    page: &Page,
+) -> Result<Seen, Error> {
+    let mut seen = Seen { assets: page.assets.len() as u64, ..Seen::default() };
+    for asset in &page.assets {
+        record_asset(connection, at, template, asset, &mut seen)?;
+    }
+    for oddity in &page.oddities {
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO record_problem (library_id, record_name, kind, detail, seen_at, run_id)
+             VALUES (:library, :record, :kind, :detail, :now, :run)
+             ON CONFLICT (library_id, record_name, kind) DO UPDATE
+             SET detail = excluded.detail, run_id = excluded.run_id, resolved_at = NULL",
+        )?;
+        statement.execute(named_params! {
+            ":library": at.library.0, ":record": oddity.record_name, ":kind": oddity.kind.as_str(),
+            ":detail": oddity.detail, ":now": at.now, ":run": at.run.0,
+        })?;
+        seen.oddities += 1;
+    }
+    Ok(seen)
+}
+
+struct KnownAsset {
+    id: AssetId,
+    change_tag: String,
+    stem: String,
+}
+
+fn record_asset(
+    connection: &Connection,
+    at: Place,
+    template: &FolderTemplate,
+    asset: &Asset,
+    seen: &mut Seen,
+) -> Result<(), Error> {
+    let mut is_new = false;
+    let known = match known_asset(connection, at.library, asset)? {
+        Some(known) => {
+            if known.change_tag != asset.change_tag {
+                update_asset(connection, known.id, asset)?;
+                keep_provider_record(connection, known.id, asset)?;
+            }
+            known
+        }
+        None => {
+            is_new = true;
+            seen.assets_new += 1;
+            let stem = place::free_stem(connection, asset, &template.folder(asset.captured))?;
+            let id = insert_asset(connection, at.library, asset, &stem)?;
+            keep_provider_record(connection, id, asset)?;
+            KnownAsset { id, change_tag: asset.change_tag.clone(), stem }
+        }
+    };
+    let files = known_files(connection, known.id)?;
+    let steps = reconcile::plan(asset, &files);
+    if steps.is_empty() && !is_new {
+        return Ok(());
+    }
+    let was_complete = !is_new && is_complete(connection, known.id)?;
+    for step in steps {
+        carry_out(connection, at, asset, &known, &step, seen)?;
+    }
+    seen.assets_done_change += i64::from(is_complete(connection, known.id)?) - i64::from(was_complete);
+    Ok(())
+}
+
+fn carry_out(
+    connection: &Connection,
+    at: Place,
+    asset: &Asset,
+    known: &KnownAsset,
+    step: &Step,
+    seen: &mut Seen,
+) -> Result<(), Error> {
+    match *step {
+        Step::Insert { offer } => {
+            let offer = &asset.offers[offer];
+            insert_file(connection, asset, known, offer)?;
+            seen.files_new += 1;
+            seen.bytes_new += offer.size_bytes;
+        }
+        Step::Change { file, offer } => {
+            let offer = &asset.offers[offer];
+            moves::changed(connection, at.run, file, at.now, offer)?;
+            seen.files_new += 1;
+            seen.bytes_new += offer.size_bytes;
+        }
+        Step::Renew { file, offer } => {
+            if let Some(url) = &asset.offers[offer].url {
+                renew(connection, at, file, url)?;
+            }
+        }
+        Step::Supersede { file } => set_superseded(connection, file, Some(at.now))?,
+        Step::Reinstate { file } => set_superseded(connection, file, None)?,
+    }
+    Ok(())
+}
+
+/// Whether every file of an asset that is in scope is verified.
+pub(super) fn is_complete(connection: &Connection, asset: AssetId) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT NOT EXISTS (
+             SELECT 1 FROM asset_file WHERE asset_id = :asset AND state <> 'verified'
+               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL)",
+    )?;
+    Ok(statement.query_row(named_params! { ":asset": asset.0 }, |row| row.get(0))?)
+}
+
+fn known_asset(
+    connection: &Connection,
+    library: LibraryId,
+    asset: &Asset,
+) -> Result<Option<KnownAsset>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT asset_id, change_tag, stem FROM asset
+         WHERE library_id = :library AND record_name = :record",
+    )?;
+    let known = statement
+        .query_row(named_params! { ":library": library.0, ":record": asset.name.as_str() }, |row| {
+            Ok(KnownAsset { id: AssetId(row.get(0)?), change_tag: row.get(1)?, stem: row.get(2)? })
+        })
+        .optional()?;
+    Ok(known)
+}
+
+fn insert_asset(
+    connection: &Connection,
+    library: LibraryId,
+    asset: &Asset,
+    stem: &str,
+) -> Result<AssetId, Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
+             captured_ms, captured_offset_s, added_ms, favorite, hidden, stem)
+         VALUES (:library, :record, :master, :tag, :filename, :kind,
+             :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem)",
+    )?;
+    statement.execute(named_params! {
+        ":library": library.0, ":record": asset.name.as_str(), ":master": asset.master.as_str(),
+        ":tag": asset.change_tag, ":filename": asset.filename, ":kind": asset.kind.as_str(),
+        ":captured_ms": asset.captured.map(|c| c.at_ms),
+        ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
+        ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
+        ":stem": stem,
+    })?;
+    Ok(AssetId(connection.last_insert_rowid()))
+}
+
+fn update_asset(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset SET master_name = :master, change_tag = :tag, filename = :filename,
+             kind = :kind, captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
+             added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL
+         WHERE asset_id = :asset",
+    )?;
+    statement.execute(named_params! {
+        ":asset": id.0, ":master": asset.master.as_str(), ":tag": asset.change_tag,
+        ":filename": asset.filename, ":kind": asset.kind.as_str(),
+        ":captured_ms": asset.captured.map(|c| c.at_ms),
+        ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
+        ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
+    })?;
+    Ok(())
+}
+
+fn keep_provider_record(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(), Error> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory cannot fail; were it to, the record is a convenience and the asset is not.
+    let json_z =
+        encoder.write_all(&asset.provider_record).and_then(|()| encoder.finish()).unwrap_or_default();
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO provider_record (asset_id, json_z) VALUES (:asset, :json)
+         ON CONFLICT (asset_id) DO UPDATE SET json_z = excluded.json_z",
+    )?;
+    statement.execute(named_params! { ":asset": id.0, ":json": json_z })?;
+    Ok(())
+}
+
+fn known_files(connection: &Connection, asset: AssetId) -> Result<Vec<KnownFile>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT file_id, rendition, checksum, state, claim_run_id IS NOT NULL AS claimed,
+                superseded_at IS NOT NULL AS superseded
+         FROM asset_file WHERE asset_id = :asset",
+    )?;
+    let mut found = statement.query(named_params! { ":asset": asset.0 })?;
+    let mut files = Vec::new();
+    while let Some(row) = found.next()? {
+        files.push(KnownFile {
+            id: FileId(row.get("file_id")?),
+            rendition: row::rendition(row, "rendition")?,
+            checksum: row.get("checksum")?,
+            state: row::state(row, "state")?,
+            claimed: row.get("claimed")?,
+            superseded: row.get("superseded")?,
+        });
+    }
+    Ok(files)
+}
+
+fn insert_file(
+    connection: &Connection,
+    asset: &Asset,
+    known: &KnownAsset,
+    offer: &Offer,
+) -> Result<(), Error> {
+    let path = place::free_path(connection, asset, &known.stem, offer)?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO asset_file (asset_id, rendition, checksum, size_bytes, uti, path, path_key,
+             url_expires_at)
+         VALUES (:asset, :rendition, :checksum, :size, :uti, :path, :key, :expires_at)",
+    )?;
+    statement.execute(named_params! {
+        ":asset": known.id.0, ":rendition": offer.rendition.as_str(),
+        ":checksum": offer.checksum.as_str(), ":size": int(offer.size_bytes), ":uti": offer.uti,
+        ":path": path.text, ":key": path.key,
+        ":expires_at": offer.url.as_ref().map(crate::model::signed_url::SignedUrl::expires_at),
+    })?;
+    if let Some(url) = &offer.url {
+        moves::keep_url(connection, FileId(connection.last_insert_rowid()), url)?;
+    }
+    Ok(())
+}
+
+/// A fresh URL for a row that still wants its bytes. An expired row is back in line.
+fn renew(
+    connection: &Connection,
+    at: Place,
+    file: FileId,
+    url: &crate::model::signed_url::SignedUrl,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached("SELECT state FROM asset_file WHERE file_id = :file")?;
+    let mut rows = statement.query(named_params! { ":file": file.0 })?;
+    let Some(found) = rows.next()? else { return Err(Error::LostClaim(file)) };
+    match row::state(found, "state")? {
+        State::ExpiredUrl => moves::url_renewed(connection, at.run, file, at.now, url).map(|_| ()),
+        State::Pending | State::Partial => {
+            let mut statement = connection
+                .prepare_cached("UPDATE asset_file SET url_expires_at = :expires_at WHERE file_id = :file")?;
+            statement.execute(named_params! { ":file": file.0, ":expires_at": url.expires_at() })?;
+            moves::keep_url(connection, file, url)
+        }
+        // A failed row gets its fresh URL from renewal, once it is requeued.
+        State::Failed | State::Verified => Ok(()),
+    }
+}
+
+fn set_superseded(connection: &Connection, file: FileId, at: Option<i64>) -> Result<(), Error> {
+    let mut statement =
+        connection.prepare_cached("UPDATE asset_file SET superseded_at = :at WHERE file_id = :file")?;
+    statement.execute(named_params! { ":file": file.0, ":at": at })?;
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The one writer: a thread, a connection, group commit.
+//!
+//! Operations arrive over a channel. The thread takes what is waiting, runs it in one
+//! transaction with a savepoint for each operation, commits, and only then answers: an answer
+//! means durable. An operation that fails is rolled back alone; a commit that fails answers every
+//! operation of its group with the reason and ends the writer, because what SQLite holds after
+//! that is for the next start to find out.
+//!
+//! A second writer would make `FULL` slower, not faster: commits queue behind one another's
+//! fsync, and SQLite's busy back-off turns that into stalls of a second.
+
+use std::panic::AssertUnwindSafe;
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::journal::error::Error;
+
+/// Most operations in one transaction: past this the wait for the first answer grows and the cost
+/// of each no longer falls.
+const GROUP_MAX: usize = 256;
+/// Most operations waiting. Beyond it callers wait, so memory stays flat.
+const QUEUE_MAX: usize = 1024;
+
+type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+/// Why the writer ended.
+#[derive(Clone)]
+struct Stop {
+    reason: String,
+    disk: bool,
+}
+
+impl Stop {
+    fn because(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), disk: false }
+    }
+
+    fn of(error: &Error) -> Self {
+        Self { reason: error.to_string(), disk: error.is_disk() }
+    }
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        Self::WriterStopped { reason: stop.reason, disk: stop.disk }
+    }
+}
+
+/// An operation of any result type.
+trait Operation: Send {
+    /// Runs inside the savepoint. `Err` rolls back this operation only.
+    fn apply(&mut self, connection: &Connection) -> Result<(), ()>;
+    /// Answers, after the group's commit.
+    fn answer(self: Box<Self>, committed: Result<(), Stop>);
+}
+
+struct Pending<F, T> {
+    run: Option<F>,
+    result: Option<Result<T, Error>>,
+    answer: Answer<T>,
+}
+
+impl<F, T> Operation for Pending<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T, Error> + Send,
+    T: Send,
+{
+    fn apply(&mut self, connection: &Connection) -> Result<(), ()> {
+        let Some(run) = self.run.take() else { return Err(()) };
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(connection)))
+            .unwrap_or_else(|_| Err(Stop::because("an operation panicked").into()));
+        let outcome = result.as_ref().map(|_| ()).map_err(|_| ());
+        self.result = Some(result);
+        outcome
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Stop>) {
+        let result = match (committed, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(Stop::because("an operation was not run").into()),
+            (Err(stop), _) => Err(stop.into()),
+        };
+        // Nobody waits for a dropped future: the operation is durable all the same.
+        let _ = self.answer.send(result);
+    }
+}
+
+/// The door to the writing thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Operation>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for dyn Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Operation")
+    }
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (queue, operations) = mpsc::channel(QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || serve(connection, operations))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Runs `operation` in the next group, and returns when it is durable.
+    ///
+    /// Once handed over it runs even if the caller goes away.
+    pub(super) async fn run<T, F>(&self, operation: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let stopped = || Error::from(Stop::because("it is closed"));
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        let (answer, answered) = oneshot::channel();
+        let pending = Pending { run: Some(operation), result: None, answer };
+        queue.send(Box::new(pending)).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until everything handed over is durable.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Operation>>) {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while let Some(first) = operations.blocking_recv() {
+        group.push(first);
+        while group.len() < GROUP_MAX
+            && let Ok(next) = operations.try_recv()
+        {
+            group.push(next);
+        }
+        let committed = commit(&mut connection, &mut group).map_err(|error| Stop::of(&Error::from(error)));
+        for operation in group.drain(..) {
+            operation.answer(committed.clone());
+        }
+        if committed.is_err() {
+            return;
+        }
+    }
+    // A clean end leaves a small WAL behind, so the next open is quick and a copy is whole.
+    let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
+}
+
+fn commit(connection: &mut Connection, group: &mut [Box<dyn Operation>]) -> Result<(), rusqlite::Error> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for operation in group {
+        let savepoint = transaction.savepoint()?;
+        match operation.apply(&savepoint) {
+            Ok(()) => savepoint.commit()?,
+            Err(()) => savepoint.finish()?,
+        }
+    }
+    transaction.commit()
+}

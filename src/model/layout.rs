@@ -1,0 +1,280 @@
+//! Where a file goes: a folder from the capture date, a safe stem, a suffix for the rendition.
+//!
+//! A path is data, not a function: it is chosen once, stored, and never computed again. This
+//! module makes the *candidates*; the journal takes the first that is free. All renditions of an
+//! asset share one stem, so a Live Photo's still and movie stand side by side.
+//!
+//! Photo names are strangers' input. Whatever they hold, a path made here is relative, stays
+//! below the destination, fits a file system, and reads the same on Linux, macOS and SMB.
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use sha2::{Digest as _, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::model::asset::{Asset, Captured, MediaKind, Offer, Rendition};
+use crate::model::ids::AssetName;
+use crate::model::uti;
+
+/// Folder of assets without a usable date.
+const UNDATED: &str = "undated";
+/// Longest stem in bytes. 255 is what file systems allow; the rest is room for a rendition's
+/// suffix, a tag of 16 digits, an extension and `.part`.
+const STEM_BYTES_MAX: usize = 200;
+/// Longest extension in bytes, dot excluded: anything longer is part of the name.
+const EXTENSION_BYTES_MAX: usize = 8;
+/// Suffix of a part file. It stands beside its target.
+pub const PART_SUFFIX: &str = ".part";
+
+/// The folder template: `strftime` directives over the capture time, or none for a flat tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderTemplate(Option<String>);
+
+impl Default for FolderTemplate {
+    fn default() -> Self {
+        Self(Some("%Y/%m/%d".to_owned()))
+    }
+}
+
+impl FolderTemplate {
+    /// Reads a template as typed: `%Y/%m/%d`, `{:%Y/%m}` (as icloudpd writes it), or `none`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong: an unknown directive, an absolute path, or `..`.
+    pub fn parse(typed: &str) -> Result<Self, String> {
+        let text = typed.strip_prefix("{:").and_then(|t| t.strip_suffix('}')).unwrap_or(typed);
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(None));
+        }
+        let sample = Captured { at_ms: 1_700_000_000_000, offset_seconds: None };
+        let folder = render(text, sample).ok_or_else(|| format!("not a date template: {typed}"))?;
+        if folder.starts_with('/') {
+            return Err(format!("the folder must be relative to the directory: {typed}"));
+        }
+        if folder.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(format!("each folder needs a name of its own: {typed}"));
+        }
+        Ok(Self(Some(text.to_owned())))
+    }
+
+    /// The folder for a capture time: relative, `/` between components, empty for a flat tree.
+    #[must_use]
+    pub fn folder(&self, captured: Option<Captured>) -> String {
+        let Some(template) = &self.0 else { return String::new() };
+        let rendered = captured.and_then(|captured| render(template, captured));
+        let rendered = rendered.unwrap_or_else(|| UNDATED.to_owned());
+        rendered.split('/').map(sanitize).collect::<Vec<_>>().join("/")
+    }
+}
+
+/// Formats `captured` on its own wall clock, or `None` where no calendar reaches.
+fn render(template: &str, captured: Captured) -> Option<String> {
+    let offset = captured.offset_seconds.and_then(|s| Offset::from_seconds(s).ok()).unwrap_or(Offset::UTC);
+    let local = offset.to_datetime(Timestamp::from_millisecond(captured.at_ms).ok()?);
+    // A year below 1 is a camera without a clock, and would make folders such as `-001`.
+    if local.year() < 1 {
+        return None;
+    }
+    jiff::fmt::strtime::format(template, local).ok()
+}
+
+/// The stems to try for an asset, best first, without folder. Never ends.
+///
+/// The first is the name as the person knows it. The others carry a tag made from the record
+/// name, so the same asset gets the same tag in every run and on every machine.
+pub fn stems(asset: &Asset) -> impl Iterator<Item = String> {
+    let (stem, _) = split(&asset.filename);
+    tagged(sanitize(stem), &asset.name)
+}
+
+/// The file name of one offer under a stem: suffix by rendition, extension by type.
+#[must_use]
+pub fn file_name(stem: &str, asset: &Asset, offer: &Offer) -> String {
+    let extension = extension(asset, offer);
+    // A RAW + JPEG pair whose two types share an extension needs a word between them.
+    let original = asset.offers.iter().find(|o| o.rendition == Rendition::Original);
+    let suffix = match offer.rendition {
+        Rendition::Original => "",
+        Rendition::Edited | Rendition::EditedVideo => "-edited",
+        Rendition::LiveVideo | Rendition::Alternative => {
+            let same = original.is_some_and(|o| self::extension(asset, o).eq_ignore_ascii_case(&extension));
+            match (same, offer.rendition) {
+                (false, _) => "",
+                (true, Rendition::LiveVideo) => "-live",
+                (true, _) => "-alternative",
+            }
+        }
+    };
+    format!("{stem}{suffix}.{extension}")
+}
+
+/// The paths to try in place of `path` when a stranger's file holds it. Never ends.
+pub fn other_paths(path: &str, name: &AssetName) -> impl Iterator<Item = String> {
+    let (stem, extension) = match path.rsplit_once('.') {
+        Some((stem, extension)) => (stem.to_owned(), format!(".{extension}")),
+        None => (path.to_owned(), String::new()),
+    };
+    tagged(stem, name).skip(1).map(move |stem| format!("{stem}{extension}"))
+}
+
+/// What makes two paths the same place on some file system: letter case and Unicode form folded.
+///
+/// A 64-bit digest, because a million of them are kept in an index. Two different paths with one
+/// key cost a needless tag in a name, nothing else.
+#[must_use]
+pub fn path_key(path: &str) -> i64 {
+    let folded: String = path.nfc().flat_map(char::to_lowercase).nfc().collect();
+    let digest = Sha256::digest(folded.as_bytes());
+    i64::from_le_bytes(*digest.first_chunk().expect("a SHA-256 digest has 32 bytes"))
+}
+
+fn tagged(stem: String, name: &AssetName) -> impl Iterator<Item = String> {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(name.as_str().as_bytes());
+    let mut tag = String::with_capacity(16);
+    for byte in &digest[..8] {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    (0_u32..).map(move |n| match n {
+        0 => stem.clone(),
+        1 => format!("{stem}-{}", &tag[..6]),
+        2 => format!("{stem}-{tag}"),
+        n => format!("{stem}-{tag}-{n}"),
+    })
+}
+
+/// The extension: the name's own spelling where it agrees with the type, else the type's.
+fn extension(asset: &Asset, offer: &Offer) -> String {
+    let (_, own) = split(&asset.filename);
+    match (uti::extension(&offer.uti), own) {
+        (Some(by_type), Some(own)) if same_type(own, by_type) => own.to_owned(),
+        (Some(by_type), _) => by_type.to_owned(),
+        (None, Some(own)) if offer.rendition == Rendition::Original => own.to_owned(),
+        (None, _) => {
+            let movie = asset.kind == MediaKind::Video
+                || matches!(offer.rendition, Rendition::LiveVideo | Rendition::EditedVideo);
+            if movie { "MOV".to_owned() } else { "JPG".to_owned() }
+        }
+    }
+}
+
+/// Whether two extensions are spellings of one type, so that the person's own is kept.
+fn same_type(a: &str, b: &str) -> bool {
+    const TWINS: [&[&str]; 4] = [&["jpg", "jpeg", "jpe"], &["tif", "tiff"], &["mov", "qt"], &["mp4", "m4v"]];
+    let known = |twins: &&[&str], e: &str| twins.iter().any(|t| t.eq_ignore_ascii_case(e));
+    a.eq_ignore_ascii_case(b) || TWINS.iter().any(|twins| known(twins, a) && known(twins, b))
+}
+
+/// Splits `IMG_0001.HEIC` into stem and extension; the extension is short and plain, or absent.
+fn split(filename: &str) -> (&str, Option<&str>) {
+    match filename.rsplit_once('.') {
+        Some((stem, extension))
+            if !stem.is_empty()
+                && (1..=EXTENSION_BYTES_MAX).contains(&extension.len())
+                && extension.bytes().all(|b| b.is_ascii_alphanumeric())
+                && !extension.eq_ignore_ascii_case(&PART_SUFFIX[1..]) =>
+        {
+            (stem, Some(extension))
+        }
+        _ => (filename, None),
+    }
+}
+
+/// Makes one path component out of a stranger's text. Never empty, never special.
+fn sanitize(text: &str) -> String {
+    let clean: String = text.nfc().map(|c| if is_unsafe(c) { '_' } else { c }).collect();
+    let mut end = clean.len().min(STEM_BYTES_MAX);
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    // A trailing dot or space is dropped by SMB, a leading dot hides the file.
+    let clean = clean[..end].trim().trim_end_matches(['.', ' ']);
+    let clean = clean.strip_prefix('.').map_or_else(|| clean.to_owned(), |rest| format!("_{rest}"));
+    match clean.as_str() {
+        "" => "unnamed".to_owned(),
+        reserved if is_reserved(reserved) => format!("_{reserved}"),
+        _ => clean,
+    }
+}
+
+/// Characters that separate paths, that some file system refuses, or that deceive the eye.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Names that Windows, and thus many a share, keeps for devices.
+fn is_reserved(stem: &str) -> bool {
+    let base = stem.split('.').next().unwrap_or(stem).to_ascii_uppercase();
+    match base.as_str() {
+        "CON" | "PRN" | "AUX" | "NUL" => true,
+        _ => matches!(base.strip_prefix("COM").or(base.strip_prefix("LPT")),
+            Some(n) if n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit() && b != b'0')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn folders_follow_the_wall_clock_of_the_camera() {
+        // 2024-05-17 23:30 UTC is already the 18th in Berlin.
+        let at_ms = 1_715_988_600_000;
+        let template = FolderTemplate::default();
+        let folder = |offset| template.folder(Some(Captured { at_ms, offset_seconds: offset }));
+        assert_eq!(folder(None), "2024/05/17");
+        assert_eq!(folder(Some(7200)), "2024/05/18");
+        assert_eq!(template.folder(None), "undated");
+        assert_eq!(template.folder(Some(Captured { at_ms: i64::MIN, offset_seconds: None })), "undated");
+        assert_eq!(FolderTemplate::parse("none").unwrap().folder(None), "");
+        assert_eq!(FolderTemplate::parse("{:%Y}").unwrap(), FolderTemplate::parse("%Y").unwrap());
+    }
+
+    #[test]
+    fn a_template_that_leaves_the_directory_is_refused() {
+        for bad in ["/abs/%Y", "../%Y", "%Y/../..", "%Y//%m", "%Q!", ""] {
+            assert!(FolderTemplate::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_strangers_are_made_harmless() {
+        for (typed, safe) in [
+            ("../../etc/passwd", "_._.._etc_passwd"),
+            ("IMG_0001", "IMG_0001"),
+            ("con", "_con"),
+            ("LPT1", "_LPT1"),
+            ("LPTA", "LPTA"),
+            ("trailing. . ", "trailing"),
+            ("a\0b\nc", "a_b_c"),
+            ("..", "unnamed"),
+            ("", "unnamed"),
+            ("e\u{301}t\u{e9}", "été"),
+            ("evil\u{202e}gpj", "evil_gpj"),
+        ] {
+            assert_eq!(sanitize(typed), safe, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn twins_by_case_or_unicode_form_share_a_key() {
+        assert_eq!(path_key("2024/IMG.JPG"), path_key("2024/img.jpg"));
+        assert_eq!(path_key("caf\u{e9}"), path_key("CAFE\u{301}"));
+        assert_ne!(path_key("a"), path_key("b"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_becomes_one_safe_component(name in any::<String>()) {
+            let (stem, _) = split(&name);
+            let safe = sanitize(stem);
+            prop_assert!(!safe.is_empty() && safe.len() <= STEM_BYTES_MAX + 1);
+            prop_assert!(!safe.contains(['/', '\\', '\0']) && !safe.starts_with('.'));
+            prop_assert_eq!(&sanitize(&safe), &safe);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Wrong bytes never get a final name; what cannot come home is named with its reason; the others
+//! finish.
+
+mod support;
+
+use rollbook_sandbox::{Endpoint, Fault, Options, Rendition, Target, Times, What};
+use support::World;
+
+/// The first original of the library, and a fault that strikes it every time.
+fn spoil(world: &World, what: What) -> String {
+    let file = world.sandbox.truth().into_iter().find(|f| f.rendition == Rendition::Original).unwrap();
+    world.sandbox.faults().add(Fault {
+        on: Target::file(&file.asset_record, Rendition::Original),
+        times: Times::Always,
+        what,
+    });
+    file.asset_record
+}
+
+fn reason(world: &World, asset: &str) -> (String, String, i64) {
+    world
+        .journal()
+        .query_row(
+            "SELECT state, error_kind, attempts FROM v_file WHERE asset = ?1 AND rendition = 'original'",
+            [asset],
+            |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+        )
+        .unwrap()
+}
+
+#[test]
+fn right_length_and_wrong_bytes_fail_with_the_reason_and_the_rest_is_home() {
+    let world = World::new(Options { assets: 30, ..Options::default() });
+    let asset = spoil(&world, What::FlipBit { offset: 100 });
+    let ran = world.run(&["sync"], 1);
+    assert_eq!(reason(&world, &asset), ("failed".into(), "wrong-bytes".into(), 2), "two attempts");
+    assert!(ran.stderr().contains("wrong-bytes"), "{}", ran.stderr());
+    world.assert_rows_are_true();
+    let truth = world.sandbox.truth();
+    let tree = world.tree();
+    assert_eq!(tree.len(), truth.len() - 1, "all others are home, and no part is left of the bad one");
+    assert!(tree.values().all(|sha256| truth.iter().any(|file| file.sha256 == *sha256)));
+
+    // Apple mends it: the next run that may try brings it home.
+    world.sandbox.faults().clear();
+    world.journal().execute_batch("UPDATE asset_file SET retry_at = 1 WHERE state = 'failed'").unwrap();
+    world.run(&["sync"], 0);
+    world.assert_complete();
+}
+
+#[test]
+fn each_kind_of_bad_body_has_its_reason_and_no_final_name() {
+    for (what, kind) in [
+        (What::Truncate { bytes: 10 }, "wrong-length"),
+        (What::Extend { bytes: 10 }, "wrong-length"),
+        (What::status(404), "server"),
+        (What::status(500), "server"),
+        (What::Gzip, "bad-answer"),
+        (What::Unasked206, "bad-answer"),
+        (What::body(200, "text/html", "<html>Please sign in to the hotel network</html>"), "wrong-length"),
+        (What::Redirect { status: 302, location: "http://example.invalid/steal".into() }, "bad-answer"),
+    ] {
+        let world = World::new(Options { assets: 2, ..Options::default() });
+        let asset = spoil(&world, what.clone());
+        world.run(&["sync"], 1);
+        let (state, found, attempts) = reason(&world, &asset);
+        assert_eq!((state.as_str(), attempts), ("failed", 2), "{what:?}");
+        assert_eq!(found, kind, "{what:?}");
+        world.assert_rows_are_true();
+        assert_eq!(world.published().len(), world.sandbox.truth().len() - 1, "{what:?}");
+    }
+}
+
+#[test]
+fn passing_faults_are_outlived_without_a_failed_attempt() {
+    for what in [
+        What::Reset,
+        What::CutAfter { bytes: 5_000 },
+        What::ChunkedCut { bytes: 5_000 },
+        What::Chunked,
+        What::status(502),
+        What::retry_after(503, "1"),
+        What::retry_after(429, "0"),
+    ] {
+        let world = World::new(Options { assets: 6, ..Options::default() });
+        world.sandbox.faults().add(Fault::once(Endpoint::Cdn, what.clone()));
+        world.run(&["sync"], 0);
+        world.assert_complete();
+        let failed: i64 = world
+            .journal()
+            .query_row("SELECT count(*) FROM v_history WHERE event = 'failed'", [], |r| r.get(0))
+            .unwrap();
+        assert_eq!(failed, 0, "{what:?}");
+    }
+}
+
+#[test]
+fn the_second_attempt_has_a_fresh_url() {
+    let world = World::new(Options { assets: 5, ..Options::default() });
+    let asset = world.sandbox.truth()[0].asset_record.clone();
+    // Three requests fail for good; the retry pass asks for a new URL and gets through.
+    world.sandbox.faults().add(Fault {
+        on: Target::file(&asset, Rendition::Original),
+        times: Times::Count(1),
+        what: What::status(404),
+    });
+    world.run(&["sync"], 0);
+    world.assert_complete();
+    assert_eq!(world.sandbox.counters().of(Endpoint::RecordsLookup), 1);
+}

@@ -1,0 +1,177 @@
+//! What the scenario tests share: the real binary, a sandbox, and the truth to compare with.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rollbook_sandbox::{Options, Sandbox};
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+/// A sandbox, a data directory and a destination: one person's world.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    folder: TempDir,
+}
+
+impl World {
+    pub(crate) fn new(options: Options) -> Self {
+        Self { sandbox: Sandbox::start(options), folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn photos(&self) -> PathBuf {
+        self.folder.path().join("photos")
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn journal(&self) -> Connection {
+        Connection::open(self.data_dir().join("journal.db")).unwrap()
+    }
+
+    /// The binary with everything in its environment, as a scheduler would start it.
+    pub(crate) fn rollbook(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollbook"));
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("ROLLBOOK_USERNAME", self.sandbox.username())
+            .env("ROLLBOOK_PASSWORD", self.sandbox.password())
+            .env("ROLLBOOK_DIRECTORY", self.photos())
+            .env("ROLLBOOK_DATA_DIR", self.data_dir())
+            .env("ROLLBOOK_ENDPOINT", self.sandbox.endpoint())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end and checks the exit code.
+    pub(crate) fn run(&self, args: &[&str], code: i32) -> Ran {
+        let output = self.rollbook(args).output().unwrap();
+        let ran = Ran(output);
+        assert_eq!(ran.0.status.code(), Some(code), "rollbook {args:?}\n{}{}", ran.stdout(), ran.stderr());
+        ran
+    }
+
+    /// Starts a run and leaves it going.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        self.rollbook(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Every file of the tree by path, with its digest; part files included, the marker not.
+    pub(crate) fn tree(&self) -> BTreeMap<String, String> {
+        let mut files = BTreeMap::new();
+        walk(&self.photos(), &self.photos(), &mut files);
+        files.remove(".rollbook");
+        files
+    }
+
+    /// The tree without part files: what stands under final names.
+    pub(crate) fn published(&self) -> BTreeMap<String, String> {
+        let mut files = self.tree();
+        files.retain(|path, _| !path.ends_with(".part"));
+        files
+    }
+
+    /// Asserts promise 1 and 4: the tree holds each file of the truth once, and nothing else, and
+    /// every row is verified by Apple's own signature.
+    pub(crate) fn assert_complete(&self) {
+        let mut tree: Vec<String> = self.tree().into_values().collect();
+        let mut truth: Vec<String> = self.sandbox.truth().into_iter().map(|file| file.sha256).collect();
+        tree.sort();
+        truth.sort();
+        assert_eq!(tree.len(), truth.len(), "files in the tree, files in the truth");
+        assert_eq!(tree, truth);
+        let unproved: i64 = self.count("state <> 'verified' OR verified_by <> 'apple-signature'");
+        assert_eq!(unproved, 0, "rows without proof");
+        self.assert_rows_are_true();
+    }
+
+    /// Asserts invariant 1: a verified row has its file, with the size and digest it says.
+    pub(crate) fn assert_rows_are_true(&self) {
+        let journal = self.journal();
+        let tree = self.tree();
+        let mut statement =
+            journal.prepare("SELECT path, sha256 FROM v_file WHERE state = 'verified'").unwrap();
+        let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))).unwrap();
+        for row in rows {
+            let (path, sha256) = row.unwrap();
+            assert_eq!(tree.get(&path), Some(&sha256), "{path}");
+        }
+        let verdict: String = journal.query_row("PRAGMA integrity_check", [], |r| r.get(0)).unwrap();
+        assert_eq!(verdict, "ok");
+    }
+
+    /// Rows of `asset_file` for which `condition` holds.
+    pub(crate) fn count(&self, condition: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM asset_file WHERE {condition}");
+        self.journal().query_row(&sql, [], |r| r.get(0)).unwrap()
+    }
+}
+
+/// A finished run.
+pub(crate) struct Ran(pub(crate) Output);
+
+impl Ran {
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+}
+
+fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(root, &path, files);
+        } else {
+            let name: OsString = path.strip_prefix(root).unwrap().into();
+            files.insert(name.into_string().unwrap(), sha256(&path));
+        }
+    }
+}
+
+pub(crate) fn sha256(path: &Path) -> String {
+    Sha256::digest(fs::read(path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Waits for a signal from the outside world, never for a time.
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !happened() {
+        assert!(Instant::now() < patience, "waited a minute for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+impl World {
+    /// As [`World::count`], while a run may be in the middle of making the journal.
+    pub(crate) fn try_count(&self, condition: &str) -> Option<i64> {
+        let sql = format!("SELECT count(*) FROM asset_file WHERE {condition}");
+        Connection::open(self.data_dir().join("journal.db")).ok()?.query_row(&sql, [], |r| r.get(0)).ok()
+    }
+}
+
+/// Sends a signal by name, as a person or a service manager would.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Asks a run to stop and waits for it.
+pub(crate) fn terminate(child: &mut Child) {
+    signal(child, "TERM");
+    child.wait().unwrap();
+}
