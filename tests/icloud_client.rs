@@ -489,7 +489,7 @@ async fn every_fault_of_the_content_host_has_a_name() {
         (0, What::Unasked206, "BadAnswer"),
         (9, What::WrongContentRange { start_shift: 1, total_shift: 0 }, "BadAnswer"),
         (9, What::WrongContentRange { start_shift: 0, total_shift: 1 }, "BadAnswer"),
-        (0, What::Redirect { status: 302, location: foreign }, "Network"),
+        (0, What::Redirect { status: 302, location: foreign }, "BadAnswer"),
         (0, What::status(401), "SessionExpired"),
         (0, What::status(403), "UrlExpired"),
         (0, What::status(404), "NotFound"),
