@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use rollbook_sandbox::{Endpoint, Options};
 use support::World;
 
+/// Puts something at a path where a file of so many bytes is to come.
+type Put = fn(&Path, u64);
+
 /// What a stranger puts under a name that the journal has chosen for a file.
-const STRANGERS: [(&str, fn(&Path, u64)); 4] = [
+const STRANGERS: [(&str, Put); 4] = [
     ("a file of another size", |path, _| fs::write(path, "notes of a stranger").unwrap()),
     ("a file of the same size", |path, size| fs::write(path, vec![7; size as usize]).unwrap()),
     ("a folder with a file", |path, _| {

@@ -356,5 +356,8 @@ fn the_data_directory_holds_what_the_readme_says() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(named, held);
+    assert!(held.is_subset(&named), "{held:?}");
+    // SQLite may take its two helpers away when the last reader leaves.
+    let absent: Vec<_> = named.difference(&held).filter(|name| !name.starts_with("journal.db-")).collect();
+    assert!(absent.is_empty(), "{absent:?}");
 }
