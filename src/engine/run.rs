@@ -15,11 +15,12 @@ use crate::engine::pause::Pause;
 use crate::engine::stop::Stop;
 use crate::icloud::{self, Client};
 use crate::journal::Journal;
-use crate::model::ids::RunId;
+use crate::model::ids::{AccountId, RunId};
 
 /// What every stage of a run shares.
 pub(super) struct Run {
     pub(super) id: RunId,
+    pub(super) account: AccountId,
     pub(super) journal: Arc<Journal>,
     pub(super) client: Client,
     pub(super) destination: Arc<Destination>,
@@ -38,6 +39,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(
         id: RunId,
+        account: AccountId,
         journal: Arc<Journal>,
         client: Client,
         destination: Destination,
@@ -46,6 +48,7 @@ impl Run {
     ) -> Self {
         Self {
             id,
+            account,
             journal,
             client,
             destination: Arc::new(destination),

@@ -43,7 +43,7 @@ pub(super) async fn transfer(
     run.board.already_home(transfer.intake.received());
     let outcome = transfer.fetch_all().await;
     let Transfer { claim, mut intake, etag, .. } = transfer;
-    if outcome.is_err() {
+    if outcome.is_err() && !run.stop.is_requested() {
         // Counted again when the row is next claimed and its prefix is found good.
         run.board.discarded(intake.received());
     }

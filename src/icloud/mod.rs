@@ -34,7 +34,7 @@ pub use auth::{CodePrompt, Person, SessionStore};
 pub use download::{Body, Wanted};
 pub use endpoints::{Endpoints, Region};
 pub use error::{Denial, Error, FetchError, Forbidden, Need, SignInError};
-pub use photos::{Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
+pub use photos::{ChangedLibraries, Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
 
 use auth::session::Session;
 use auth::{Account, Login};

@@ -56,8 +56,9 @@ impl Reader {
     /// Opens an existing journal for reading.
     ///
     /// # Errors
-    /// [`Error::Pool`] if there is none, or it cannot be read.
+    /// [`Error::Open`] if there is none, [`Error::NotAJournal`], [`Error::NewerSchema`].
     pub fn open(path: &Path) -> Result<Self, Error> {
+        schema::check_readable(path)?;
         let manager = SqliteConnectionManager::file(path)
             .with_flags(schema::reader_flags())
             .with_init(schema::prepare_reader);
@@ -69,12 +70,12 @@ impl Reader {
         Ok(Self { pool })
     }
 
-    /// Files and bytes by standing.
+    /// Files and bytes by standing, of one account or of all.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn summary(&self) -> Result<Summary, Error> {
-        query::summary(&*self.pool.get()?)
+    pub fn summary(&self, username: Option<&str>) -> Result<Summary, Error> {
+        query::summary(&*self.pool.get()?, username)
     }
 
     /// Every library and its numbers.
@@ -101,14 +102,6 @@ impl Reader {
         query::last_run(&*self.pool.get()?)
     }
 
-    /// Assets that still want a file. Reads every open row: for reports, not for a loop.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn assets_open(&self) -> Result<u64, Error> {
-        query::assets_open(&*self.pool.get()?)
-    }
-
     /// Until when Apple asked this account to wait, in Unix seconds.
     ///
     /// # Errors
@@ -117,12 +110,12 @@ impl Reader {
         runs::next_allowed_at(&*self.pool.get()?, username)
     }
 
-    /// The id of the destination this journal writes to, if it has one.
+    /// The id of the destination that an account's files go to, if it has one.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn destination(&self) -> Result<Option<String>, Error> {
-        runs::destination(&*self.pool.get()?)
+    pub fn destination(&self, username: &str) -> Result<Option<String>, Error> {
+        runs::destination(&*self.pool.get()?, username)
     }
 
     /// Up to `limit` rows of a library that want a fresh URL.
@@ -170,12 +163,12 @@ impl Journal {
         &self.reader
     }
 
-    /// Opens a run.
+    /// Opens a run for an account. Claims, renewals and retries of the run are that account's.
     ///
     /// # Errors
     /// If the journal cannot be written; so for every write below.
-    pub async fn begin_run(&self, now: i64) -> Result<RunId, Error> {
-        self.writer.run(move |c| runs::begin(c, now)).await
+    pub async fn begin_run(&self, account: AccountId, now: i64) -> Result<RunId, Error> {
+        self.writer.run(move |c| runs::begin(c, account, now)).await
     }
 
     /// Closes a run: what came of it, files verified, bytes fetched.
@@ -224,13 +217,19 @@ impl Journal {
         self.writer.run(move |c| runs::library(c, account, &zone, apple_count)).await
     }
 
-    /// Remembers the destination by the id in its marker.
+    /// Remembers an account's destination by the id in its marker.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub async fn add_destination(&self, id: &str, directory: &Path, now: i64) -> Result<(), Error> {
+    pub async fn add_destination(
+        &self,
+        account: AccountId,
+        id: &str,
+        directory: &Path,
+        now: i64,
+    ) -> Result<(), Error> {
         let (id, directory) = (id.to_owned(), directory.to_string_lossy().into_owned());
-        self.writer.run(move |c| runs::add_destination(c, &id, &directory, now)).await
+        self.writer.run(move |c| runs::add_destination(c, account, &id, &directory, now)).await
     }
 
     /// Makes rows of a page. They are claimable when this returns.

@@ -7,7 +7,7 @@
 
 use rusqlite::{Connection, ToSql, named_params};
 
-use crate::journal::claim::Claim;
+use crate::journal::claim::{Claim, libraries_of};
 use crate::journal::error::Error;
 use crate::journal::row::int;
 use crate::model::asset::Offer;
@@ -190,7 +190,8 @@ pub(super) fn url_renewed(
     }
 }
 
-/// Puts failed rows back in line: those due at `now`, or those that failed in `run` itself.
+/// Puts failed rows of the run's account back in line: those due at `now`, or those that failed
+/// in `run` itself.
 ///
 /// They carry no URL, so the claim sends them through renewal: every second try has a fresh one.
 /// Returns how many.
@@ -205,18 +206,22 @@ pub(super) fn requeued(
             "UPDATE asset_file INDEXED BY asset_file_failed
              SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
                  error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
-             WHERE state = 'failed' AND retry_at <= :now"
+             WHERE library_id = :library AND state = 'failed' AND retry_at <= :now"
         }
         Requeue::FailedInThisRun => {
             "UPDATE asset_file INDEXED BY asset_file_failed
              SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
                  error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
-             WHERE state = 'failed' AND retry_at IS NOT NULL AND moved_run_id = :run
+             WHERE library_id = :library AND state = 'failed' AND retry_at IS NOT NULL AND moved_run_id = :run
                AND error_kind <> 'gone'"
         }
     };
     let mut statement = connection.prepare_cached(sql)?;
-    Ok(statement.execute(named_params! { ":now": now, ":run": run.0 })?)
+    let mut moved = 0;
+    for library in libraries_of(connection, run)? {
+        moved += statement.execute(named_params! { ":library": library.0, ":now": now, ":run": run.0 })?;
+    }
+    Ok(moved)
 }
 
 /// Which failed rows to put back in line.
