@@ -3,6 +3,7 @@
 //! The directory is 0700 and its files 0600. The session is replaced as a whole: a crash leaves
 //! the old one or the new one.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -65,8 +66,15 @@ impl DataDir {
     /// The file of an account's session.
     #[must_use]
     pub fn session(&self, username: &str) -> SessionFile {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') { c } else { '_' };
-        let name: String = username.chars().map(plain).collect();
+        // Escaped, so that two accounts never share a file.
+        let mut name = String::new();
+        for byte in username.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'@' | b'_') {
+                name.push(char::from(byte));
+            } else {
+                let _ = write!(name, "%{byte:02x}");
+            }
+        }
         SessionFile { path: self.0.join(format!("session-{name}.json")) }
     }
 

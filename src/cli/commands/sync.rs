@@ -48,6 +48,7 @@ pub(super) fn settings(config: &Config) -> Result<Settings, Problem> {
         directory: config.directory()?.clone(),
         threads: config.threads,
         folders: config.folders.clone(),
+        retry_failed: config.retry_failed,
     })
 }
 
