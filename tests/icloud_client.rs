@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rollbook::icloud::{
-    Client, CodePrompt, Credentials, Endpoints, Error, FetchError, Need, Options as ClientOptions, Person,
-    SessionStore, SignInError, Wanted,
+    Client, CodeEntry, CodePrompt, Credentials, Endpoints, Error, FetchError, Need, Options as ClientOptions,
+    Person, SessionStore, SignInError, Wanted,
 };
 use rollbook::model::asset::{Asset, Oddity, OddityKind, Offer, Rendition, Zone};
 use rollbook::model::checksum::{Hasher, Proof};
@@ -42,12 +42,13 @@ impl Person for Somebody {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Ok(self.password.clone().map(Secret::new))
     }
-    fn code(&self, prompt: CodePrompt) -> io::Result<Option<Secret>> {
+    fn code(&self, prompt: &CodePrompt) -> io::Result<Option<CodeEntry>> {
         if self.password.is_none() {
             return Ok(None);
         }
         let right = self.sandbox.two_factor_code();
-        Ok(Some(Secret::new(if prompt.refused < self.wrong_codes { "999999".to_owned() } else { right })))
+        let code = if prompt.refused < self.wrong_codes { "999999".to_owned() } else { right };
+        Ok(Some(CodeEntry::Code(Secret::new(code))))
     }
 }
 
@@ -67,8 +68,9 @@ async fn sign_in_as(
 ) -> Result<Client, SignInError> {
     let endpoints = Endpoints::at(&sandbox.endpoint()).expect("loopback");
     let username = sandbox.username().to_owned();
-    let credentials = Credentials { username, store: Box::new(store.clone()), person };
-    Client::sign_in(endpoints, credentials, ClientOptions { stall_after: Duration::from_millis(300) }).await
+    let credentials = Credentials { username, store: Box::new(store.clone()), person, deliberate: false };
+    let options = ClientOptions { stall_after: Duration::from_millis(300), ..ClientOptions::of(&endpoints) };
+    Client::sign_in(endpoints, credentials, options).await
 }
 
 async fn sign_in(sandbox: &Arc<Sandbox>) -> Client {

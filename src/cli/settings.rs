@@ -189,6 +189,16 @@ pub(crate) const NO_PROGRESS_BAR: Setting = Setting {
     ..PLAIN
 };
 
+/// Whether to wait for a person.
+pub(crate) const NO_WAIT: Setting = Setting {
+    key: "no-wait",
+    flag: Flag::Sync,
+    help: "End with exit code 3 when a code is needed and there is no terminal, instead of waiting a day for one",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
 /// How much is told on standard error.
 pub(crate) const LOG_LEVEL: Setting = Setting {
     key: "log-level",
@@ -200,7 +210,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 11] = [
+pub(crate) static ALL: [Setting; 12] = [
     USERNAME,
     PASSWORD,
     DIRECTORY,
@@ -211,5 +221,6 @@ pub(crate) static ALL: [Setting; 11] = [
     THREADS_NUM,
     FOLDER_STRUCTURE,
     NO_PROGRESS_BAR,
+    NO_WAIT,
     LOG_LEVEL,
 ];

@@ -11,8 +11,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap};
-use reqwest::header::{IF_RANGE, ORIGIN, RANGE, REFERER, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use reqwest::header::{ETAG, HeaderMap, IF_RANGE, ORIGIN, RANGE, REFERER, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 
 use crate::icloud::Client;
@@ -157,9 +157,8 @@ impl Client {
         };
         tracing::debug!(
             method = "GET",
+            // Not the path: it holds the checksum of the file, and the query signs for it.
             host,
-            // The path holds checksums of the file, which say nothing to strangers.
-            path = url.path(),
             from = wanted.from,
             status = response.as_ref().map_or(0, |response| response.status().as_u16()),
             ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -193,9 +192,10 @@ fn accept(status: u16, headers: &HeaderMap, wanted: &Wanted, host: &str) -> Resu
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let bad = |host, detail: String| Err(FetchError::BadAnswer { host, detail });
     match status {
+        200 if is_error_text(headers, wanted) => return Err(FetchError::SessionExpired { host, status }),
         200 | 206 => {}
         403 | 410 => return Err(FetchError::UrlExpired { status }),
-        401 | 421 | 450 => return Err(FetchError::SessionExpired { host, status }),
+        401 | 421 | 423 | 450 => return Err(FetchError::SessionExpired { host, status }),
         429 | 503 => {
             let retry_after = backoff::retry_after(text(RETRY_AFTER), http::now());
             return Err(FetchError::Throttled { host, retry_after });
@@ -227,6 +227,16 @@ fn accept(status: u16, headers: &HeaderMap, wanted: &Wanted, host: &str) -> Resu
         }
         _ => bad(host, format!("wrong Content-Range: {:?}", wire::shortened(range))),
     }
+}
+
+/// A 200 may be an error in words: without good cookies the content host answers one of 17 bytes.
+///
+/// Trusting the length alone would cost the file an attempt for each of them.
+fn is_error_text(headers: &HeaderMap, wanted: &Wanted) -> bool {
+    /// Longest text that counts as such an error. A photo this small would be an icon.
+    const ERROR_BYTES_MAX: u64 = 256;
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length <= ERROR_BYTES_MAX && length < wanted.size_bytes)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,6 +311,9 @@ mod tests {
             (200, 5, ("x", ""), Ok(0)),
             (200, 0, ("content-encoding", "gzip"), Err("BadAnswer")),
             (200, 0, ("content-encoding", "Identity"), Ok(0)),
+            (200, 0, ("content-length", "10"), Ok(0)),
+            (200, 0, ("content-length", "9"), Err("SessionExpired")),
+            (423, 0, ("x", ""), Err("SessionExpired")),
             (206, 5, ("content-range", "bytes 5-9/10"), Ok(5)),
             (206, 5, ("content-range", "bytes 5-9/*"), Ok(5)),
             (206, 5, ("content-range", "bytes 4-9/10"), Err("BadAnswer")),
