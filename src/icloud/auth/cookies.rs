@@ -62,7 +62,11 @@ impl Jar {
     pub(super) fn expiry(&self, prefix: &str) -> Option<i64> {
         let contents = self.contents();
         let named = contents.cookies.iter_unexpired().filter(|cookie| cookie.name().starts_with(prefix));
-        named.filter_map(|cookie| Some(cookie.expires_datetime()?.unix_timestamp())).max()
+        let ends = named.filter_map(|cookie| match &cookie.expires {
+            cookie_store::CookieExpiration::AtUtc(at) => Some(at.unix_timestamp()),
+            cookie_store::CookieExpiration::SessionEnd => None,
+        });
+        ends.max()
     }
 
     /// Drops all cookies of these names.

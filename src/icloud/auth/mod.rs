@@ -67,7 +67,7 @@ impl Login {
         if !self.http.session().jar.is_empty()
             && let Outcome::SignedIn(account) = self.validate().await?
         {
-            return self.finish(account).await;
+            return self.finish(Ok(account)).await;
         }
         self.sign_in_again().await
     }
@@ -76,29 +76,38 @@ impl Login {
     pub(super) async fn sign_in_again(&self) -> Result<Account, SignInError> {
         // Those of a protected account end before the others do, and nobody can see it of them.
         self.http.session().jar.forget(&consent::COOKIES);
+        let proved = self.prove().await;
+        self.finish(proved).await
+    }
+
+    /// Proves what has to be proved: by the token, else by the password and a code.
+    async fn prove(&self) -> Result<Account, SignInError> {
         let mut factor = Factor::default();
         let tokens = self.http.session().tokens();
-        let account =
-            match if tokens.session_token.is_some() { Some(self.account_login().await?) } else { None } {
-                Some(Outcome::SignedIn(account)) => account,
+        if tokens.session_token.is_some() {
+            match self.account_login().await? {
+                Outcome::SignedIn(account) => return Ok(account),
                 // An earlier process proved the password and ended before a code came.
-                Some(Outcome::SecondFactor) if tokens.scnt.is_some() => {
-                    match self.second_factor(&mut factor).await? {
-                        Proven::Trusted => self.open_account().await?,
-                        Proven::SignInEnded => self.by_password(&mut factor).await?,
+                Outcome::SecondFactor if tokens.scnt.is_some() => {
+                    if self.second_factor(&mut factor).await? == Proven::Trusted {
+                        return self.open_account().await;
                     }
                 }
-                _ => self.by_password(&mut factor).await?,
-            };
-        self.finish(account).await
+                Outcome::SecondFactor | Outcome::Rejected { .. } => {}
+            }
+        }
+        self.by_password(&mut factor).await
     }
 
     /// What every sign-in ends with.
-    async fn finish(&self, account: Account) -> Result<Account, SignInError> {
-        let consented = self.ensure_consent(&account).await;
-        // Kept also when nobody consented: the next try then needs neither password nor code.
-        self.http.session().save().await?;
-        consented.map(|()| account)
+    async fn finish(&self, proved: Result<Account, SignInError>) -> Result<Account, SignInError> {
+        let done = match proved {
+            Ok(account) => self.ensure_consent(&account).await.map(|()| account),
+            Err(error) => Err(error),
+        };
+        // Whatever came of it: the next try goes on from here, perhaps without password and code.
+        let saved = self.http.session().save().await;
+        done.and_then(|account| saved.map(|()| account))
     }
 
     async fn by_password(&self, factor: &mut Factor) -> Result<Account, SignInError> {

@@ -2,8 +2,8 @@
 //!
 //! Since iOS 26.4 devices show a code only when asked (PUT), so we ask first; a person who has a
 //! code in hand is not asked to get another, because a new one voids the old one. A sign-in ends
-//! after some minutes: a code that comes later is kept, the password is proved anew, and the code
-//! is given again.
+//! after some minutes: what a person brings later is kept, the password is proved anew, and then
+//! it is used.
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,8 @@ pub(super) struct Factor {
     refused: u32,
     sent: u32,
     phones: Vec<Phone>,
-    /// A code that came when its sign-in had ended.
-    unused: Option<Secret>,
+    /// What a person brought when the sign-in had ended: a code, or a way to get one.
+    unused: Option<CodeEntry>,
 }
 
 /// What came of it.
@@ -108,10 +108,11 @@ impl Login {
             return Ok(Proven::SignInEnded);
         }
         while factor.refused < TRIES_MAX {
-            let known = match self.next_entry(factor).await? {
+            let entry = self.next_entry(factor).await?;
+            let known = match &entry {
                 CodeEntry::Push => self.push(factor).await?,
-                CodeEntry::Sms(nth) => self.text_message(factor, nth).await?,
-                CodeEntry::Code(code) => match self.enter(&code).await? {
+                CodeEntry::Sms(nth) => self.text_message(factor, *nth).await?,
+                CodeEntry::Code(code) => match self.enter(code).await? {
                     Verdict::Right => {
                         self.person.tell(News::CodeAccepted);
                         return self.trust().await;
@@ -120,13 +121,11 @@ impl Login {
                         factor.refused += 1;
                         true
                     }
-                    Verdict::SignInEnded => {
-                        factor.unused = Some(code);
-                        false
-                    }
+                    Verdict::SignInEnded => false,
                 },
             };
             if !known {
+                factor.unused = Some(entry);
                 return Ok(Proven::SignInEnded);
             }
         }
@@ -134,8 +133,8 @@ impl Login {
     }
 
     async fn next_entry(&self, factor: &mut Factor) -> Result<CodeEntry, SignInError> {
-        if let Some(code) = factor.unused.take() {
-            return Ok(CodeEntry::Code(code));
+        if let Some(entry) = factor.unused.take() {
+            return Ok(entry);
         }
         let prompt = CodePrompt {
             refused: factor.refused,
