@@ -235,7 +235,7 @@ impl Transfer<'_> {
             FetchError::SessionExpired { .. } => match self.run.client.reauthenticate().await {
                 // The URL was signed for the old session.
                 Ok(()) => Err(Setback::UrlExpired),
-                Err(error) => Err(Setback::halted(error)),
+                Err(error) => Err(self.pause(error.into())),
             },
             FetchError::Throttled { retry_after, .. } => {
                 Err(self.pause(icloud::Error::Throttled { retry_after }))
