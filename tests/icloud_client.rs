@@ -185,6 +185,27 @@ async fn what_apple_says_at_sign_in_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_device_that_nobody_touches_is_not_waited_for_for_ever() {
+    let sandbox = start(Options { advanced_data_protection: true, assets: 1, ..Options::default() });
+    let endpoints = Endpoints::at(&sandbox.endpoint()).expect("loopback");
+    let options = ClientOptions {
+        consent_poll: Duration::from_millis(10),
+        consent_wait_max: Duration::from_millis(60),
+        ..ClientOptions::default()
+    };
+    let credentials = Credentials {
+        username: sandbox.username().to_owned(),
+        store: Box::new(Memory::default()),
+        person: Arc::new(owner(&sandbox)),
+        deliberate: false,
+    };
+    let refused = Client::sign_in(endpoints, credentials, options).await.map(|_| ());
+    assert!(matches!(refused, Err(SignInError::ConsentMissing { .. })), "{refused:?}");
+    let asked = sandbox.log().iter().filter(|r| r.path.ends_with("/enableDeviceConsentForPCS")).count();
+    assert_eq!(asked, 1, "one question on the device, however often we look");
+}
+
+#[tokio::test]
 async fn libraries_counts_and_albums_are_read() {
     let sandbox = start(Options { shared_zone: true, ..Options::default() });
     let client = sign_in(&sandbox).await;
@@ -429,7 +450,7 @@ async fn every_fault_of_the_content_host_has_a_name() {
         (0, What::Unasked206, "BadAnswer"),
         (9, What::WrongContentRange { start_shift: 1, total_shift: 0 }, "BadAnswer"),
         (9, What::WrongContentRange { start_shift: 0, total_shift: 1 }, "BadAnswer"),
-        (0, What::Redirect { status: 302, location: foreign }, "Network"),
+        (0, What::Redirect { status: 302, location: foreign }, "BadAnswer"),
         (0, What::status(401), "SessionExpired"),
         (0, What::status(403), "UrlExpired"),
         (0, What::status(404), "NotFound"),

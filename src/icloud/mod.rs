@@ -202,6 +202,23 @@ impl Client {
         }
     }
 
+    /// Whether the session of a request, whose answer does not say, is still good.
+    ///
+    /// Asks Apple, once for all who wonder: the first who hears no marks the sign-in as refused.
+    async fn is_session_good(&self, generation: u64) -> bool {
+        let _one_at_a_time = self.shared.renewal.lock().await;
+        let known = self.shared.refused.load(Ordering::Acquire) >= generation;
+        if known || self.generation() > generation {
+            return false;
+        }
+        // No answer is no proof, and the request has other ways to fail.
+        let good = self.shared.login.is_good().await.unwrap_or(true);
+        if !good {
+            self.note_refused(generation);
+        }
+        good
+    }
+
     /// How long the session is good for.
     #[must_use]
     pub fn standing(&self) -> Standing {

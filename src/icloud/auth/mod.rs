@@ -72,6 +72,11 @@ impl Login {
         self.sign_in_again().await
     }
 
+    /// Whether the cookies are still good.
+    pub(super) async fn is_good(&self) -> Result<bool, SignInError> {
+        Ok(matches!(self.validate().await?, Outcome::SignedIn(_)))
+    }
+
     /// Signs in without trust in the cookies: by the token, else by the password.
     pub(super) async fn sign_in_again(&self) -> Result<Account, SignInError> {
         // Those of a protected account end before the others do, and nobody can see it of them.
