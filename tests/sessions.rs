@@ -76,6 +76,19 @@ fn a_session_that_dies_in_the_middle_costs_no_file_an_attempt() {
 }
 
 #[test]
+fn a_renewal_that_apple_puts_off_pauses_the_run_and_costs_no_file_an_attempt() {
+    use rollbook_sandbox::{Fault, What};
+    let world = World::new(Options { assets: 200, latency_ms: 5, ..Options::default() });
+    let run = world.spawn(&["sync", "--threads-num", "8"]);
+    wait_until("some downloads", || world.sandbox.counters().of(Endpoint::Cdn) > 20);
+    world.sandbox.faults().add(Fault::once(Endpoint::SigninInit, What::retry_after(503, "1")));
+    world.sandbox.expire_sessions();
+    finish(run, 0);
+    world.assert_complete();
+    assert_eq!(world.history("failed"), 0, "no file pays for it");
+}
+
+#[test]
 fn a_session_that_keeps_ending_stops_the_run_instead_of_hammering_apple() {
     use rollbook_sandbox::{Fault, What};
     let world = World::new(Options { assets: 30, ..Options::default() });

@@ -133,8 +133,10 @@ fn a_run_that_waits_takes_a_code_from_another_shell_and_says_what_became_of_it()
 fn a_run_that_waits_sends_a_text_message_when_another_shell_asks_for_one() {
     let world = World::new(Options { two_factor: true, phones: 2, assets: 4, ..Options::default() });
     let run = waiting_sync(&world);
+    world.run(&["login", "--code", "999999"], 3);
     let ran = world.run(&["login", "--sms"], 3);
     assert!(ran.stderr().contains("2  (•••) •••-••43"), "{}", ran.stderr());
+    assert!(!ran.stderr().contains("refused"), "that was another request: {}", ran.stderr());
     let ran = world.run(&["login", "--sms", "2"], 3);
     assert!(ran.stderr().contains("a code was sent to (•••) •••-••43"), "{}", ran.stderr());
     world.run(&["login", "--code", &world.sandbox.two_factor_code()], 0);

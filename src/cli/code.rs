@@ -49,6 +49,8 @@ struct State {
     waiting: Option<Waiting>,
     /// Until when; fixed with the first question.
     until: Option<Instant>,
+    /// Codes that were refused when the last question was put.
+    refused: u32,
     /// The request that wants a reply.
     owed: Option<String>,
     /// A line that somebody may still type.
@@ -74,6 +76,10 @@ impl Codes {
     /// # Errors
     /// [`io::ErrorKind::Interrupted`] when the run is asked to stop.
     pub(crate) fn ask(&self, prompt: &CodePrompt) -> io::Result<Option<CodeEntry>> {
+        // Said once: a prompt goes on counting what was refused, whatever was asked since.
+        let refused_before = std::mem::replace(&mut self.state().refused, prompt.refused);
+        let is_news = prompt.refused > refused_before;
+        let prompt = &CodePrompt { refused: if is_news { prompt.refused } else { 0 }, ..prompt.clone() };
         self.reply_to(prompt);
         if let Some(entry) = self.state().in_hand.take() {
             return Ok(Some(entry));
