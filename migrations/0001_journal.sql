@@ -31,9 +31,10 @@ CREATE TABLE library (
     UNIQUE (account_id, database, zone_name, zone_owner)
 ) STRICT;
 
--- One execution of the program.
+-- One execution of the program for one account.
 CREATE TABLE run (
     run_id        INTEGER PRIMARY KEY,
+    account_id    INTEGER NOT NULL REFERENCES account,
     started_at    INTEGER NOT NULL,
     ended_at      INTEGER,
     -- NULL while it lasts, and for ever if it was killed.
@@ -44,10 +45,11 @@ CREATE TABLE run (
     bytes_fetched INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Where the files stand. The directory holds a marker with the same id, so an unmounted disk is
--- "absent", not "all files lost".
+-- Where an account's files stand. The directory holds a marker with the same id, so an unmounted
+-- disk is "absent", not "all files lost".
 CREATE TABLE destination (
-    destination_id TEXT    PRIMARY KEY,
+    account_id     INTEGER PRIMARY KEY REFERENCES account,
+    destination_id TEXT    NOT NULL,
     directory      TEXT    NOT NULL,
     created_at     INTEGER NOT NULL
 ) STRICT;
@@ -72,6 +74,8 @@ CREATE TABLE asset (
     stem              TEXT    NOT NULL,
     -- Gone from iCloud. The row and its files stay.
     removed_at        INTEGER,
+    -- Its files in scope that are not verified, kept by trigger: 0 means complete.
+    files_open        INTEGER NOT NULL DEFAULT 0,
     UNIQUE (library_id, record_name)
 ) STRICT;
 
@@ -115,6 +119,8 @@ INSERT INTO legal_move (from_state, event, to_state) VALUES
 CREATE TABLE asset_file (
     file_id        INTEGER PRIMARY KEY,
     asset_id       INTEGER NOT NULL REFERENCES asset,
+    -- The asset's own library again, so that work is found by library.
+    library_id     INTEGER NOT NULL REFERENCES library,
     rendition      TEXT    NOT NULL
         CHECK (rendition IN ('original', 'alternative', 'live-video', 'edited', 'edited-video')),
     -- Apple's checksum, base64 as the record gives it.
@@ -140,7 +146,8 @@ CREATE TABLE asset_file (
 
     -- When its row in signed_url stops working.
     url_expires_at INTEGER,
-    renewals       INTEGER NOT NULL DEFAULT 0,
+    -- URLs in a row that the host refused although they should have lived.
+    urls_refused   INTEGER NOT NULL DEFAULT 0,
 
     -- A worker's exclusive right. A claim of another run is dead.
     claim_run_id   INTEGER REFERENCES run,
@@ -169,6 +176,11 @@ CREATE TABLE asset_file (
         WHEN excluded_by   IS NOT NULL THEN 'excluded'
         ELSE state END) VIRTUAL,
 
+    -- Whether its asset still waits for it.
+    is_open        INTEGER GENERATED ALWAYS AS (
+        state <> 'verified' AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
+    ) VIRTUAL,
+
     UNIQUE (asset_id, rendition, checksum),
     CHECK ((state = 'verified') = (sha256 IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_by IS NOT NULL)),
@@ -182,17 +194,17 @@ CREATE TABLE asset_file (
 ) STRICT;
 
 -- Serves Journal::claim: unclaimed work only, so it shrinks as the run goes on.
-CREATE INDEX asset_file_claimable ON asset_file (file_id)
+CREATE INDEX asset_file_claimable ON asset_file (library_id, file_id)
     WHERE state IN ('pending', 'partial') AND claim_run_id IS NULL
       AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL;
--- Serves Journal::begin_run: what dead runs held.
-CREATE INDEX asset_file_claimed ON asset_file (claim_run_id) WHERE claim_run_id IS NOT NULL;
+-- Serves Journal::take_over_dead: what dead runs held.
+CREATE INDEX asset_file_claimed ON asset_file (library_id, claim_run_id) WHERE claim_run_id IS NOT NULL;
 -- Serves Journal::expired: what wants a fresh URL.
-CREATE INDEX asset_file_expired ON asset_file (file_id)
+CREATE INDEX asset_file_expired ON asset_file (library_id, file_id)
     WHERE state = 'expired-url'
       AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL;
 -- Serves Journal::requeue and v_problem.
-CREATE INDEX asset_file_failed ON asset_file (retry_at) WHERE state = 'failed';
+CREATE INDEX asset_file_failed ON asset_file (library_id, retry_at) WHERE state = 'failed';
 
 -- Signed URLs of rows that still want their bytes: long, short-lived, and secret, so they stand
 -- apart and go when the bytes are home.
@@ -228,13 +240,20 @@ CREATE TABLE record_problem (
 
 -- Counts kept in step by trigger, so that `status` reads a handful of rows at any size.
 CREATE TABLE tally (
-    standing TEXT    PRIMARY KEY,
-    files    INTEGER NOT NULL DEFAULT 0,
-    bytes    INTEGER NOT NULL DEFAULT 0
-) STRICT;
-INSERT INTO tally (standing) VALUES
-    ('pending'), ('partial'), ('verified'), ('failed'), ('expired-url'),
-    ('excluded'), ('released'), ('superseded'), ('assets');
+    library_id INTEGER NOT NULL REFERENCES library,
+    standing   TEXT    NOT NULL,
+    files      INTEGER NOT NULL DEFAULT 0,
+    bytes      INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (library_id, standing)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER library_tally AFTER INSERT ON library
+BEGIN
+    INSERT INTO tally (library_id, standing)
+    SELECT NEW.library_id, value FROM json_each(
+        '["pending", "partial", "verified", "failed", "expired-url",
+          "excluded", "released", "superseded", "assets", "assets-open"]');
+END;
 
 -- The third belt: no program and no person makes an illegal move.
 CREATE TRIGGER asset_file_starts_pending BEFORE INSERT ON asset_file
@@ -277,20 +296,42 @@ END;
 
 CREATE TRIGGER asset_file_tally_insert AFTER INSERT ON asset_file
 BEGIN
-    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes WHERE standing = NEW.standing;
+    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes
+    WHERE library_id = NEW.library_id AND standing = NEW.standing;
 END;
 
 CREATE TRIGGER asset_file_tally_update
 AFTER UPDATE OF state, size_bytes, excluded_by, released_at, superseded_at ON asset_file
 WHEN OLD.standing <> NEW.standing OR OLD.size_bytes <> NEW.size_bytes
 BEGIN
-    UPDATE tally SET files = files - 1, bytes = bytes - OLD.size_bytes WHERE standing = OLD.standing;
-    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes WHERE standing = NEW.standing;
+    UPDATE tally SET files = files - 1, bytes = bytes - OLD.size_bytes
+    WHERE library_id = OLD.library_id AND standing = OLD.standing;
+    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes
+    WHERE library_id = NEW.library_id AND standing = NEW.standing;
+END;
+
+CREATE TRIGGER asset_file_open_insert AFTER INSERT ON asset_file WHEN NEW.is_open
+BEGIN
+    UPDATE asset SET files_open = files_open + 1 WHERE asset_id = NEW.asset_id;
+END;
+
+CREATE TRIGGER asset_file_open_update
+AFTER UPDATE OF state, excluded_by, released_at, superseded_at ON asset_file
+WHEN OLD.is_open <> NEW.is_open
+BEGIN
+    UPDATE asset SET files_open = files_open + NEW.is_open - OLD.is_open WHERE asset_id = NEW.asset_id;
+END;
+
+CREATE TRIGGER asset_open_tally AFTER UPDATE OF files_open ON asset
+WHEN (OLD.files_open > 0) <> (NEW.files_open > 0)
+BEGIN
+    UPDATE tally SET files = files + (NEW.files_open > 0) - (OLD.files_open > 0)
+    WHERE library_id = NEW.library_id AND standing = 'assets-open';
 END;
 
 CREATE TRIGGER asset_tally_insert AFTER INSERT ON asset
 BEGIN
-    UPDATE tally SET files = files + 1 WHERE standing = 'assets';
+    UPDATE tally SET files = files + 1 WHERE library_id = NEW.library_id AND standing = 'assets';
 END;
 
 -- The contract, version 1 -------------------------------------------------------------------
@@ -303,7 +344,7 @@ SELECT f.file_id, l.zone_name AS library, a.record_name AS asset, a.filename, f.
        f.verified_by, lower(hex(f.sha256)) AS sha256, f.checksum AS apple_checksum,
        f.verified_at, f.attempts, f.error_kind, f.error_detail, f.retry_at, f.excluded_by,
        a.captured_ms / 1000 AS captured_at, f.claim_run_id AS claimed_by_run
-FROM asset_file f JOIN asset a USING (asset_id) JOIN library l USING (library_id);
+FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id;
 
 -- Every asset, with its files counted.
 CREATE VIEW v_asset AS
@@ -312,16 +353,16 @@ SELECT a.asset_id, l.zone_name AS library, a.record_name AS asset, a.filename, a
        a.favorite, a.removed_at,
        count(f.file_id) AS files,
        coalesce(sum(f.standing = 'verified'), 0) AS files_verified,
-       coalesce(sum(f.standing IN ('pending', 'partial', 'failed', 'expired-url')), 0) AS files_open,
+       a.files_open,
        coalesce(sum(f.size_bytes), 0) AS size_bytes
-FROM asset a JOIN library l USING (library_id) LEFT JOIN asset_file f USING (asset_id)
+FROM asset a JOIN library l USING (library_id) LEFT JOIN asset_file f ON f.asset_id = a.asset_id
 GROUP BY a.asset_id;
 
 -- Everything that needs a person's eye, by name and with its reason.
 CREATE VIEW v_problem AS
 SELECT 'file' AS what, l.zone_name AS library, a.record_name AS record, f.path AS name,
        f.error_kind AS kind, f.error_detail AS detail, f.attempts, f.moved_at AS since_at, f.retry_at
-FROM asset_file f JOIN asset a USING (asset_id) JOIN library l USING (library_id)
+FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
 WHERE f.state = 'failed'
   AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
 UNION ALL
@@ -330,9 +371,10 @@ FROM record_problem p JOIN library l USING (library_id) WHERE p.resolved_at IS N
 
 -- Every run.
 CREATE VIEW v_run AS
-SELECT run_id, started_at, ended_at, ended_at - started_at AS seconds,
-       coalesce(outcome, 'unfinished') AS outcome, files_done, bytes_fetched, version
-FROM run;
+SELECT r.run_id, a.username AS account, r.started_at, r.ended_at,
+       r.ended_at - r.started_at AS seconds, coalesce(r.outcome, 'unfinished') AS outcome,
+       r.files_done, r.bytes_fetched, r.version
+FROM run r JOIN account a USING (account_id);
 
 -- What happened, in order.
 CREATE VIEW v_history AS
@@ -342,4 +384,5 @@ FROM history h JOIN asset_file f USING (file_id) JOIN asset a USING (asset_id);
 
 -- Files and bytes by standing.
 CREATE VIEW v_summary AS
-SELECT standing, files, bytes FROM tally WHERE standing <> 'assets';
+SELECT standing, sum(files) AS files, sum(bytes) AS bytes FROM tally
+WHERE standing NOT IN ('assets', 'assets-open') GROUP BY standing;

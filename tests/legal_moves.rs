@@ -52,8 +52,8 @@ fn journal_with_a_row(folder: &std::path::Path, state: State) -> Connection {
                  VALUES (1, 1, 'private', 'PrimarySync', '', '');
              INSERT INTO asset (asset_id, library_id, record_name, master_name, change_tag, filename,
                  kind, favorite, hidden, stem) VALUES (1, 1, 'A', 'M', 't', 'a.jpg', 'photo', 0, 0, 'a');
-             INSERT INTO asset_file (file_id, asset_id, rendition, checksum, size_bytes, uti, path, path_key)
-                 VALUES (1, 1, 'original', 'c', 10, '', 'a.jpg', 1);",
+             INSERT INTO asset_file (file_id, asset_id, library_id, rendition, checksum, size_bytes,
+                 uti, path, path_key) VALUES (1, 1, 1, 'original', 'c', 10, '', 'a.jpg', 1);",
         )
         .unwrap();
     let way: &[(Event, State)] = match state {
@@ -115,9 +115,9 @@ fn a_row_starts_pending_is_never_deleted_and_its_history_stays() {
     let folder = tempfile::tempdir().unwrap();
     let connection = journal_with_a_row(folder.path(), State::Verified);
     for forbidden in [
-        "INSERT INTO asset_file (asset_id, rendition, checksum, size_bytes, uti, path, path_key, state,
-             sha256, verified_by, verified_at)
-         VALUES (1, 'edited', 'c', 10, '', 'b.jpg', 2, 'verified', zeroblob(32), 'sha256', 1)",
+        "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path,
+             path_key, state, sha256, verified_by, verified_at)
+         VALUES (1, 1, 'edited', 'c', 10, '', 'b.jpg', 2, 'verified', zeroblob(32), 'sha256', 1)",
         "DELETE FROM asset_file",
         "DELETE FROM history",
         "UPDATE history SET event = 'x'",
@@ -153,4 +153,12 @@ fn the_tally_follows_every_move() {
     assert_eq!((count("pending"), count("failed")), ((0, 0), (1, 10)));
     connection.execute("UPDATE asset_file SET superseded_at = 5", []).unwrap();
     assert_eq!((count("failed"), count("superseded")), ((0, 0), (1, 10)));
+    let open = |connection: &Connection| -> i64 {
+        connection
+            .query_row("SELECT files FROM tally WHERE standing = 'assets-open'", [], |r| r.get(0))
+            .unwrap()
+    };
+    assert_eq!(open(&connection), 0, "nothing in scope is open");
+    connection.execute("UPDATE asset_file SET superseded_at = NULL", []).unwrap();
+    assert_eq!(open(&connection), 1);
 }

@@ -147,6 +147,7 @@ fn told(notice: &Notice) -> (LevelFilter, String) {
     let note = |text: String| (LevelFilter::INFO, format!("note: {}", sanitize(&text)));
     match notice {
         Notice::FileFailed { path, failure } => warning(format!("{path}: {failure}")),
+        Notice::NoLongerOffered { path } => note(format!("{path} is no longer in iCloud as it was")),
         Notice::NameTaken { taken, instead } => {
             note(format!("{taken} is a file of somebody else; ours is {instead}"))
         }

@@ -199,6 +199,16 @@ pub(crate) const NO_WAIT: Setting = Setting {
     ..PLAIN
 };
 
+/// Another chance for everything that failed.
+pub(crate) const RETRY_FAILED: Setting = Setting {
+    key: "retry-failed",
+    flag: Flag::Sync,
+    help: "Try every failed file again now, those that were given up too",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
 /// How much is told on standard error.
 pub(crate) const LOG_LEVEL: Setting = Setting {
     key: "log-level",
@@ -210,7 +220,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 12] = [
+pub(crate) static ALL: [Setting; 13] = [
     USERNAME,
     PASSWORD,
     DIRECTORY,
@@ -222,5 +232,6 @@ pub(crate) static ALL: [Setting; 12] = [
     FOLDER_STRUCTURE,
     NO_PROGRESS_BAR,
     NO_WAIT,
+    RETRY_FAILED,
     LOG_LEVEL,
 ];

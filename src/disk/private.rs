@@ -3,6 +3,7 @@
 //! The directory is 0700 and its files 0600. The session is replaced as a whole: a crash leaves
 //! the old one or the new one.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -66,13 +67,13 @@ impl DataDir {
     /// The file of an account's session.
     #[must_use]
     pub fn session(&self, username: &str) -> SessionFile {
-        SessionFile { path: self.0.join(format!("session-{}.json", plain(username))) }
+        SessionFile { path: self.0.join(format!("session-{}.json", escaped(username))) }
     }
 
     /// Where whoever signs in `username` waits for a code.
     #[must_use]
     pub fn desk(&self, username: &str) -> Desk {
-        Desk::at(&self.0, &plain(username))
+        Desk::at(&self.0, &escaped(username))
     }
 
     /// The directory itself.
@@ -134,10 +135,17 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// The name of an account as part of a file's name.
-fn plain(username: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') { c } else { '_' };
-    username.chars().map(plain).collect()
+/// The name of an account as part of a file's name. Escaped, so that two accounts never share one.
+fn escaped(username: &str) -> String {
+    let mut name = String::new();
+    for byte in username.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'@' | b'_') {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "%{byte:02x}");
+        }
+    }
+    name
 }
 
 /// Reads a text file that a person wrote, such as a configuration.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::monitor::{Monitor, Notice, Phase, Progress};
-use crate::journal::Seen;
+use crate::journal::{Seen, Summary};
 
 /// Counts, and whoever watches them.
 pub(super) struct Board {
@@ -18,6 +18,7 @@ struct Counts {
     assets_known: u64,
     assets_announced: u64,
     bytes_fetched: u64,
+    libraries_skipped: u64,
 }
 
 impl Board {
@@ -26,11 +27,11 @@ impl Board {
     }
 
     /// What the journal held when the run began.
-    pub(super) fn begin(&self, assets_known: u64, assets_done: u64, bytes_open: u64) {
+    pub(super) fn begin(&self, summary: &Summary) {
         self.change(|counts| {
-            counts.assets_known = assets_known;
-            counts.progress.assets_done = assets_done;
-            counts.progress.bytes_total = bytes_open;
+            counts.assets_known = summary.assets;
+            counts.progress.assets_done = summary.assets.saturating_sub(summary.assets_open);
+            counts.progress.bytes_total = summary.open().bytes;
         });
     }
 
@@ -98,6 +99,16 @@ impl Board {
             let failed = &mut counts.progress.files_failed;
             *failed = failed.saturating_sub(files);
         });
+    }
+
+    /// A library cannot be listed.
+    pub(super) fn library_skipped(&self, notice: Notice) {
+        self.change(|counts| counts.libraries_skipped += 1);
+        self.monitor.notice(notice);
+    }
+
+    pub(super) fn libraries_skipped(&self) -> u64 {
+        self.lock().libraries_skipped
     }
 
     pub(super) fn phase(&self, phase: Phase) {

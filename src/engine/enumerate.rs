@@ -4,14 +4,14 @@
 //! named and skipped; the others go on.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::engine::error::Error;
-use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
 use crate::icloud::{self, Listing};
 use crate::journal::Place;
 use crate::model::asset::{Page, Zone};
-use crate::model::ids::LibraryId;
+use crate::model::ids::{AssetId, LibraryId};
 use crate::model::layout::FolderTemplate;
 
 /// A library of this run.
@@ -32,12 +32,12 @@ pub(super) async fn enumerate(run: &Run, libraries: &[Library], folders: &Folder
         match listed {
             Ok(()) => {}
             Err(Error::Service(icloud::Error::Denied(why))) if libraries.len() > 1 => {
-                skip(run, library, &why.to_string());
+                run.library_down(library, &why.to_string());
             }
             Err(Error::Service(error @ (icloud::Error::Server { .. } | icloud::Error::Malformed { .. })))
                 if libraries.len() > 1 =>
             {
-                skip(run, library, &error.to_string());
+                run.library_down(library, &error.to_string());
             }
             Err(error) => {
                 run.halt(error);
@@ -48,26 +48,21 @@ pub(super) async fn enumerate(run: &Run, libraries: &[Library], folders: &Folder
     run.board.enumerated();
 }
 
-fn skip(run: &Run, library: &Library, why: &str) {
-    let library = library.zone.name.clone();
-    run.board.notice(Notice::LibrarySkipped { library, why: why.to_owned() });
-}
-
 async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<(), Error> {
     let mut listing = run.client.listing(&library.zone);
     let mut token = None;
-    let mut count = 0;
+    let mut roll = Roll::default();
     let mut pages = 0_u64;
     let mut next = next_page(run, &mut listing).await?;
     while let Some(page) = next {
         pages += 1;
-        count += page.assets.len() as u64;
         // The first page's token: whatever changes during the walk comes after it.
         token = token.or_else(|| page.sync_token.clone());
         let at = Place { library: library.id, run: run.id, now: now() };
         let recorded = async {
             let seen = run.journal.record_page(at, folders.clone(), page).await?;
             run.board.seen(&seen);
+            seen.assets.iter().for_each(|asset| roll.call(*asset));
             run.first_page.store(true, Ordering::SeqCst);
             run.bell.notify_one();
             Ok::<(), Error>(())
@@ -79,16 +74,41 @@ async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<
         next = following;
     }
     let at = Place { library: library.id, run: run.id, now: now() };
-    run.journal.enumerated(at, count, token).await?;
+    run.journal.enumerated(at, roll.count, token).await?;
     Ok(())
+}
+
+/// The assets that a walk has met, each counted once: ranks shift, so some come twice.
+///
+/// One bit for each row of the journal: an eighth of a megabyte for a million assets.
+#[derive(Default)]
+struct Roll {
+    bits: Vec<u64>,
+    count: u64,
+}
+
+impl Roll {
+    fn call(&mut self, asset: AssetId) {
+        let place = usize::try_from(asset.0).expect("SQLite row ids of ours are positive");
+        let (word, bit) = (place / 64, 1 << (place % 64));
+        if word >= self.bits.len() {
+            self.bits.resize(word + 1, 0);
+        }
+        self.count += u64::from(self.bits[word] & bit == 0);
+        self.bits[word] |= bit;
+    }
 }
 
 /// Asks for the next page, through pauses that Apple or the network imposes.
 async fn next_page(run: &Run, listing: &mut Listing) -> Result<Option<Page>, Error> {
     loop {
+        let sent = Instant::now();
         match listing.next().await {
-            Ok(page) => return Ok(page),
-            Err(why) => match run.pause_for(&why) {
+            Ok(page) => {
+                run.pause.call_through();
+                return Ok(page);
+            }
+            Err(why) => match run.pause_for(&why, sent) {
                 Some(length) => {
                     run.sleep(length).await;
                 }

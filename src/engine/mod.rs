@@ -1,8 +1,7 @@
 //! The flow of a run. The file names are the stages:
 //!
-//! [`recover`] → ( [`enumerate`] ∥ [`work`] ) → retry → report, where work is, for each file,
-//! [`prepare`] → [`transfer`] → [`check`] → [`publish`], and [`renew`] between them when URLs have
-//! run out.
+//! `recover` → ( `enumerate` ∥ `work` ) → retry → report, where work is, for each file,
+//! `prepare` → `transfer` → `check` → `publish`, and `renew` between them when URLs have run out.
 //!
 //! Stages share the journal and nothing else that could be lost. Two rules hold everywhere:
 //! *bytes before journal* and *publish before verified* (see the crate's head).
@@ -54,6 +53,8 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// Folders below the directory.
     pub folders: FolderTemplate,
+    /// Try every failed file again, parked ones too.
+    pub retry_failed: bool,
 }
 
 /// What a run works with. The caller holds the run lock of the journal's directory.
@@ -77,6 +78,8 @@ pub struct Report {
     pub bytes_fetched: u64,
     /// What the journal says at the end.
     pub summary: Summary,
+    /// Libraries that could not be listed. Their new photos are not accounted for.
+    pub libraries_skipped: u64,
     /// The run was asked to stop before it was done.
     pub interrupted: bool,
 }
@@ -103,7 +106,7 @@ pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
         run.halt(error);
     }
     let halted = run.take_halt();
-    let report = end(&run, halted.is_some()).await;
+    let report = end(&run, settings, halted.is_some()).await;
     match halted {
         Some(error) => {
             remember_wait(&run, settings, &error).await;
@@ -116,11 +119,12 @@ pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
 async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.phase(Phase::Recovering);
     recover::recover(run).await?;
-    run.journal.requeue(run.id, now(), Requeue::Due).await?;
-    count(run).await?;
+    let which = if settings.retry_failed { Requeue::All } else { Requeue::Due };
+    run.journal.requeue(run.id, now(), which).await?;
+    run.board.begin(&summary(run, settings).await?);
 
     run.board.phase(Phase::Syncing);
-    let libraries = libraries(run, settings).await?;
+    let Some(libraries) = unless_stopped(run, libraries(run)).await? else { return Ok(()) };
     let (enumerating, watched) = watch::channel(true);
     let listing = async {
         enumerate::enumerate(run, &libraries, &settings.folders).await;
@@ -150,17 +154,18 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     let run = begin(tools, settings).await?;
     run.underway.send_replace(true);
     let listed = async {
-        count(&run).await?;
+        run.board.begin(&summary(&run, settings).await?);
         run.board.phase(Phase::Syncing);
-        let libraries = libraries(&run, settings).await?;
-        enumerate::enumerate(&run, &libraries, &settings.folders).await;
+        if let Some(libraries) = unless_stopped(&run, libraries(&run)).await? {
+            enumerate::enumerate(&run, &libraries, &settings.folders).await;
+        }
         Ok::<(), Error>(())
     };
     if let Err(error) = listed.await {
         run.halt(error);
     }
     let halted = run.take_halt();
-    let report = end(&run, halted.is_some()).await;
+    let report = end(&run, settings, halted.is_some()).await;
     if let Some(error) = halted {
         remember_wait(&run, settings, &error).await;
         return Err(error);
@@ -172,26 +177,23 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
 /// Opens the destination and the run.
 async fn begin(tools: Tools, settings: &Settings) -> Result<Run, Error> {
     let Tools { journal, client, monitor, stop } = tools;
-    let expected = journal.reader().destination()?;
+    let account = journal.account(&settings.username, &client.dsid(), now()).await?;
+    let expected = journal.reader().destination(&settings.username)?;
     let directory = settings.directory.clone();
     let destination = run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?;
-    journal.add_destination(destination.id(), destination.directory(), now()).await?;
-    let id = journal.begin_run(now()).await?;
-    Ok(Run::new(id, journal, client, destination, Board::new(monitor), stop))
+    journal.add_destination(account, destination.id(), destination.directory(), now()).await?;
+    let id = journal.begin_run(account, now()).await?;
+    Ok(Run::new(id, account, journal, client, destination, Board::new(monitor), stop))
 }
 
-/// Starts the counts from what the journal holds.
-async fn count(run: &Run) -> Result<(), Error> {
-    let reader = run.journal.reader().clone();
-    let (summary, open) =
-        run::off_thread(move || Ok::<_, Error>((reader.summary()?, reader.assets_open()?))).await?;
-    run.board.begin(summary.assets, summary.assets - open.min(summary.assets), summary.open().bytes);
-    Ok(())
+/// What the journal holds of this account.
+async fn summary(run: &Run, settings: &Settings) -> Result<Summary, Error> {
+    let (reader, username) = (run.journal.reader().clone(), settings.username.clone());
+    Ok(run::off_thread(move || reader.summary(Some(&username))).await?)
 }
 
 /// Finds the account's libraries and what Apple says they hold.
-async fn libraries(run: &Run, settings: &Settings) -> Result<Vec<Library>, Error> {
-    let account = run.journal.account(&settings.username, &run.client.dsid(), now()).await?;
+async fn libraries(run: &Run) -> Result<Vec<Library>, Error> {
     let found = run.client.libraries().await?;
     for why in found.warnings {
         run.board.notice(Notice::Note(why));
@@ -207,19 +209,30 @@ async fn libraries(run: &Run, settings: &Settings) -> Result<Vec<Library>, Error
             Err(error) => return Err(error.into()),
         };
         run.board.announced(count.unwrap_or_default());
-        let id = run.journal.library(account, &zone, count).await?;
+        let id = run.journal.library(run.account, &zone, count).await?;
         libraries.push(Library { id, zone });
     }
     Ok(libraries)
 }
 
+/// Waits for an answer of the service, but not longer than someone asks to stop.
+async fn unless_stopped<T>(
+    run: &Run,
+    answer: impl Future<Output = Result<T, Error>>,
+) -> Result<Option<T>, Error> {
+    tokio::select! {
+        answer = answer => answer.map(Some),
+        () = run.stop.requested() => Ok(None),
+    }
+}
+
 /// Closes the run's row, whatever came of it.
-async fn end(run: &Run, halted: bool) -> Result<Report, Error> {
+async fn end(run: &Run, settings: &Settings, halted: bool) -> Result<Report, Error> {
     let progress = run.board.progress();
     let interrupted = run.stop.is_requested();
-    let reader = run.journal.reader().clone();
-    let summary = run::off_thread(move || reader.summary()).await?;
-    let outcome = match (halted, interrupted, summary.open().files) {
+    let summary = summary(run, settings).await?;
+    let libraries_skipped = run.board.libraries_skipped();
+    let outcome = match (halted, interrupted, summary.open().files + libraries_skipped) {
         (true, ..) => "halted",
         (_, true, _) => "interrupted",
         (.., 0) => "complete",
@@ -228,7 +241,7 @@ async fn end(run: &Run, halted: bool) -> Result<Report, Error> {
     let bytes_fetched = run.board.bytes_fetched();
     let done = Tally { files: progress.files_verified, bytes: bytes_fetched };
     run.journal.end_run(run.id, now(), outcome, done).await?;
-    Ok(Report { progress, bytes_fetched, summary, interrupted })
+    Ok(Report { progress, bytes_fetched, summary, libraries_skipped, interrupted })
 }
 
 /// Apple's wish to wait outlives the process: a restart loop must not ask again and again.

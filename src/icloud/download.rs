@@ -56,7 +56,6 @@ impl Downloads {
 }
 
 /// Bytes on their way. Dropping it closes the connection.
-#[derive(Debug)]
 pub struct Body {
     start: u64,
     etag: Option<String>,
@@ -65,12 +64,26 @@ pub struct Body {
     watchdog: Watchdog,
 }
 
+impl std::fmt::Debug for Body {
+    /// Leaves out the response, which would print its signed URL.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("host", &self.host).field("start", &self.start).finish_non_exhaustive()
+    }
+}
+
 impl Body {
     /// The offset of the first byte that comes: as wanted, or 0 when the host sends the whole file
     /// again. Then what is already there has to be thrown away.
     #[must_use]
     pub fn start(&self) -> u64 {
         self.start
+    }
+
+    /// How many bytes the host says will come, if it says so. A length that contradicts the record
+    /// is for the caller to judge; that all of them came is checked here.
+    #[must_use]
+    pub fn declared_bytes(&self) -> Option<u64> {
+        self.response.content_length()
     }
 
     /// The file's ETag, if it is a strong one: only that can guard a later range.

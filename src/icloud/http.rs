@@ -10,11 +10,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url, redirect};
+use serde::Deserialize;
 
 use crate::icloud::auth::session::Session;
 use crate::icloud::clock::Clock;
 use crate::icloud::endpoints::Endpoints;
-use crate::icloud::wire;
+use crate::icloud::wire::{self, Lenient, Value};
 use crate::model::backoff;
 
 /// The browser we say we are. Apple refuses clients that name none, and very old ones.
@@ -26,6 +27,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest answer to a call that is read: sixty full pages. More is a fault or an attack.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Longest body that is searched for words: an error that is longer has none for people.
+const SAID_BYTES_MAX: usize = 4096;
 /// Most redirects that are followed, all of them to hosts that the rule allows.
 const REDIRECTS_MAX: usize = 5;
 
@@ -156,10 +159,32 @@ impl Answer {
         matches!(self.status, 500 | 502 | 504)
     }
 
-    /// The start of the body, for an error message.
+    /// What the service said, in few words.
+    ///
+    /// Of JSON only the members made for people: others may be tokens.
     pub(super) fn said(&self) -> String {
-        wire::shortened(&wire::text_of(&self.body[..self.body.len().min(4096)]))
+        let text = wire::text_of(&self.body[..self.body.len().min(SAID_BYTES_MAX)]);
+        if !text.trim_start().starts_with(['{', '[']) {
+            return wire::shortened(&text);
+        }
+        let words: Lenient<Words<'_>> = serde_json::from_str(&text).unwrap_or_default();
+        let words = [&words.server_error_code, &words.error, &words.reason, &words.message];
+        wire::shortened(&words.into_iter().filter_map(|word| word.name()).collect::<Vec<_>>().join(" "))
     }
+}
+
+/// What JSON answers say to people.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Words<'a> {
+    #[serde(borrow)]
+    server_error_code: Value<'a>,
+    #[serde(borrow)]
+    error: Value<'a>,
+    #[serde(borrow)]
+    reason: Value<'a>,
+    #[serde(borrow)]
+    message: Value<'a>,
 }
 
 /// `X-Apple-I-Rscd` can carry the real status under a 200.
@@ -263,5 +288,23 @@ mod tests {
         assert!(told(CertificateError::ExpiredContext { time: at(9), not_after: at(0) }));
         assert!(told(CertificateError::NotValidYet) && told(CertificateError::Expired));
         assert!(!told(CertificateError::UnknownIssuer));
+    }
+
+    #[test]
+    fn an_error_message_holds_words_and_no_tokens() {
+        let said = |body: &str| Answer { status: 421, headers: HeaderMap::new(), body: body.into() }.said();
+        let body = r#"{"success":false,"error":"Missing X cookie","trustTokens":["SECRET"]}"#;
+        assert_eq!(said(body), "Missing X cookie");
+        assert_eq!(said("{\"broken\":\"SECRET"), "");
+        assert_eq!(said("<html>\n  try   later</html>"), "<html> try later</html>");
+    }
+
+    #[test]
+    fn the_real_status_may_stand_in_a_header() {
+        let real = |status, inner| real_status(status, &headers([("x-apple-i-rscd", inner)]));
+        assert_eq!(
+            (real(200, "409"), real(200, "200"), real(200, "x"), real(503, "401")),
+            (409, 200, 200, 503)
+        );
     }
 }

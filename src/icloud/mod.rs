@@ -36,7 +36,7 @@ pub use auth::{CodeEntry, CodePrompt, News, Person, Phone, SessionStore, Standin
 pub use download::{Body, Wanted};
 pub use endpoints::{Endpoints, Region};
 pub use error::{Denial, Error, FetchError, Forbidden, Need, SignInError};
-pub use photos::{Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
+pub use photos::{ChangedLibraries, Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
 
 use auth::consent::Patience;
 use auth::session::Session;
@@ -223,6 +223,12 @@ impl Client {
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.shared.http.session().standing()
+    }
+
+    /// How many sign-ins there were, the first one counted.
+    #[must_use]
+    pub fn sign_ins(&self) -> u64 {
+        self.generation()
     }
 
     /// Apple's number for the account.

@@ -1,7 +1,7 @@
 //! Claims: a worker's exclusive right to one asset file.
 //!
-//! A claim names its run. The run lock admits one run at a time, so a claim of another run is dead
-//! and may be taken without waiting or guessing. A [`Claim`] is made only here, cannot be copied,
+//! A claim names its run. The run lock admits one process at a time, and that runs an account once,
+//! so a claim of another run of the account is dead and may be taken without waiting or guessing. A [`Claim`] is made only here, cannot be copied,
 //! and every ending in [`super::moves`] consumes it: finishing twice does not compile.
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +13,7 @@ use crate::journal::moves;
 use crate::journal::row;
 use crate::model::asset::{Captured, Rendition};
 use crate::model::checksum::{AppleChecksum, Sha256Digest};
-use crate::model::ids::{AssetId, AssetName, FileId, RunId};
+use crate::model::ids::{AssetId, AssetName, FileId, LibraryId, RunId};
 use crate::model::signed_url::SignedUrl;
 use crate::model::state::State;
 
@@ -98,7 +98,7 @@ const CLAIMABLE: &str = "
            f.url_expires_at, u.url
     FROM asset_file f INDEXED BY asset_file_claimable
     JOIN asset a USING (asset_id) LEFT JOIN signed_url u USING (file_id)
-    WHERE f.state IN ('pending', 'partial') AND f.claim_run_id IS NULL
+    WHERE f.library_id = :library AND f.state IN ('pending', 'partial') AND f.claim_run_id IS NULL
       AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
     ORDER BY f.file_id LIMIT :limit";
 
@@ -106,15 +106,40 @@ const TAKE: &str = "
     UPDATE asset_file SET claim_run_id = :run, claim_worker = :worker
     WHERE file_id = :file AND claim_run_id IS NULL AND state IN ('pending', 'partial')";
 
-/// Claims up to `limit` rows for `run`, oldest row first: enumeration is newest photo first.
+/// Claims up to `limit` rows of the run's account, oldest row first: enumeration is newest photo
+/// first.
 ///
 /// A row whose URL is about to expire, or has none, moves to `expired-url` on the way.
 pub(super) fn claim(connection: &Connection, run: RunId, limit: usize, now: i64) -> Result<Claimed, Error> {
     let mut claimed = Claimed::default();
+    for library in libraries_of(connection, run)? {
+        claim_in(connection, run, library, limit, now, &mut claimed)?;
+    }
+    Ok(claimed)
+}
+
+/// The libraries of the account that a run works for.
+pub(super) fn libraries_of(connection: &Connection, run: RunId) -> Result<Vec<LibraryId>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT library_id FROM library JOIN run USING (account_id) WHERE run_id = :run ORDER BY library_id",
+    )?;
+    let libraries = statement.query_map(named_params! { ":run": run.0 }, |row| row.get(0).map(LibraryId))?;
+    Ok(libraries.collect::<Result<_, _>>()?)
+}
+
+fn claim_in(
+    connection: &Connection,
+    run: RunId,
+    library: LibraryId,
+    limit: usize,
+    now: i64,
+    claimed: &mut Claimed,
+) -> Result<(), Error> {
     while claimed.claims.len() < limit && claimed.expired < LOOKED_AT_MAX {
         let mut rows = Vec::new();
         let mut statement = connection.prepare_cached(CLAIMABLE)?;
-        let mut found = statement.query(named_params! { ":limit": (limit - claimed.claims.len()) as i64 })?;
+        let wanted = (limit - claimed.claims.len()) as i64;
+        let mut found = statement.query(named_params! { ":library": library.0, ":limit": wanted })?;
         while let Some(row) = found.next()? {
             rows.push(read(row, run)?);
         }
@@ -131,7 +156,7 @@ pub(super) fn claim(connection: &Connection, run: RunId, limit: usize, now: i64)
             }
         }
     }
-    Ok(claimed)
+    Ok(())
 }
 
 /// Gives the row back as it is: after a stop, or when Apple asks to wait. Burns no attempt.
@@ -150,16 +175,17 @@ const DEAD: &str = "
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
            NULL AS url_expires_at, NULL AS url
     FROM asset_file f INDEXED BY asset_file_claimed JOIN asset a USING (asset_id)
-    WHERE f.claim_run_id IS NOT NULL AND f.claim_run_id <> :run LIMIT :limit";
+    WHERE f.library_id = :library AND f.claim_run_id IS NOT NULL AND f.claim_run_id <> :run LIMIT :limit";
 
-/// Takes over claims of dead runs, so that recovery can look at what they left.
+/// Takes over claims of dead runs of the same account, so that recovery can look at what they left.
 ///
-/// Sound only because the run lock admits one run at a time.
+/// Sound only because the run lock admits one process at a time, and a process runs an account once.
 pub(super) fn take_over_dead(connection: &Connection, run: RunId, limit: usize) -> Result<Vec<Claim>, Error> {
     let mut claims = Vec::new();
-    {
+    for library in libraries_of(connection, run)? {
         let mut statement = connection.prepare_cached(DEAD)?;
-        let mut found = statement.query(named_params! { ":run": run.0, ":limit": limit as i64 })?;
+        let mut found = statement
+            .query(named_params! { ":library": library.0, ":run": run.0, ":limit": limit as i64 })?;
         while let Some(row) = found.next()? {
             claims.push(read(row, run)?);
         }

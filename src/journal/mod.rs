@@ -5,8 +5,8 @@
 //! queries, and what a crash leaves is what the last commit said.
 //!
 //! # Promises
-//! - An answered write is durable: WAL with `synchronous = FULL`, in groups ([`writer`]).
-//! - One file moves states ([`moves`]), and the schema refuses what it would not do.
+//! - An answered write is durable: WAL with `synchronous = FULL`, in groups (`writer`).
+//! - One file moves states (`moves`), and the schema refuses what it would not do.
 //! - Anyone may read with `sqlite3` while a run is on; the views of `migrations/` are the contract.
 //!
 //! # Locking
@@ -56,8 +56,9 @@ impl Reader {
     /// Opens an existing journal for reading.
     ///
     /// # Errors
-    /// [`Error::Pool`] if there is none, or it cannot be read.
+    /// [`Error::Open`] if there is none, [`Error::NotAJournal`], [`Error::NewerSchema`].
     pub fn open(path: &Path) -> Result<Self, Error> {
+        schema::check_readable(path)?;
         let manager = SqliteConnectionManager::file(path)
             .with_flags(schema::reader_flags())
             .with_init(schema::prepare_reader);
@@ -69,12 +70,12 @@ impl Reader {
         Ok(Self { pool })
     }
 
-    /// Files and bytes by standing.
+    /// Files and bytes by standing, of one account or of all.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn summary(&self) -> Result<Summary, Error> {
-        query::summary(&*self.pool.get()?)
+    pub fn summary(&self, username: Option<&str>) -> Result<Summary, Error> {
+        query::summary(&*self.pool.get()?, username)
     }
 
     /// Every library and its numbers.
@@ -101,14 +102,6 @@ impl Reader {
         query::last_run(&*self.pool.get()?)
     }
 
-    /// Assets that still want a file. Reads every open row: for reports, not for a loop.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn assets_open(&self) -> Result<u64, Error> {
-        query::assets_open(&*self.pool.get()?)
-    }
-
     /// Until when Apple asked this account to wait, in Unix seconds.
     ///
     /// # Errors
@@ -117,12 +110,12 @@ impl Reader {
         runs::next_allowed_at(&*self.pool.get()?, username)
     }
 
-    /// The id of the destination this journal writes to, if it has one.
+    /// The id of the destination that an account's files go to, if it has one.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn destination(&self) -> Result<Option<String>, Error> {
-        runs::destination(&*self.pool.get()?)
+    pub fn destination(&self, username: &str) -> Result<Option<String>, Error> {
+        runs::destination(&*self.pool.get()?, username)
     }
 
     /// Up to `limit` rows of a library that want a fresh URL.
@@ -153,8 +146,11 @@ impl Journal {
     /// [`Error::NotAJournal`], [`Error::NewerSchema`], [`Error::OldSqlite`], or what SQLite says.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open_writer(path)?;
-        let writer = writer::Writer::start(connection)
-            .map_err(|e| Error::WriterStopped { reason: e.to_string(), disk: false })?;
+        let writer = writer::Writer::start(connection).map_err(|e| Error::WriterStopped {
+            reason: e.to_string(),
+            disk: false,
+            busy: false,
+        })?;
         Ok(Self { path: path.to_owned(), writer, reader: Reader::open(path)? })
     }
 
@@ -170,12 +166,12 @@ impl Journal {
         &self.reader
     }
 
-    /// Opens a run.
+    /// Opens a run for an account. Claims, renewals and retries of the run are that account's.
     ///
     /// # Errors
     /// If the journal cannot be written; so for every write below.
-    pub async fn begin_run(&self, now: i64) -> Result<RunId, Error> {
-        self.writer.run(move |c| runs::begin(c, now)).await
+    pub async fn begin_run(&self, account: AccountId, now: i64) -> Result<RunId, Error> {
+        self.writer.run(move |c| runs::begin(c, account, now)).await
     }
 
     /// Closes a run: what came of it, files verified, bytes fetched.
@@ -224,13 +220,19 @@ impl Journal {
         self.writer.run(move |c| runs::library(c, account, &zone, apple_count)).await
     }
 
-    /// Remembers the destination by the id in its marker.
+    /// Remembers an account's destination by the id in its marker.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub async fn add_destination(&self, id: &str, directory: &Path, now: i64) -> Result<(), Error> {
+    pub async fn add_destination(
+        &self,
+        account: AccountId,
+        id: &str,
+        directory: &Path,
+        now: i64,
+    ) -> Result<(), Error> {
         let (id, directory) = (id.to_owned(), directory.to_string_lossy().into_owned());
-        self.writer.run(move |c| runs::add_destination(c, &id, &directory, now)).await
+        self.writer.run(move |c| runs::add_destination(c, account, &id, &directory, now)).await
     }
 
     /// Makes rows of a page. They are claimable when this returns.
@@ -348,12 +350,13 @@ impl Journal {
         self.writer.run(move |c| moves::failed_at_rest(c, run, file, now, &failure)).await
     }
 
-    /// Records that the URL of a claimed row has run out. Burns no attempt.
+    /// Records that the URL of a claimed row has run out. Burns no attempt. `refused` says that the
+    /// host refused it, which is counted: a file whose fresh URLs are refused again and again fails.
     ///
     /// # Errors
     /// [`Error::LostClaim`] if the row is no longer ours.
-    pub async fn url_expired(&self, claim: Claim, now: i64) -> Result<(), Error> {
-        self.writer.run(move |c| moves::url_expired(c, &claim, now)).await
+    pub async fn url_expired(&self, claim: Claim, now: i64, refused: bool) -> Result<(), Error> {
+        self.writer.run(move |c| moves::url_expired(c, &claim, now, refused)).await
     }
 
     /// Gives expired rows their fresh URLs and puts them back in line. A row that is no longer

@@ -21,6 +21,8 @@ pub struct Tally {
 pub struct Summary {
     /// Assets known.
     pub assets: u64,
+    /// Of those, the ones with a file in scope that is not verified.
+    pub assets_open: u64,
     /// Not begun.
     pub pending: Tally,
     /// Begun.
@@ -51,16 +53,21 @@ impl Summary {
     }
 }
 
-/// Reads the summary.
-pub(super) fn summary(connection: &Connection) -> Result<Summary, Error> {
+/// Reads the summary of one account, or of all.
+pub(super) fn summary(connection: &Connection, account: Option<&str>) -> Result<Summary, Error> {
     let mut summary = Summary::default();
-    let mut statement = connection.prepare_cached("SELECT standing, files, bytes FROM tally")?;
-    let mut rows = statement.query([])?;
+    let mut statement = connection.prepare_cached(
+        "SELECT standing, sum(files) AS files, sum(bytes) AS bytes
+         FROM tally JOIN library USING (library_id) JOIN account USING (account_id)
+         WHERE username = coalesce(:username, username) GROUP BY standing",
+    )?;
+    let mut rows = statement.query(named_params! { ":username": account })?;
     while let Some(row) = rows.next()? {
         let standing: String = row.get(0)?;
         let tally = Tally { files: row::bytes(row, "files")?, bytes: row::bytes(row, "bytes")? };
         match standing.as_str() {
             "assets" => summary.assets = tally.files,
+            "assets-open" => summary.assets_open = tally.files,
             "pending" => summary.pending = tally,
             "partial" => summary.partial = tally,
             "verified" => summary.verified = tally,
@@ -72,10 +79,13 @@ pub(super) fn summary(connection: &Connection) -> Result<Summary, Error> {
             _ => return Err(Error::UnknownWord { what: "standing", value: standing }),
         }
     }
-    summary.record_problems =
-        connection.query_row("SELECT count(*) FROM record_problem WHERE resolved_at IS NULL", [], |row| {
-            row.get::<_, i64>(0).map(i64::unsigned_abs)
-        })?;
+    summary.record_problems = connection.query_row(
+        "SELECT count(*) FROM record_problem JOIN library USING (library_id)
+                 JOIN account USING (account_id)
+             WHERE resolved_at IS NULL AND username = coalesce(:username, username)",
+        named_params! { ":username": account },
+        |row| row.get::<_, i64>(0).map(i64::unsigned_abs),
+    )?;
     Ok(summary)
 }
 
@@ -138,8 +148,8 @@ pub struct Expired {
     pub rendition: Rendition,
     /// Its checksum: a URL to other bytes is no renewal.
     pub checksum: String,
-    /// Fresh URLs it was given since it last moved on.
-    pub renewals: u32,
+    /// URLs in a row that the host refused.
+    pub urls_refused: u32,
 }
 
 /// Reads up to `limit` rows of a library that want a fresh URL, oldest first.
@@ -149,9 +159,9 @@ pub(super) fn expired(
     limit: usize,
 ) -> Result<Vec<Expired>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.renewals
+        "SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.urls_refused
          FROM asset_file f INDEXED BY asset_file_expired JOIN asset a USING (asset_id)
-         WHERE f.state = 'expired-url' AND a.library_id = :library
+         WHERE f.library_id = :library AND f.state = 'expired-url'
            AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
          ORDER BY f.file_id LIMIT :limit",
     )?;
@@ -165,33 +175,10 @@ pub(super) fn expired(
             path: row.get("path")?,
             rendition: row::rendition(row, "rendition")?,
             checksum: row.get("checksum")?,
-            renewals: row.get("renewals")?,
+            urls_refused: row.get("urls_refused")?,
         });
     }
     Ok(expired)
-}
-
-/// Assets with at least one file in scope that is not verified.
-pub(super) fn assets_open(connection: &Connection) -> Result<u64, Error> {
-    // Each arm walks a partial index, so the cost follows what is open, not what the journal holds.
-    let count: i64 = connection.query_row(
-        "SELECT count(DISTINCT asset_id) FROM (
-             SELECT asset_id FROM asset_file INDEXED BY asset_file_claimable
-             WHERE state IN ('pending', 'partial') AND claim_run_id IS NULL
-               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
-             UNION ALL
-             SELECT asset_id FROM asset_file INDEXED BY asset_file_claimed WHERE claim_run_id IS NOT NULL
-             UNION ALL
-             SELECT asset_id FROM asset_file INDEXED BY asset_file_expired
-             WHERE state = 'expired-url'
-               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
-             UNION ALL
-             SELECT asset_id FROM asset_file INDEXED BY asset_file_failed WHERE state = 'failed'
-               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL)",
-        [],
-        |row| row.get(0),
-    )?;
-    Ok(count.unsigned_abs())
 }
 
 /// A line of `v_problem`.

@@ -7,10 +7,10 @@ use crate::model::asset::Zone;
 use crate::model::ids::{AccountId, LibraryId, RunId};
 
 /// Opens a run. The caller holds the run lock.
-pub(super) fn begin(connection: &Connection, now: i64) -> Result<RunId, Error> {
+pub(super) fn begin(connection: &Connection, account: AccountId, now: i64) -> Result<RunId, Error> {
     connection.execute(
-        "INSERT INTO run (started_at, pid, version) VALUES (:now, :pid, :version)",
-        named_params! { ":now": now, ":pid": std::process::id(), ":version": env!("CARGO_PKG_VERSION") },
+        "INSERT INTO run (account_id, started_at, pid, version) VALUES (:account, :now, :pid, :version)",
+        named_params! { ":account": account.0, ":now": now, ":pid": std::process::id(), ":version": env!("CARGO_PKG_VERSION") },
     )?;
     Ok(RunId(connection.last_insert_rowid()))
 }
@@ -119,26 +119,31 @@ pub(super) fn enumerated(
     Ok(())
 }
 
-/// The id of the destination this journal writes to, if it has one.
-pub(super) fn destination(connection: &Connection) -> Result<Option<String>, Error> {
+/// The id of the destination that an account's files go to, if it has one.
+pub(super) fn destination(connection: &Connection, username: &str) -> Result<Option<String>, Error> {
     Ok(connection
-        .query_row("SELECT destination_id FROM destination ORDER BY created_at DESC LIMIT 1", [], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT destination_id FROM destination JOIN account USING (account_id)
+             WHERE username = :username",
+            named_params! { ":username": username },
+            |row| row.get(0),
+        )
         .optional()?)
 }
 
 /// Remembers a destination by the id in its marker.
 pub(super) fn add_destination(
     connection: &Connection,
+    account: AccountId,
     id: &str,
     directory: &str,
     now: i64,
 ) -> Result<(), Error> {
     connection.execute(
-        "INSERT INTO destination (destination_id, directory, created_at) VALUES (:id, :directory, :now)
-         ON CONFLICT (destination_id) DO UPDATE SET directory = excluded.directory",
-        named_params! { ":id": id, ":directory": directory, ":now": now },
+        "INSERT INTO destination (account_id, destination_id, directory, created_at)
+         VALUES (:account, :id, :directory, :now)
+         ON CONFLICT (account_id) DO UPDATE SET directory = excluded.directory",
+        named_params! { ":account": account.0, ":id": id, ":directory": directory, ":now": now },
     )?;
     Ok(())
 }

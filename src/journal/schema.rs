@@ -24,25 +24,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(Error::OldSqlite(rusqlite::version()));
     }
-    let open = |source| match source {
-        rusqlite::Error::SqliteFailure(e, _) if e.code == rusqlite::ErrorCode::NotADatabase => {
-            Error::NotAJournal { path: path.to_owned() }
-        }
-        source => Error::Open { path: path.to_owned(), source },
-    };
-    let mut connection = Connection::open(path).map_err(open)?;
+    let mut connection = Connection::open(path).map_err(|source| unusable(path, source))?;
     connection.busy_timeout(BUSY_WAIT)?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(open)?;
-    let id: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(open)?;
-    let empty: bool =
-        connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |r| r.get(0))?;
-    if id != APPLICATION_ID && !empty {
-        return Err(Error::NotAJournal { path: path.to_owned() });
-    }
-    let known = MIGRATIONS.len() as i64;
-    if version > known {
-        return Err(Error::NewerSchema { path: path.to_owned(), found: version, known });
-    }
+    let version = identify(&connection, path)?;
     // FULL costs nothing once commits are grouped, and NORMAL forgets acknowledged commits.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -56,6 +40,41 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     migrate(&mut connection, version)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Checks, before anything relies on it, that an existing file is a journal this program can read.
+pub(super) fn check_readable(path: &Path) -> Result<(), Error> {
+    let connection =
+        Connection::open_with_flags(path, reader_flags()).map_err(|source| unusable(path, source))?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    let version = identify(&connection, path)?;
+    // An empty file is what a first start leaves that was killed at once.
+    if version == 0 { Err(Error::NotAJournal { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// Reads whose file it is and which schema it has; 0 is an empty one.
+fn identify(connection: &Connection, path: &Path) -> Result<i64, Error> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let unusable = |source| unusable(path, source);
+    let version = pragma("user_version").map_err(unusable)?;
+    let id = pragma("application_id").map_err(unusable)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(unusable)?;
+    if id != APPLICATION_ID && tables > 0 {
+        return Err(Error::NotAJournal { path: path.to_owned() });
+    }
+    let known = MIGRATIONS.len() as i64;
+    if version > known {
+        return Err(Error::NewerSchema { path: path.to_owned(), found: version, known });
+    }
+    Ok(version)
+}
+
+fn unusable(path: &Path, source: rusqlite::Error) -> Error {
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => Error::NotAJournal { path: path.to_owned() },
+        _ => Error::Open { path: path.to_owned(), source },
+    }
 }
 
 fn migrate(connection: &mut Connection, from: i64) -> Result<(), Error> {

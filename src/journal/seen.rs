@@ -21,10 +21,10 @@ use crate::model::reconcile::{self, KnownFile, Step};
 use crate::model::state::State;
 
 /// What a page brought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Assets on the page.
-    pub assets: u64,
+    /// The rows of the assets on the page. A walk may meet an asset twice.
+    pub assets: Vec<AssetId>,
     /// Assets that were not in the journal.
     pub assets_new: u64,
     /// How the number of complete assets changed: those whose every file in scope is verified.
@@ -55,7 +55,7 @@ pub(super) fn record_page(
     template: &FolderTemplate,
     page: &Page,
 ) -> Result<Seen, Error> {
-    let mut seen = Seen { assets: page.assets.len() as u64, ..Seen::default() };
+    let mut seen = Seen::default();
     for asset in &page.assets {
         record_asset(connection, at, template, asset, &mut seen)?;
     }
@@ -106,6 +106,7 @@ fn record_asset(
             KnownAsset { id, change_tag: asset.change_tag.clone(), stem }
         }
     };
+    seen.assets.push(known.id);
     let files = known_files(connection, known.id)?;
     let steps = reconcile::plan(asset, &files);
     if steps.is_empty() && !is_new {
@@ -130,7 +131,7 @@ fn carry_out(
     match *step {
         Step::Insert { offer } => {
             let offer = &asset.offers[offer];
-            insert_file(connection, asset, known, offer)?;
+            insert_file(connection, at.library, asset, known, offer)?;
             seen.files_new += 1;
             seen.bytes_new += offer.size_bytes;
         }
@@ -153,11 +154,8 @@ fn carry_out(
 
 /// Whether every file of an asset that is in scope is verified.
 pub(super) fn is_complete(connection: &Connection, asset: AssetId) -> Result<bool, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT NOT EXISTS (
-             SELECT 1 FROM asset_file WHERE asset_id = :asset AND state <> 'verified'
-               AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL)",
-    )?;
+    let mut statement =
+        connection.prepare_cached("SELECT files_open = 0 FROM asset WHERE asset_id = :asset")?;
     Ok(statement.query_row(named_params! { ":asset": asset.0 }, |row| row.get(0))?)
 }
 
@@ -254,18 +252,19 @@ fn known_files(connection: &Connection, asset: AssetId) -> Result<Vec<KnownFile>
 
 fn insert_file(
     connection: &Connection,
+    library: LibraryId,
     asset: &Asset,
     known: &KnownAsset,
     offer: &Offer,
 ) -> Result<(), Error> {
     let path = place::free_path(connection, asset, &known.stem, offer)?;
     let mut statement = connection.prepare_cached(
-        "INSERT INTO asset_file (asset_id, rendition, checksum, size_bytes, uti, path, path_key,
+        "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
              url_expires_at)
-         VALUES (:asset, :rendition, :checksum, :size, :uti, :path, :key, :expires_at)",
+         VALUES (:asset, :library, :rendition, :checksum, :size, :uti, :path, :key, :expires_at)",
     )?;
     statement.execute(named_params! {
-        ":asset": known.id.0, ":rendition": offer.rendition.as_str(),
+        ":asset": known.id.0, ":library": library.0, ":rendition": offer.rendition.as_str(),
         ":checksum": offer.checksum.as_str(), ":size": int(offer.size_bytes), ":uti": offer.uti,
         ":path": path.text, ":key": path.key,
         ":expires_at": offer.url.as_ref().map(crate::model::signed_url::SignedUrl::expires_at),

@@ -10,6 +10,7 @@
 //! fsync, and SQLite's busy back-off turns that into stalls of a second.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -30,21 +31,22 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 struct Stop {
     reason: String,
     disk: bool,
+    busy: bool,
 }
 
 impl Stop {
     fn because(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), disk: false }
+        Self { reason: reason.to_owned(), disk: false, busy: false }
     }
 
     fn of(error: &Error) -> Self {
-        Self { reason: error.to_string(), disk: error.is_disk() }
+        Self { reason: error.to_string(), disk: error.is_disk(), busy: error.is_busy() }
     }
 }
 
 impl From<Stop> for Error {
     fn from(stop: Stop) -> Self {
-        Self::WriterStopped { reason: stop.reason, disk: stop.disk }
+        Self::WriterStopped { reason: stop.reason, disk: stop.disk, busy: stop.busy }
     }
 }
 
@@ -150,7 +152,8 @@ fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Oper
         for operation in group.drain(..) {
             operation.answer(committed.clone());
         }
-        if committed.is_err() {
+        // Busy means that nothing was begun; after anything else the next start has to look.
+        if committed.is_err_and(|stop| !stop.busy) {
             return;
         }
     }
@@ -167,5 +170,14 @@ fn commit(connection: &mut Connection, group: &mut [Box<dyn Operation>]) -> Resu
             Err(()) => savepoint.finish()?,
         }
     }
-    transaction.commit()
+    passes("commit")?;
+    transaction.commit()?;
+    // Durable, and nobody knows yet.
+    passes("committed")
+}
+
+/// A fault point of the journal: what fails here fails as a full disk does.
+fn passes(step: &'static str) -> Result<(), rusqlite::Error> {
+    let full = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
+    crate::fault::step(step, Path::new("journal")).map(|_| ()).map_err(|_| full())
 }

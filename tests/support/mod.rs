@@ -32,6 +32,11 @@ impl World {
         self.folder.path().join("data")
     }
 
+    /// A file for the log of durable steps.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.folder.path().join("steps.log")
+    }
+
     pub(crate) fn journal(&self) -> Connection {
         Connection::open(self.data_dir().join("journal.db")).unwrap()
     }
@@ -79,6 +84,14 @@ impl World {
         let mut files = self.tree();
         files.retain(|path, _| !path.ends_with(".part"));
         files
+    }
+
+    /// The one part file of a path: `PATH.TAG.part`.
+    pub(crate) fn part_of(&self, path: &str) -> PathBuf {
+        let parts: Vec<String> =
+            self.tree().into_keys().filter(|p| p.starts_with(path) && p.ends_with(".part")).collect();
+        assert_eq!(parts.len(), 1, "one part of {path}: {parts:?}");
+        self.photos().join(&parts[0])
     }
 
     /// Asserts promise 1 and 4: the tree holds each file of the truth once, and nothing else, and

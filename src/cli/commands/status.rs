@@ -125,13 +125,13 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
 impl Status {
     fn read(path: &Path, username: Option<&str>, problems_max: usize) -> Result<Self, journal::Error> {
         let reader = Reader::open(path)?;
-        let summary = reader.summary()?;
+        let summary = reader.summary(None)?;
         let problems_total = summary.failed.files + summary.record_problems;
         let problems_max = problems_max.min(usize::try_from(problems_total).unwrap_or(usize::MAX));
         Ok(Self {
             journal: path.to_owned(),
             assets: summary.assets,
-            assets_open: reader.assets_open()?,
+            assets_open: summary.assets_open,
             files: standings(&summary),
             libraries: reader.libraries()?.into_iter().map(Library::from).collect(),
             last_run: reader.last_run()?.map(Run::from),

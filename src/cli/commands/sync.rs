@@ -50,6 +50,7 @@ pub(super) fn settings(config: &Config) -> Result<Settings, Problem> {
         directory: config.directory()?.clone(),
         threads: config.threads,
         folders: config.folders.clone(),
+        retry_failed: config.retry_failed,
     })
 }
 
@@ -61,7 +62,7 @@ pub(super) fn begin_bar(config: &Config, style: Style) -> Bar {
 fn exit(report: &Report) -> Exit {
     match report {
         Report { interrupted: true, .. } => Exit::Interrupted,
-        report if report.summary.open().files == 0 => Exit::Done,
+        report if report.summary.open().files == 0 && report.libraries_skipped == 0 => Exit::Done,
         _ => Exit::FilesOpen,
     }
 }

@@ -2,12 +2,17 @@
 //!
 //! Pages are asked for by rank, newest first. A page's rank follows from the one before: as many
 //! assets as came are done. When in doubt the walk steps short rather than far: a record that
-//! comes twice is stored once, and one that was stepped over is lost. So a page that was shorter
-//! than others is asked for once more as soon as there turns out to be something behind it.
+//! comes twice is stored once, and one that was stepped over is lost.
 //!
-//! Ranks shift while the library changes, so a walk is a picture with moving parts. The sync
-//! token of its first page is the point from which later changes can be asked for.
+//! Ranks shift while the library changes. So each page is asked for one rank early: if its first
+//! asset is the last one of the page before, nothing moved. If no asset is known, some were
+//! deleted and others moved up into ranks that are done: the walk goes back. A page shorter than
+//! others is asked for once more as soon as there turns out to be something behind it.
+//!
+//! What is added during the walk may be missed. The sync token of the first page is the point
+//! from which it can be asked for.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::value::RawValue;
@@ -21,7 +26,7 @@ use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::{Pairing, Tally};
 use crate::icloud::photos::read;
 use crate::icloud::wire::{self, Lenient};
-use crate::model::asset::{Oddity, OddityKind, Page, Zone};
+use crate::model::asset::{Asset, Oddity, OddityKind, Page, Zone};
 
 /// Records on a page: the most that the service gives. Two records make an asset.
 const PAGE_RECORDS: u32 = 200;
@@ -33,6 +38,9 @@ const GAPS_SEEN_MAX: u32 = 6;
 /// How often in a row the very same page may come, before the service counts as one that ignores
 /// the rank and would go on for ever.
 const REPEATS_MAX: u32 = 4;
+/// How many pages in a row the walk goes back to find an asset that it knows. A thousand assets
+/// deleted between two pages is no walk any more, but another library.
+const BACKS_MAX: u32 = 10;
 /// The list that a walk goes through: everything but hidden and deleted assets.
 const INDEX: &str = "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted";
 const ENDPOINT: &str = "records/query";
@@ -45,8 +53,14 @@ pub struct Listing {
     rank: u64,
     phase: Phase,
     pairing: Pairing,
-    /// The page before the current rank.
+    /// The page before the current rank, and the names of all assets on it.
     before: Option<Step>,
+    known: HashSet<String>,
+    /// The names of the assets that the last page handed out.
+    handed: HashSet<String>,
+    /// The rank whose page overlapped more than it should, and was asked for again.
+    doubted: Option<u64>,
+    backs: u32,
     /// Assets on the fullest page so far.
     fullest: u64,
     /// The last rank that was gone back to.
@@ -94,6 +108,10 @@ impl Client {
             phase: Phase::Walking,
             pairing: Pairing::default(),
             before: None,
+            known: HashSet::new(),
+            handed: HashSet::new(),
+            doubted: None,
+            backs: 0,
             fullest: 0,
             rechecked: None,
             gap: None,
@@ -121,12 +139,20 @@ impl Listing {
         if self.pairing.waiting_assets() >= LOOKUP_NAMES_MAX {
             return self.look_up_masters().await.map(Some);
         }
+        let mut slipped = false;
         while self.phase == Phase::Walking {
             let mut page = Page::default();
-            match self.fetch(&mut page).await? {
+            let fetched = match self.fetch(&mut page).await {
+                // A page that breaks off is a slip the first time, and an error the second.
+                Err(Error::Malformed { .. }) if !slipped => {
+                    slipped = true;
+                    continue;
+                }
+                fetched => fetched?,
+            };
+            match fetched {
                 Fetched::Records => return Ok(Some(page)),
                 Fetched::Nothing => self.after_an_empty_page().await?,
-                Fetched::SamePage => {}
             }
         }
         if self.phase == Phase::Ended {
@@ -143,7 +169,9 @@ impl Listing {
 
     /// Fetches the page at the current rank and steps behind it.
     async fn fetch(&mut self, page: &mut Page) -> Result<Fetched, Error> {
-        let filters = vec![Filter::number("startRank", self.rank), Filter::text("direction", "ASCENDING")];
+        let is_behind_a_gap = self.gap.is_some_and(|gap| gap.from < self.rank);
+        let start = if is_behind_a_gap { self.rank } else { self.rank.saturating_sub(1) };
+        let filters = vec![Filter::number("startRank", start), Filter::text("direction", "ASCENDING")];
         let body = QueryBody {
             query: Query { record_type: INDEX, filter_by: Some(filters) },
             zone_id: (&self.zone).into(),
@@ -160,9 +188,24 @@ impl Listing {
         if records.is_empty() {
             return Ok(Fetched::Nothing);
         }
-        if self.is_stale(records)? {
-            return Ok(Fetched::SamePage);
+        self.count_repeats(records)?;
+        let mut taken = Page { sync_token: answer.sync_token.name().map(str::to_owned), ..Page::default() };
+        let tally = self.pairing.take(records, &format!("rank {start}"), now(), &mut taken);
+        let is_handed = |asset: &Asset| self.handed.contains(asset.name.as_str());
+        if start < self.rank
+            && tally.records <= 2
+            && tally.assets.len() == 1
+            && tally.assets.is_subset(&self.known)
+            && taken.assets.iter().all(is_handed)
+        {
+            return Ok(Fetched::Nothing);
         }
+        *page = taken;
+        // What overlaps was handed out with the page before; what waited for its master was not.
+        let handed = page.assets.iter().map(|asset| asset.name.0.clone()).collect();
+        page.assets.retain(|asset| !self.handed.contains(asset.name.as_str()));
+        page.oddities.retain(|oddity| !self.handed.contains(&oddity.record_name));
+        self.handed = handed;
         if let Some(gap) = self.gap.take().filter(|gap| gap.from < self.rank) {
             page.oddities.push(Oddity {
                 record_name: format!("rank {}", gap.from),
@@ -170,15 +213,34 @@ impl Listing {
                 detail: format!("the service gave empty pages up to rank {}, and more behind", self.rank),
             });
         }
-        page.sync_token = answer.sync_token.name().map(str::to_owned);
-        let place = format!("rank {}", self.rank);
-        let tally = self.pairing.take(records, &place, now(), page);
-        self.fullest = self.fullest.max(tally.assets);
-        if !self.before.is_some_and(|before| before.assets < self.fullest && self.go_back_to(before)) {
-            self.before = Some(Step { rank: self.rank, assets: tally.assets });
-            self.rank += advance(tally);
-        }
+        self.step(start, tally);
         Ok(Fetched::Records)
+    }
+
+    /// Moves behind the page that came from rank `start`, or back if something is wrong with it.
+    fn step(&mut self, start: u64, tally: Tally) {
+        let assets = tally.assets.len() as u64;
+        self.fullest = self.fullest.max(assets);
+        if start < self.rank && !self.known.is_empty() {
+            let overlap = tally.assets.intersection(&self.known).count();
+            if overlap == 0 && start > 0 && self.backs < BACKS_MAX {
+                self.backs += 1;
+                self.rank = self.rank.saturating_sub(PAGE_RANKS).max(1);
+                return;
+            }
+            // More is known than one asset: the list grew, or this is an older page once more.
+            if overlap > 1 && self.backs == 0 && self.doubted != Some(self.rank) {
+                self.doubted = Some(self.rank);
+                return;
+            }
+        }
+        self.backs = 0;
+        if self.before.is_some_and(|before| before.assets < self.fullest && self.go_back_to(before)) {
+            return;
+        }
+        self.before = Some(Step { rank: self.rank, assets });
+        self.rank = (start + advance(&tally)).max(self.rank + 1);
+        self.known = tally.assets;
     }
 
     /// Goes back to a page that may have been incomplete, unless that was done already.
@@ -189,25 +251,18 @@ impl Listing {
         self.rank = step.rank;
         self.rechecked = Some(step.rank);
         self.before = None;
-        self.last_page = 0;
+        self.known.clear();
         true
     }
 
-    /// Whether the page before has come a second time, so that it is worth asking again.
-    ///
-    /// When it comes a third time it is what there is: as many assets arrived during the walk as
-    /// fit on a page.
-    fn is_stale(&mut self, records: &[&RawValue]) -> Result<bool, Error> {
+    /// Ends a walk through pages that are all the same.
+    fn count_repeats(&mut self, records: &[&RawValue]) -> Result<(), Error> {
         let mut digest = DefaultHasher::new();
         records.iter().for_each(|record| name_part(record.get()).hash(&mut digest));
         let digest = digest.finish();
         self.repeats = if digest == self.last_page { self.repeats + 1 } else { 0 };
         self.last_page = digest;
-        if self.repeats >= REPEATS_MAX {
-            Err(malformed("the same page again and again"))
-        } else {
-            Ok(self.repeats == 1)
-        }
+        if self.repeats < REPEATS_MAX { Ok(()) } else { Err(malformed("the same page again and again")) }
     }
 
     /// Decides whether an empty page is the end, a slip or a gap.
@@ -262,9 +317,8 @@ impl Listing {
 /// What came of asking for a page.
 enum Fetched {
     Records,
+    /// Nothing, or nothing but the asset that the page before ended with.
     Nothing,
-    /// The page before, once more.
-    SamePage,
 }
 
 fn malformed(detail: &str) -> Error {
@@ -272,11 +326,11 @@ fn malformed(detail: &str) -> Error {
 }
 
 /// How many ranks a page covered: rather too few than too many.
-fn advance(tally: Tally) -> u64 {
-    match tally {
-        Tally { assets: 0, masters: 0, records } => records.div_ceil(2),
-        Tally { assets: 0, masters, .. } => masters,
-        Tally { assets, .. } => assets,
+fn advance(tally: &Tally) -> u64 {
+    match (tally.assets.len() as u64, tally.masters) {
+        (0, 0) => tally.records.div_ceil(2),
+        (0, masters) => masters,
+        (assets, _) => assets,
     }
 }
 

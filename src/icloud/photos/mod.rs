@@ -5,7 +5,9 @@
 
 mod albums;
 mod body;
+mod changes;
 mod fields;
+mod kept;
 mod listing;
 mod lookup;
 mod pairing;
@@ -15,9 +17,11 @@ mod zones;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
+pub use changes::ChangedLibraries;
 pub use listing::Listing;
 pub use lookup::{Found, FreshFile, LOOKUP_NAMES_MAX, Lookup, Missing};
 pub use zones::Libraries;
@@ -76,7 +80,7 @@ impl Client {
         endpoint: &'static str,
         body: &impl Serialize,
     ) -> Result<Vec<u8>, Error> {
-        let body = serde_json::to_vec(body).expect("plain text becomes JSON");
+        let body = Bytes::from(serde_json::to_vec(body).expect("plain text becomes JSON"));
         let mut waits = backoff::waits();
         let mut renewed = false;
         loop {
@@ -114,7 +118,7 @@ impl Client {
         }
     }
 
-    fn call_to(&self, database: Database, endpoint: &str, body: &[u8]) -> Call {
+    fn call_to(&self, database: Database, endpoint: &str, body: &Bytes) -> Call {
         let home = self.shared.http.endpoints().home_origin();
         let headers = http::headers([
             ("accept", "*/*"),
@@ -124,7 +128,7 @@ impl Client {
         ]);
         let client_id = self.shared.http.session().tokens().client_id;
         let url = url_of(&self.account(), &client_id, database, endpoint);
-        Call { method: Method::POST, url, headers, body: Some(body.to_vec().into()) }
+        Call { method: Method::POST, url, headers, body: Some(body.clone()) }
     }
 }
 

@@ -15,11 +15,12 @@ use crate::model::asset::{Oddity, OddityKind, Page};
 const MASTERS_MAX: usize = 2000;
 
 /// What a page held. Masters and assets count once each, however often they came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) records: u64,
     pub(super) masters: u64,
-    pub(super) assets: u64,
+    /// By name.
+    pub(super) assets: HashSet<String>,
 }
 
 /// An asset whose master has not come yet.
@@ -173,10 +174,61 @@ fn sort<'a>(records: &[&'a RawValue], place: &str, oddities: &mut Vec<Oddity>) -
             Err(oddity) => oddities.push(oddity),
         }
     }
-    let tally = Tally {
-        records: records.len() as u64,
-        masters: sorted.masters.len() as u64,
-        assets: sorted.assets.len() as u64,
-    };
+    let tally = Tally { records: records.len() as u64, masters: sorted.masters.len() as u64, assets: seen };
     (sorted, tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn master(name: &str) -> String {
+        let file = r#"{"value":{"fileChecksum":"AAEC","size":1},"type":"ASSETID"}"#;
+        format!(r#"{{"recordName":"{name}","recordType":"CPLMaster","fields":{{"resOriginalRes":{file}}}}}"#)
+    }
+
+    fn asset(name: &str, master: &str) -> String {
+        let reference = format!(r#"{{"value":{{"recordName":"{master}"}},"type":"REFERENCE"}}"#);
+        format!(r#"{{"recordName":"{name}","recordType":"CPLAsset","fields":{{"masterRef":{reference}}}}}"#)
+    }
+
+    /// Takes a page and names what came of it.
+    fn take(pairing: &mut Pairing, records: &[String]) -> String {
+        let json = format!("[{}]", records.join(","));
+        let records: Vec<&RawValue> = serde_json::from_str(&json).expect("records");
+        let mut page = Page::default();
+        pairing.take(&records, "page", 0, &mut page);
+        assert_eq!(page.oddities, []);
+        page.assets.iter().map(|asset| asset.name.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn halves_find_each_other_in_any_order_and_across_pages() {
+        let mut pairing = Pairing::default();
+        // One master for two assets, the second of them before it.
+        assert_eq!(take(&mut pairing, &[asset("a2", "m1"), asset("a1", "m1"), master("m1")]), "a2 a1");
+        assert_eq!(take(&mut pairing, &[master("m2"), asset("a3", "m3")]), "");
+        assert_eq!(pairing.wanted_masters(), ["m3"]);
+        assert_eq!(take(&mut pairing, &[asset("a4", "m2"), master("m3"), asset("a5", "m1")]), "a4 a3");
+        // A page that comes again completes nothing twice, and leaves nobody behind.
+        assert_eq!(take(&mut pairing, &[master("m1"), asset("a5", "m1")]), "a5");
+        assert_eq!(pairing.waiting_assets(), 0);
+        let mut page = Page::default();
+        pairing.finish(&mut page);
+        assert_eq!(page.oddities, []);
+    }
+
+    #[test]
+    fn waiting_masters_are_bounded_and_reported() {
+        let mut pairing = Pairing::default();
+        let masters: Vec<_> = (0..=MASTERS_MAX).map(|number| master(&format!("m{number}"))).collect();
+        let json = format!("[{}]", masters.join(","));
+        let records: Vec<&RawValue> = serde_json::from_str(&json).expect("records");
+        let mut page = Page::default();
+        pairing.take(&records, "page", 0, &mut page);
+        assert_eq!(page.oddities.len(), 1);
+        pairing.finish(&mut page);
+        assert_eq!(page.oddities.len(), MASTERS_MAX + 1);
+        assert!(page.oddities.iter().all(|oddity| oddity.kind == OddityKind::OrphanMaster));
+    }
 }

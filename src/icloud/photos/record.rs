@@ -9,10 +9,15 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::value::RawValue;
 
 use crate::icloud::photos::fields::{Fields, RecordWire, field_name};
+use crate::icloud::photos::kept::provider_record;
 use crate::icloud::wire::{self, FieldBody, Lenient, Object, Value};
 use crate::model::asset::{Asset, Captured, MediaKind, Oddity, OddityKind, Offer, Rendition};
 use crate::model::checksum::AppleChecksum;
 use crate::model::ids::{AssetName, MasterName};
+
+/// The largest size that is believed: 16 TiB, more than any account can hold. Sums of such sizes stay
+/// within what the journal can count.
+const SIZE_BYTES_MAX: i64 = 1 << 44;
 use crate::model::signed_url::SignedUrl;
 use crate::model::uti;
 
@@ -131,15 +136,14 @@ fn offers(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<
         // service made of a RAW, not an edit: edits stand on the asset alone.
         let edit = matches!(rendition, Rendition::Edited | Rendition::EditedVideo);
         let places = [Some(asset), (!edit).then_some(master)];
-        let mut fault = None;
-        let offer = places.into_iter().flatten().find_map(|record| match offer(record, rendition, now) {
-            Ok(offer) => offer,
-            Err(what) => {
-                fault.get_or_insert(what);
+        let mut fault = (rendition == Rendition::Original).then_some("is absent");
+        let found = places.into_iter().flatten().find_map(|record| {
+            offer(record, rendition, now).unwrap_or_else(|what| {
+                fault = Some(what);
                 None
-            }
+            })
         });
-        match (offer, fault) {
+        match (found, fault) {
             (Some(offer), _) => offers.push(offer),
             (None, Some(what)) => {
                 odd(OddityKind::UnusableFile, format!("{} {what}", field_name(rendition)));
@@ -149,28 +153,13 @@ fn offers(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<
     }
     if offers.is_empty() {
         odd(OddityKind::NoFiles, "the asset offers no file".to_owned());
-    } else if offers[0].rendition != Rendition::Original && !oddities.iter().any(|o| is_original(o, asset)) {
-        let detail = format!("{} is absent", field_name(Rendition::Original));
-        oddities.push(Oddity {
-            record_name: asset.name().to_owned(),
-            kind: OddityKind::UnusableFile,
-            detail,
-        });
     }
-    if let Some(original) = offers.first_mut()
+    if let Some(original) = offers.first_mut().filter(|offer| offer.rendition == Rendition::Original)
         && original.uti.is_empty()
-        && original.rendition == Rendition::Original
     {
         item_type(asset, master).unwrap_or_default().clone_into(&mut original.uti);
     }
     offers
-}
-
-/// Whether an oddity speaks of this asset's original.
-fn is_original(oddity: &Oddity, asset: &Record<'_>) -> bool {
-    oddity.record_name == asset.name()
-        && oddity.kind == OddityKind::UnusableFile
-        && oddity.detail.starts_with(field_name(Rendition::Original))
 }
 
 /// The file of one rendition on one record; `None` when the record does not have that field.
@@ -187,6 +176,7 @@ pub(super) fn offer(
     };
     let checksum = file.file_checksum.name().ok_or("has no fileChecksum")?;
     let size = match file.size {
+        Value::Int(size) if size > SIZE_BYTES_MAX => return Err("has an absurd size"),
         Value::Int(size) => u64::try_from(size).map_err(|_| "has a negative size")?,
         _ => return Err("has no size"),
     };
@@ -244,50 +234,109 @@ fn kind(asset: &Record<'_>, master: &Record<'_>) -> MediaKind {
     if movie.unwrap_or_else(family) { MediaKind::Video } else { MediaKind::Photo }
 }
 
-/// Both records without their URLs: those expire, and are secrets while they do not.
-fn provider_record(asset: &str, master: &str) -> Vec<u8> {
-    let mut record = Vec::with_capacity(asset.len() + master.len() + 24);
-    record.extend_from_slice(b"{\"asset\":");
-    append_without_urls(&mut record, asset);
-    record.extend_from_slice(b",\"master\":");
-    append_without_urls(&mut record, master);
-    record.push(b'}');
-    record
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Copies JSON, leaving out every member called `downloadURL`.
-///
-/// A scan of text, because reading and writing the whole record costs ten times as much. It is
-/// exact: inside of a JSON string the quote before the name would stand behind a backslash.
-fn append_without_urls(out: &mut Vec<u8>, json: &str) {
-    const KEY: &str = "\"downloadURL\"";
-    let mut rest = json;
-    while let Some(at) = rest.find(KEY) {
-        let after = rest[at + KEY.len()..].trim_start();
-        let Some(value) = after.strip_prefix(':') else {
-            // The word as a value, not as a name.
-            out.extend_from_slice(&rest.as_bytes()[..at + KEY.len()]);
-            rest = &rest[at + KEY.len()..];
-            continue;
+    const FILE: &str = r#"{"value":{"fileChecksum":"AW2cWT2PxzWixMKuuNMTHJ8CJ3sH","size":5,"downloadURL":"https://x/B?e=9"}}"#;
+
+    fn record<'a>(json: &'a str) -> Record<'a> {
+        Record::reread(json, || "here".to_owned()).expect("a record").1
+    }
+
+    /// Joins an asset and a master that have these fields.
+    fn joined(asset: &str, master: &str) -> (Asset, Vec<Oddity>) {
+        let asset = format!(
+            r#"{{"recordName":"A","recordType":"CPLAsset","recordChangeTag":"a","fields":{{{asset}}}}}"#
+        );
+        let master = format!(
+            r#"{{"recordName":"M","recordType":"CPLMaster","recordChangeTag":"m","fields":{{{master}}}}}"#
+        );
+        let mut oddities = Vec::new();
+        let asset = join(&record(&asset), &record(&master), 0, &mut oddities);
+        (asset, oddities)
+    }
+
+    #[test]
+    fn each_rendition_is_taken_from_where_it_belongs() {
+        let on = |name: &str| format!(r#""{name}":{FILE}"#);
+        let renditions = |asset: &str, master: &str| {
+            let (asset, oddities) = joined(asset, master);
+            let offered: Vec<_> = asset.offers.iter().map(|offer| offer.rendition.as_str()).collect();
+            (offered.join(" "), oddities.len())
         };
-        out.extend_from_slice(rest[..at].trim_end().as_bytes());
-        rest = value[value_len(value)..].trim_start();
-        // One comma goes with the member: the one behind it, else the one before it.
-        if let Some(next) = rest.strip_prefix(',') {
-            rest = next.trim_start();
-        } else if out.last() == Some(&b',') {
-            out.pop();
+        let master = [on("resOriginalRes"), on("resOriginalVidComplRes"), on("resJPEGFullRes")].join(",");
+        assert_eq!(renditions("", &master), ("original live-video".to_owned(), 0));
+        let edits = [on("resVidFullRes"), on("resJPEGFullRes")].join(",");
+        assert_eq!(renditions(&edits, &master), ("original live-video edited edited-video".to_owned(), 0));
+        assert_eq!(
+            renditions(&on("resOriginalRes"), r#""resOriginalRes":{"value":3}"#),
+            ("original".to_owned(), 0)
+        );
+        assert_eq!(renditions("", r#""resOriginalRes":{"value":3}"#), (String::new(), 2));
+        assert_eq!(renditions(&on("resJPEGFullRes"), ""), ("edited".to_owned(), 1));
+        assert_eq!(renditions("", ""), (String::new(), 2));
+    }
+
+    #[test]
+    fn photo_or_video_follows_the_first_fact_that_is_clear() {
+        let text = |name: &str, value: &str| format!(r#""{name}":{{"value":{value},"type":"STRING"}}"#);
+        let file = |name: &str| format!(r#""{name}":{FILE}"#);
+        let mov = "\"com.apple.quicktime-movie\"";
+        let matrix = [
+            (text("itemType", mov), MediaKind::Video),
+            (text("itemType", "\"public.heic\""), MediaKind::Photo),
+            (text("dataClassType", "2"), MediaKind::Video),
+            (
+                [text("itemType", "\"org.example.new\""), text("dataClassType", "2")].join(","),
+                MediaKind::Video,
+            ),
+            (text("resOriginalFileType", mov), MediaKind::Video),
+            (file("resVidFullRes"), MediaKind::Video),
+            ([file("resVidFullRes"), file("resJPEGFullRes")].join(","), MediaKind::Photo),
+            (String::new(), MediaKind::Photo),
+        ];
+        for (fields, kind) in matrix {
+            assert_eq!(joined("", &fields).0.kind, kind, "{fields}");
         }
     }
-    out.extend_from_slice(rest.as_bytes());
-}
 
-/// The length of the JSON value that `text` begins with.
-fn value_len(text: &str) -> usize {
-    // A prefix of valid JSON that starts at a value: the reader stops behind it.
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    match values.next() {
-        Some(Ok(_)) => values.byte_offset(),
-        _ => 0,
+    #[test]
+    fn names_and_dates_survive_whatever_they_are() {
+        let name = |field: &str| {
+            joined("", &format!(r#""filenameEnc":{field},"itemType":{{"value":"public.heic"}}"#)).0
+        };
+        assert_eq!(name(r#"{"value":"SU1HLkpQRw==","type":"ENCRYPTED_BYTES"}"#).filename, "IMG.JPG");
+        assert_eq!(name(r#"{"value":"SU1HLkpQRw","type":"ENCRYPTED_BYTES"}"#).filename, "IMG.JPG");
+        assert_eq!(name(r#"{"value":"plain.JPG","type":"STRING"}"#).filename, "plain.JPG");
+        for broken in [r#"{"value":"%%","type":"ENCRYPTED_BYTES"}"#, r#"{"value":"//8="}"#, "null", "{}", "7"]
+        {
+            assert_eq!(name(broken).filename, "M.HEIC", "{broken}");
+        }
+        let date = |value: &str| {
+            joined(&format!(r#""assetDate":{{"value":{value}}}"#), "").0.captured.map(|c| c.at_ms)
+        };
+        assert_eq!(
+            (date("-5"), date("1.5e300"), date("\"x\""), date("null")),
+            (Some(-5), Some(i64::MAX), None, None)
+        );
+        assert_eq!(joined("", "").0.change_tag, "a/m");
+    }
+
+    #[test]
+    fn an_entry_that_is_no_record_is_named() {
+        let odd = |json| Record::reread(json, || "rank 3".to_owned()).err().expect("an oddity");
+        for json in ["null", "7", "[]", "{}", r#"{"recordName":"","recordType":"CPLAsset"}"#] {
+            assert_eq!(
+                (odd(json).kind, odd(json).record_name.as_str()),
+                (OddityKind::Malformed, "rank 3"),
+                "{json}"
+            );
+        }
+        assert_eq!(odd(r#"{"recordName":"A","recordType":"CPLFaceCrop"}"#).record_name, "A");
+        let twice = r#"{"recordName":"A","recordType":"CPLAsset","fields":{"itemType":{},"itemType":{}}}"#;
+        assert_eq!(odd(twice).kind, OddityKind::Malformed);
+        let refused = odd(r#"{"recordName":"A","serverErrorCode":"ACCESS_DENIED","reason":"no"}"#);
+        assert_eq!((refused.kind, refused.detail.as_str()), (OddityKind::Refused, "ACCESS_DENIED no"));
     }
 }

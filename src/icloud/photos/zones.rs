@@ -46,7 +46,7 @@ struct ListAnswer<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct ZoneWire<'a> {
+pub(super) struct ZoneWire<'a> {
     #[serde(borrow, rename = "zoneID")]
     zone_id: Lenient<ZoneIdWire<'a>>,
     #[serde(borrow)]
@@ -109,7 +109,8 @@ impl Client {
     }
 }
 
-fn library(database: Database, wire: &ZoneWire<'_>) -> Option<Zone> {
+/// The zone as a library; `None` when it is of another kind, or deleted.
+pub(super) fn library(database: Database, wire: &ZoneWire<'_>) -> Option<Zone> {
     let id = &wire.zone_id;
     let name = id.zone_name.name()?;
     let own = database == Database::Private && name == PRIMARY;
