@@ -71,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) folders: FolderTemplate,
     /// Show no bar.
     pub(crate) no_progress_bar: bool,
+    /// Do not wait for a person.
+    pub(crate) no_wait: bool,
     /// Try every failed file again.
     pub(crate) retry_failed: bool,
     /// What is told on standard error.
@@ -100,6 +102,7 @@ impl Config {
             folders: layers
                 .required(&settings::FOLDER_STRUCTURE, |value| FolderTemplate::parse(text(value)?))?,
             no_progress_bar: layers.required(&settings::NO_PROGRESS_BAR, |value| truth(text(value)?))?,
+            no_wait: layers.required(&settings::NO_WAIT, |value| truth(text(value)?))?,
             retry_failed: layers.required(&settings::RETRY_FAILED, |value| truth(text(value)?))?,
             log_level: layers.required(&settings::LOG_LEVEL, |value| level(text(value)?))?,
             shown: layers.shown(),

@@ -8,6 +8,7 @@
 
 mod args;
 mod bar;
+mod code;
 mod commands;
 mod config;
 mod config_file;
@@ -15,12 +16,14 @@ mod environment;
 mod exit;
 mod explain;
 mod format;
+mod handover;
 mod log;
 mod output;
 mod person;
 mod problem;
 mod settings;
 mod signals;
+mod standing;
 
 use std::ffi::OsString;
 

@@ -189,6 +189,16 @@ pub(crate) const NO_PROGRESS_BAR: Setting = Setting {
     ..PLAIN
 };
 
+/// Whether to wait for a person.
+pub(crate) const NO_WAIT: Setting = Setting {
+    key: "no-wait",
+    flag: Flag::Sync,
+    help: "End with exit code 3 when a code is needed and there is no terminal, instead of waiting a day for one",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
 /// Another chance for everything that failed.
 pub(crate) const RETRY_FAILED: Setting = Setting {
     key: "retry-failed",
@@ -210,7 +220,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 12] = [
+pub(crate) static ALL: [Setting; 13] = [
     USERNAME,
     PASSWORD,
     DIRECTORY,
@@ -221,6 +231,7 @@ pub(crate) static ALL: [Setting; 12] = [
     THREADS_NUM,
     FOLDER_STRUCTURE,
     NO_PROGRESS_BAR,
+    NO_WAIT,
     RETRY_FAILED,
     LOG_LEVEL,
 ];

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::disk::desk::Desk;
 use crate::disk::error::Error;
 use crate::disk::lock::RunLock;
 
@@ -66,16 +67,13 @@ impl DataDir {
     /// The file of an account's session.
     #[must_use]
     pub fn session(&self, username: &str) -> SessionFile {
-        // Escaped, so that two accounts never share a file.
-        let mut name = String::new();
-        for byte in username.bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'@' | b'_') {
-                name.push(char::from(byte));
-            } else {
-                let _ = write!(name, "%{byte:02x}");
-            }
-        }
-        SessionFile { path: self.0.join(format!("session-{name}.json")) }
+        SessionFile { path: self.0.join(format!("session-{}.json", escaped(username))) }
+    }
+
+    /// Where whoever signs in `username` waits for a code.
+    #[must_use]
+    pub fn desk(&self, username: &str) -> Desk {
+        Desk::at(&self.0, &escaped(username))
     }
 
     /// The directory itself.
@@ -113,18 +111,41 @@ impl SessionFile {
     /// # Errors
     /// If it cannot be written; the old one stays.
     pub fn save(&self, bytes: &[u8]) -> io::Result<()> {
-        let new = self.path.with_extension("json.new");
-        let _ = std::fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &self.path)?;
+        replace(&self.path, bytes)?;
         if let Some(parent) = self.path.parent() {
             // A rename that a power cut forgets leaves the old session, which is still a session.
             let _ = File::open(parent).and_then(|directory| directory.sync_all());
         }
         Ok(())
     }
+}
+
+/// Replaces a file as a whole, for its owner alone. Returns the new one.
+///
+/// Synced before it takes its name: after a crash the old one stands there, or the new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let _ = std::fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    Ok(file)
+}
+
+/// The name of an account as part of a file's name. Escaped, so that two accounts never share one.
+fn escaped(username: &str) -> String {
+    let mut name = String::new();
+    for byte in username.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'@' | b'_') {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "%{byte:02x}");
+        }
+    }
+    name
 }
 
 /// Reads a text file that a person wrote, such as a configuration.

@@ -39,6 +39,8 @@ struct Row {
     /// For a refused file: how often, and how many others were through the last time.
     refused: HashMap<FileId, (u32, u64)>,
     sign_ins: u32,
+    /// The last sign-in that was refused.
+    sign_in: Option<u64>,
 }
 
 impl Pause {
@@ -74,10 +76,13 @@ impl Pause {
         *times >= ALONE_MAX
     }
 
-    /// Whether one more sign-in for the content host's sake makes sense.
-    pub(super) fn may_sign_in(&self) -> bool {
+    /// Whether one more sign-in for the content host's sake makes sense, after the one of this
+    /// number was refused. All who were under way are refused together: they count as one.
+    pub(super) fn may_sign_in(&self, refused: u64) -> bool {
         let mut row = self.row();
-        row.sign_ins += 1;
+        if row.sign_in.replace(refused) != Some(refused) {
+            row.sign_ins += 1;
+        }
         row.sign_ins <= SIGN_INS_MAX
     }
 
@@ -118,6 +123,16 @@ mod tests {
         assert!(!pause.begin(None, Instant::now()).unwrap().1, "a second refusal joins");
         assert!(pause.begin(Some(LONGEST * 2), sent).is_some(), "an old refusal says nothing new");
         assert!(Pause::default().begin(Some(LONGEST * 2), sent).is_none(), "too long for this run");
+    }
+
+    #[test]
+    fn a_crowd_that_is_refused_together_asks_for_one_sign_in() {
+        let pause = Pause::default();
+        assert!((0..20).all(|_| pause.may_sign_in(1)));
+        assert!((0..20).all(|_| pause.may_sign_in(2)));
+        assert!(!pause.may_sign_in(3), "signing in does not help");
+        pause.file_through();
+        assert!(pause.may_sign_in(4));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, config: &Config, style: Style) -> Result<Exit, Pr
     match args.verb {
         Verb::ConfigShow => config::show(config, args.json),
         Verb::Status => status::run(config, args.json),
-        Verb::Login => block_on(|stop| login::run(config, stop)),
+        Verb::Login => block_on(|stop| login::run(config, stop, args.entry.clone())),
         Verb::Sync => block_on(|stop| sync::run(config, style, stop)),
         Verb::Plan => block_on(|stop| plan::run(config, style, stop, args.json)),
         Verb::ListLibraries => block_on(|stop| list::libraries(config, stop, args.json)),

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::commands::{print, print_json, table};
+use crate::cli::commands::{now, print, print_json, table};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::sanitize;
 use crate::cli::problem::Problem;
+use crate::cli::standing::SignIn;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
 use crate::journal::{self, Reader, Summary};
@@ -35,6 +36,8 @@ struct Status {
     last_run: Option<Run>,
     /// Unix seconds until when Apple asked the account of `--username` to wait; null if it did not.
     wait_until: Option<i64>,
+    /// How the sign-in of `--username` stands; null before the first one.
+    sign_in: Option<SignIn>,
     /// How many problems there are.
     problems_total: u64,
     /// Each of them.
@@ -106,7 +109,11 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
             .why(format!("there is no journal yet: {}", path.display()))
             .hint("run \"rollbook sync\", or set --data-dir to where the journal is"));
     }
-    let status = Status::read(&path, config.username().ok(), if json { usize::MAX } else { PROBLEMS_SHOWN })?;
+    let username = config.username().ok();
+    let mut status = Status::read(&path, username, if json { usize::MAX } else { PROBLEMS_SHOWN })?;
+    if let Some(username) = username {
+        status.sign_in = SignIn::read(&DataDir::at(&config.data_dir), username, now())?;
+    }
     if json {
         print_json(&status)?
     } else {
@@ -129,6 +136,7 @@ impl Status {
             libraries: reader.libraries()?.into_iter().map(Library::from).collect(),
             last_run: reader.last_run()?.map(Run::from),
             wait_until: username.map(|name| reader.next_allowed_at(name)).transpose()?.flatten(),
+            sign_in: None,
             problems_total,
             problems: reader.problems(problems_max)?.into_iter().map(Trouble::from).collect(),
         })
@@ -166,6 +174,8 @@ impl Status {
         if let Some(at) = self.wait_until {
             lines.push(format!("waiting   Apple asked to wait until {}", format::moment(at)));
         }
+        let sign_in = self.sign_in.iter().flat_map(|of| of.lines(now()));
+        lines.extend(sign_in.map(|(label, text)| format!("{label:<8}  {text}")));
         lines.join("\n")
     }
 
@@ -279,6 +289,7 @@ mod tests {
             libraries: Vec::new(),
             last_run: None,
             wait_until: Some(0),
+            sign_in: None,
             problems_total: 12,
             problems: vec![trouble],
         };

@@ -8,16 +8,18 @@ use crate::cli::bar::Bar;
 use crate::cli::commands::{open, print};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
-use crate::cli::format;
 use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
+use crate::cli::{code, format};
 use crate::engine::{self, Monitor, Progress, Report, Settings, Stop, Tools};
 
 /// Brings home what is not here yet.
 pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
     let settings = settings(config)?;
     let began = Instant::now();
-    let open = open::open(config, &settings.username, &stop).await?;
+    let wait_max = (!config.no_wait).then_some(code::WAIT_MAX);
+    let manner = open::Manner { wait_max, ..open::Manner::default() };
+    let open = open::open_as(config, &settings.username, &stop, manner).await?;
     let bar = Arc::new(begin_bar(config, style));
     let monitor: Arc<dyn Monitor> = Arc::clone(&bar) as _;
     let tools = Tools { journal: open.journal, client: open.client, monitor, stop };
