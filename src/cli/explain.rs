@@ -189,6 +189,7 @@ impl From<journal::Error> for Problem {
             journal::Error::NewerSchema { .. } => {
                 (Exit::Usage, "update rollbook, or set --data-dir to another journal")
             }
+            journal::Error::Empty { .. } => (Exit::Usage, "run \"rollbook sync\" first"),
             journal::Error::NotAJournal { .. } => (Exit::Usage, "set --data-dir to another folder"),
             journal::Error::OldSqlite(_) => (Exit::Usage, "build rollbook with its bundled SQLite"),
             journal::Error::LostClaim(_) => {

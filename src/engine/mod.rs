@@ -28,6 +28,7 @@ mod work;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use error::Error;
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
@@ -41,6 +42,9 @@ use board::Board;
 use enumerate::Library;
 use run::{Run, now};
 use tokio::sync::watch;
+
+/// How long the next run waits when Apple asked for it without saying how long.
+const WAIT_UNSTATED: Duration = Duration::from_secs(900);
 
 /// What a person chose for a run.
 #[derive(Clone, Debug)]
@@ -246,7 +250,8 @@ async fn end(run: &Run, settings: &Settings, halted: bool) -> Result<Report, Err
 
 /// Apple's wish to wait outlives the process: a restart loop must not ask again and again.
 async fn remember_wait(run: &Run, settings: &Settings, error: &Error) {
-    if let Error::Service(icloud::Error::Throttled { retry_after: Some(wait) }) = error {
+    if let Error::Service(icloud::Error::Throttled { retry_after }) = error {
+        let wait = retry_after.unwrap_or(WAIT_UNSTATED);
         let until = now().saturating_add(i64::try_from(wait.as_secs()).unwrap_or(i64::MAX));
         let told = run.journal.wait_until(&settings.username, until, now()).await;
         if let Err(error) = told {

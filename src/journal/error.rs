@@ -26,6 +26,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A journal that no run has filled yet.
+    #[error("journal is empty: {path}")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The linked SQLite has the WAL-reset defect.
     #[error("SQLite {0} can corrupt a journal in WAL mode; 3.51.3 or later is needed")]
     OldSqlite(&'static str),

@@ -56,7 +56,7 @@ impl Reader {
     /// Opens an existing journal for reading.
     ///
     /// # Errors
-    /// [`Error::Open`] if there is none, [`Error::NotAJournal`], [`Error::NewerSchema`].
+    /// [`Error::Open`] if there is none, [`Error::Empty`], [`Error::NotAJournal`], [`Error::NewerSchema`].
     pub fn open(path: &Path) -> Result<Self, Error> {
         schema::check_readable(path)?;
         let manager = SqliteConnectionManager::file(path)

@@ -48,8 +48,8 @@ pub(super) fn check_readable(path: &Path) -> Result<(), Error> {
         Connection::open_with_flags(path, reader_flags()).map_err(|source| unusable(path, source))?;
     connection.busy_timeout(BUSY_WAIT)?;
     let version = identify(&connection, path)?;
-    // An empty file is what a first start leaves that was killed at once.
-    if version == 0 { Err(Error::NotAJournal { path: path.to_owned() }) } else { Ok(()) }
+    // An empty file is what a first start makes first, and leaves when it is killed at once.
+    if version == 0 { Err(Error::Empty { path: path.to_owned() }) } else { Ok(()) }
 }
 
 /// Reads whose file it is and which schema it has; 0 is an empty one.
