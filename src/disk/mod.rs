@@ -15,6 +15,7 @@ pub mod lock;
 pub mod part;
 pub mod private;
 pub mod publish;
+pub mod secret_file;
 pub mod space;
 pub mod tree;
 
