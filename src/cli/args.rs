@@ -36,6 +36,10 @@ pub(crate) struct Args {
     pub(crate) verb: Verb,
     /// Whether the answer goes to a program.
     pub(crate) json: bool,
+    /// Whether the password is to be kept.
+    pub(crate) save: bool,
+    /// Whether a kept password is to be removed.
+    pub(crate) forget: bool,
     /// Flags by the name of their setting.
     pub(crate) flags: BTreeMap<&'static str, OsString>,
 }
@@ -69,7 +73,13 @@ impl Args {
             Some((setting.key, value.clone()))
         };
         let flags = settings::ALL.iter().filter_map(typed).collect();
-        Ok(Self { verb, json: is_set(deepest, "json"), flags })
+        Ok(Self {
+            verb,
+            json: is_set(deepest, "json"),
+            save: is_set(deepest, "save"),
+            forget: is_set(deepest, "forget"),
+            flags,
+        })
     }
 }
 
@@ -91,7 +101,13 @@ fn command() -> Command {
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .args(flags(&[Flag::Everywhere, Flag::Hidden]).map(|flag| flag.global(true)))
-        .subcommand(verb("login", "Sign in and keep the session, so that later runs need nobody"))
+        .subcommand(
+            verb("login", "Sign in and keep the session, so that later runs need nobody")
+                .arg(switch("save", "Keep the password too, encrypted, for when the session ends"))
+                .arg(
+                    switch("forget", "Remove the kept password, and do nothing else").conflicts_with("save"),
+                ),
+        )
         .subcommand(
             sync(verb("sync", "Bring home every file that is not here yet, and verify it"))
                 .arg(switch("dry-run", "Say what a sync would fetch, and fetch nothing (the same as plan)"))
@@ -115,7 +131,8 @@ fn command() -> Command {
         .after_help(
             "A setting is its flag, else its environment variable, else its key in the configuration\n\
              file (the name of the flag without dashes), else its default: see rollbook config show.\n\
-             The password is never a flag: ROLLBOOK_PASSWORD, or typed at a terminal.",
+             The password is never a flag. It is the first of: ROLLBOOK_PASSWORD, --password-file,\n\
+             --password-command, what \"rollbook login --save\" kept, what is typed at a terminal.",
         )
         .after_long_help(exit::HELP)
 }
@@ -179,7 +196,7 @@ mod tests {
         let mut sync = command();
         let sync = sync.find_subcommand_mut("sync").unwrap().render_long_help().to_string();
         assert!(sync.contains("[env: ROLLBOOK_THREADS_NUM] [default: 10]"), "{sync}");
-        assert!(!help().contains("--endpoint") && !help().contains("PASSWORD]"));
+        assert!(!help().contains("--endpoint") && !help().contains("ROLLBOOK_PASSWORD]"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Everything a person sees: arguments, settings, the bar, problems, exit codes.
 //!
-//! `args` is the command line as typed, `config` what it means together with the environment
-//! and the configuration file. One file of `commands` serves each verb. An error of any layer
+//! `args` is the command line as typed, `config` and `account` what it means together with the
+//! environment and the configuration file (`layers`). How a password is come by: `password`. One file of `commands` serves each verb. An error of any layer
 //! becomes a problem in `explain.rs`: what, why, and what to do.
 //!
 //! This is the only module that prints: data on standard output, talk on standard error.
 
+mod account;
 mod args;
 mod bar;
 mod commands;
@@ -15,12 +16,15 @@ mod environment;
 mod exit;
 mod explain;
 mod format;
+mod layers;
 mod log;
 mod output;
+mod password;
 mod person;
 mod problem;
 mod settings;
 mod signals;
+mod together;
 
 use std::ffi::OsString;
 

@@ -1,40 +1,34 @@
 //! The person at the terminal: who knows the password and sees the code.
 //!
-//! The password comes from `ROLLBOOK_PASSWORD`, else it is typed, unseen. Without a terminal on
-//! standard input nobody is asked, and the sign-in says what a person has to do.
+//! Where the password comes from when nobody is there, see [`crate::cli::password`]. Without a
+//! terminal on standard input nobody is asked, and the sign-in says what a person has to do.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use crate::cli::output;
+use crate::cli::password::{self, Passwords};
 use crate::icloud::{CodePrompt, Person};
 use crate::model::secret::Secret;
 
 /// Asks at the terminal, if there is one.
 #[derive(Debug)]
 pub(crate) struct AtTerminal {
-    username: String,
-    password: Option<Secret>,
+    passwords: Passwords,
     attended: bool,
 }
 
 impl AtTerminal {
-    /// A person who signs in as `username`, perhaps with the password in hand.
-    pub(crate) fn new(username: &str, password: Option<Secret>) -> Self {
-        Self { username: username.to_owned(), password, attended: io::stdin().is_terminal() }
+    /// A person who signs in, perhaps with a password in hand.
+    pub(crate) fn new(passwords: Passwords) -> Self {
+        Self { passwords, attended: io::stdin().is_terminal() }
     }
 }
 
 impl Person for AtTerminal {
     fn password(&self) -> io::Result<Option<Secret>> {
-        match &self.password {
-            Some(password) => Ok(Some(password.clone())),
-            None if self.attended => {
-                let prompt = format!("Password for {}: ", output::sanitize(&self.username));
-                let typed = rpassword::prompt_password(prompt)?;
-                // An empty line is a person who does not want to, and Apple counts every try.
-                Ok((!typed.is_empty()).then(|| Secret::new(typed)))
-            }
-            None => Ok(None),
+        match self.passwords.read()? {
+            None if self.attended => password::prompt(self.passwords.username()),
+            password => Ok(password),
         }
     }
 
@@ -83,6 +77,8 @@ fn code(line: &str) -> Typed {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -95,7 +91,9 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_where_nobody_is() {
-        let person = |password| AtTerminal { username: "u".to_owned(), password, attended: false };
+        let nowhere = Path::new("/nowhere");
+        let passwords = |password| Passwords::new("u", nowhere, nowhere).with_variable(password);
+        let person = |password| AtTerminal { passwords: passwords(password), attended: false };
         assert_eq!(person(None).password().unwrap(), None);
         assert_eq!(person(None).code(CodePrompt { refused: 0, tries_max: 3 }).unwrap(), None);
         assert_eq!(person(Some(Secret::new("p"))).password().unwrap(), Some(Secret::new("p")));

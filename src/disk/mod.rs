@@ -22,5 +22,5 @@ pub mod tree;
 pub use error::Error;
 pub use lock::RunLock;
 pub use part::PartFile;
-pub use private::{DataDir, SessionFile};
+pub use private::{DataDir, PrivateFile};
 pub use tree::{Destination, Folder};

@@ -1,6 +1,6 @@
-//! What is nobody else's business: the data directory, and the session in it.
+//! What is nobody else's business: the data directory, and the session and passwords in it.
 //!
-//! The directory is 0700 and its files 0600. The session is replaced as a whole: a crash leaves
+//! The directory is 0700 and its files 0600. A private file is replaced as a whole: a crash leaves
 //! the old one or the new one.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -64,10 +64,14 @@ impl DataDir {
 
     /// The file of an account's session.
     #[must_use]
-    pub fn session(&self, username: &str) -> SessionFile {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') { c } else { '_' };
-        let name: String = username.chars().map(plain).collect();
-        SessionFile { path: self.0.join(format!("session-{name}.json")) }
+    pub fn session(&self, username: &str) -> PrivateFile {
+        PrivateFile { path: self.0.join(format!("session-{}.json", plain(username))) }
+    }
+
+    /// The file of an account's saved password, sealed by the caller.
+    #[must_use]
+    pub fn sealed_password(&self, username: &str) -> PrivateFile {
+        PrivateFile { path: self.0.join(format!("password-{}.sealed", plain(username))) }
     }
 
     /// The directory itself.
@@ -77,14 +81,26 @@ impl DataDir {
     }
 }
 
-/// The saved session of one account: cookies and tokens.
+/// A username as part of a file name.
+fn plain(username: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') { c } else { '_' };
+    username.chars().map(plain).collect()
+}
+
+/// A file of one account that nobody else may read: its session, or its sealed password.
 #[derive(Clone, Debug)]
-pub struct SessionFile {
+pub struct PrivateFile {
     path: PathBuf,
 }
 
-impl SessionFile {
-    /// Reads the session, if there is one. One that others could read is closed to them first.
+impl PrivateFile {
+    /// Where it stands.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the file, if there is one. One that others could read is closed to them first.
     ///
     /// # Errors
     /// If it is there and cannot be read.
@@ -100,22 +116,44 @@ impl SessionFile {
         std::fs::read(&self.path).map(Some)
     }
 
-    /// Replaces the session, durably and as a whole.
+    /// Replaces the file, durably and as a whole.
     ///
     /// # Errors
     /// If it cannot be written; the old one stays.
     pub fn save(&self, bytes: &[u8]) -> io::Result<()> {
-        let new = self.path.with_extension("json.new");
+        let mut new = self.path.clone().into_os_string();
+        new.push(".new");
+        let new = PathBuf::from(new);
         let _ = std::fs::remove_file(&new);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&new, &self.path)?;
+        self.sync_folder();
+        Ok(())
+    }
+
+    /// Removes the file. `false`: there was none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn remove(&self) -> io::Result<bool> {
+        match std::fs::remove_file(&self.path) {
+            Ok(()) => {
+                self.sync_folder();
+                Ok(true)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Makes a change of the name durable. One that a power cut forgets leaves the old file, which
+    /// is still whole, so a folder that cannot be synced is no failure.
+    fn sync_folder(&self) {
         if let Some(parent) = self.path.parent() {
-            // A rename that a power cut forgets leaves the old session, which is still a session.
             let _ = File::open(parent).and_then(|directory| directory.sync_all());
         }
-        Ok(())
     }
 }
 

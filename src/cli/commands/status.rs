@@ -29,16 +29,35 @@ struct Status {
     assets_open: u64,
     /// Files by standing: the states, then what is out of scope.
     files: Vec<Standing>,
+    /// Every account of the configuration.
+    accounts: Vec<OfAccount>,
     /// Every library.
     libraries: Vec<Library>,
     /// The last run; null if there was none.
     last_run: Option<Run>,
-    /// Unix seconds until when Apple asked the account of `--username` to wait; null if it did not.
+    /// Unix seconds until when Apple asked an account to wait, the last of them; null if it did not.
     wait_until: Option<i64>,
     /// How many problems there are.
     problems_total: u64,
     /// Each of them.
     problems: Vec<Trouble>,
+}
+
+/// What the journal holds of one account.
+#[derive(Debug, Serialize)]
+struct OfAccount {
+    /// Its name.
+    username: String,
+    /// Assets known.
+    assets: u64,
+    /// Of those, assets that still want a file.
+    assets_open: u64,
+    /// Files by standing.
+    files: Vec<Standing>,
+    /// Whether a library of it was ever listed to the end.
+    listed: bool,
+    /// Unix seconds until when Apple asked it to wait; null if it did not.
+    wait_until: Option<i64>,
 }
 
 /// Files of one standing.
@@ -106,7 +125,8 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
             .why(format!("there is no journal yet: {}", path.display()))
             .hint("run \"rollbook sync\", or set --data-dir to where the journal is"));
     }
-    let status = Status::read(&path, config.username().ok(), if json { usize::MAX } else { PROBLEMS_SHOWN })?;
+    let usernames: Vec<&str> = config.accounts.iter().filter_map(|account| account.username().ok()).collect();
+    let status = Status::read(&path, &usernames, if json { usize::MAX } else { PROBLEMS_SHOWN })?;
     if json {
         print_json(&status)?
     } else {
@@ -116,19 +136,23 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
 }
 
 impl Status {
-    fn read(path: &Path, username: Option<&str>, problems_max: usize) -> Result<Self, journal::Error> {
+    fn read(path: &Path, usernames: &[&str], problems_max: usize) -> Result<Self, journal::Error> {
         let reader = Reader::open(path)?;
         let summary = reader.summary(None)?;
         let problems_total = summary.failed.files + summary.record_problems;
         let problems_max = problems_max.min(usize::try_from(problems_total).unwrap_or(usize::MAX));
+        let libraries: Vec<Library> = reader.libraries()?.into_iter().map(Library::from).collect();
+        let accounts = usernames.iter().map(|username| OfAccount::read(&reader, username, &libraries));
+        let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             journal: path.to_owned(),
             assets: summary.assets,
             assets_open: summary.assets_open,
             files: standings(&summary),
-            libraries: reader.libraries()?.into_iter().map(Library::from).collect(),
+            libraries,
             last_run: reader.last_run()?.map(Run::from),
-            wait_until: username.map(|name| reader.next_allowed_at(name)).transpose()?.flatten(),
+            wait_until: accounts.iter().filter_map(|account| account.wait_until).max(),
+            accounts,
             problems_total,
             problems: reader.problems(problems_max)?.into_iter().map(Trouble::from).collect(),
         })
@@ -142,6 +166,9 @@ impl Status {
             vec![of.standing.to_owned(), format::counted(of.files, "file"), format::bytes(of.bytes)]
         });
         parts.push(table(files, &[1, 2]));
+        if self.accounts.len() > 1 {
+            parts.push(table(self.accounts.iter().map(OfAccount::row), &[1, 2, 3]));
+        }
         if !self.libraries.is_empty() {
             parts.push(table(self.libraries.iter().map(Library::row), &[]));
         }
@@ -163,7 +190,7 @@ impl Status {
         if let Some(run) = &self.last_run {
             lines.push(format!("last run  {}", run.line()));
         }
-        if let Some(at) = self.wait_until {
+        if let Some(at) = self.wait_until.filter(|_| self.accounts.len() < 2) {
             lines.push(format!("waiting   Apple asked to wait until {}", format::moment(at)));
         }
         lines.join("\n")
@@ -196,6 +223,40 @@ fn standings(summary: &Summary) -> Vec<Standing> {
     ]
     .map(standing)
     .into()
+}
+
+impl OfAccount {
+    fn read(reader: &Reader, username: &str, libraries: &[Library]) -> Result<Self, journal::Error> {
+        let summary = reader.summary(Some(username))?;
+        let mut own = libraries.iter().filter(|library| library.username == username);
+        Ok(Self {
+            username: username.to_owned(),
+            assets: summary.assets,
+            assets_open: summary.assets_open,
+            files: standings(&summary),
+            listed: own.any(|library| library.enumerated_at.is_some()),
+            wait_until: reader.next_allowed_at(username)?,
+        })
+    }
+
+    fn row(&self) -> Vec<String> {
+        let files = |wanted: &[&str]| {
+            let of = self.files.iter().filter(|of| wanted.contains(&of.standing));
+            format::count(of.map(|of| of.files).sum())
+        };
+        let remark = match (self.wait_until, self.listed) {
+            (Some(at), _) => format!("Apple asked to wait until {}", format::moment(at)),
+            (None, false) => "no library listed yet".to_owned(),
+            (None, true) => String::new(),
+        };
+        vec![
+            self.username.clone(),
+            format::counted(self.assets, "asset"),
+            format!("{} verified", files(&["verified"])),
+            format!("{} open", files(&["pending", "partial", "expired-url", "failed"])),
+            remark,
+        ]
+    }
 }
 
 impl Library {
@@ -276,6 +337,7 @@ mod tests {
                 failed: journal::Tally { files: 12, bytes: 12_000 },
                 ..Summary::default()
             }),
+            accounts: Vec::new(),
             libraries: Vec::new(),
             last_run: None,
             wait_until: Some(0),
