@@ -164,7 +164,12 @@ impl Account {
         Ok(&self.passwords)
     }
 
-    /// A setting of it, for people: the source of the password, never the password.
+    /// Where its password would come from, for people.
+    pub(crate) fn show_password(&self) -> (Option<String>, String) {
+        self.passwords.shown()
+    }
+
+    /// A setting of it, for people; never the password.
     pub(crate) fn show(
         &self,
         layers: &Layers<'_>,
@@ -172,8 +177,7 @@ impl Account {
         account: Option<String>,
     ) -> Shown {
         if setting.key == settings::PASSWORD.key {
-            let (value, source) = self.passwords.shown();
-            return Shown { account, key: setting.key, value, source: Source::Password(source) };
+            return config::show(None, setting, account);
         }
         let placed = |(value, source): (std::ffi::OsString, Source)| match setting.key {
             key if key == settings::DIRECTORY.key || key == settings::PASSWORD_FILE.key => {

@@ -45,8 +45,7 @@ pub(crate) struct Config {
     pub(crate) no_progress_bar: bool,
     /// What is told on standard error.
     pub(crate) log_level: LevelFilter,
-    /// All of it as text.
-    pub(crate) shown: Vec<Shown>,
+    shown: Vec<Shown>,
 }
 
 impl Config {
@@ -73,6 +72,19 @@ impl Config {
             log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
             shown,
         })
+    }
+
+    /// All of it as text. Looks for saved passwords, which may take a moment.
+    pub(crate) fn shown(&self) -> Vec<Shown> {
+        let mut shown = self.shown.clone();
+        for line in shown.iter_mut().filter(|line| line.key == settings::PASSWORD.key) {
+            let own = |account: &&Account| line.account.as_ref().is_none_or(|label| account.label() == label);
+            if let Some(account) = self.accounts.iter().find(own) {
+                let (value, source) = account.show_password();
+                (line.value, line.source) = (value, Source::Password(source));
+            }
+        }
+        shown
     }
 
     /// The accounts, after a look at whether they can be worked for side by side.
@@ -180,7 +192,7 @@ mod tests {
             ("--threads-num 4", vec![file, variable], 4, Source::Flag("--threads-num".to_owned())),
         ] {
             let config = config(flags, &variables).unwrap();
-            let shown = config.shown.iter().find(|shown| shown.key == "threads-num").unwrap();
+            let shown = config.shown().into_iter().find(|shown| shown.key == "threads-num").unwrap();
             assert_eq!((config.threads.get(), &shown.source), (threads, &source));
             assert_eq!(shown.value.as_deref(), Some(threads.to_string().as_str()));
         }

@@ -35,11 +35,12 @@ impl<'a> From<&'a Shown> for Line<'a> {
 
 /// Shows the settings.
 pub(super) fn show(config: &Config, json: bool) -> Result<Exit, Problem> {
+    let shown = config.shown();
     if json {
-        print_json(&config.shown.iter().map(Line::from).collect::<Vec<_>>())?;
+        print_json(&shown.iter().map(Line::from).collect::<Vec<_>>())?;
     } else {
         let head = ["setting", "value", "source"].map(str::to_owned).to_vec();
-        print(&table(std::iter::once(head).chain(config.shown.iter().map(row)), &[]))?;
+        print(&table(std::iter::once(head).chain(shown.iter().map(row)), &[]))?;
     }
     Ok(Exit::Done)
 }

@@ -17,7 +17,7 @@
 
 mod command;
 mod file;
-#[path = "no_keyring.rs"]
+#[cfg_attr(not(all(feature = "keyring", target_os = "linux")), path = "no_keyring.rs")]
 mod keyring;
 mod saved;
 mod seal;

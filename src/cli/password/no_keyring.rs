@@ -3,8 +3,8 @@
 use crate::model::secret::Secret;
 
 /// Nothing.
-pub(super) fn load(_: &str) -> Option<Secret> {
-    None
+pub(super) fn load(_: &str) -> Result<Option<Secret>, String> {
+    Ok(None)
 }
 
 /// Refuses: the caller keeps it in a file.

@@ -1,4 +1,5 @@
-//! What `rollbook login --save` keeps: a password, encrypted in the data directory.
+//! What `rollbook login --save` keeps: a password, in the keyring of the system (built with the
+//! feature `keyring`, and where one answers), else encrypted in the data directory.
 //!
 //! # What that protects, and what not
 //! A machine that nobody looks at must open it without a person, so the key lies in a file too,
@@ -86,7 +87,8 @@ impl Saved {
 
     /// Where a password is kept, if one is.
     pub(super) fn place(&self) -> Option<String> {
-        if keyring::load(&self.username).is_some() {
+        // A locked one is a keyring that holds something, too.
+        if !matches!(keyring::load(&self.username), Ok(None)) {
             return Some("the keyring".to_owned());
         }
         self.file.path().exists().then(|| self.file.path().display().to_string())
@@ -97,8 +99,11 @@ impl Saved {
     /// # Errors
     /// A problem when one was, and cannot be opened.
     pub(super) fn load(&self) -> Result<Option<Secret>, Problem> {
-        if let Some(password) = keyring::load(&self.username) {
-            return Ok(Some(password));
+        let in_keyring = keyring::load(&self.username).map_err(|why| {
+            self.refused().why(why).hint("unlock the keyring, then run the same command again")
+        })?;
+        if in_keyring.is_some() {
+            return Ok(in_keyring);
         }
         let sealed = self.file.load().map_err(|error| self.refused().why(error).hint(AGAIN))?;
         let Some(sealed) = sealed else { return Ok(None) };
