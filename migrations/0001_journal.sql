@@ -146,7 +146,8 @@ CREATE TABLE asset_file (
 
     -- When its row in signed_url stops working.
     url_expires_at INTEGER,
-    renewals       INTEGER NOT NULL DEFAULT 0,
+    -- URLs in a row that the host refused although they should have lived.
+    urls_refused   INTEGER NOT NULL DEFAULT 0,
 
     -- A worker's exclusive right. A claim of another run is dead.
     claim_run_id   INTEGER REFERENCES run,

@@ -173,7 +173,7 @@ impl Game {
                 let Some(claim) = self.take(index) else { return };
                 let row = self.row(&claim);
                 (row.state, row.claimed) = (State::ExpiredUrl, false);
-                self.journal.url_expired(claim, NOW).await.unwrap();
+                self.journal.url_expired(claim, NOW, true).await.unwrap();
             }
             Step::Release(index) => {
                 let Some(claim) = self.take(index) else { return };

@@ -44,7 +44,7 @@ fn kill_after_promise(world: &World, bytes: i64) -> (String, u64) {
 fn a_killed_transfer_asks_for_the_rest_only() {
     let world = world();
     let (path, promised) = kill_after_promise(&world, 16 * 1024 * 1024);
-    let part = world.photos().join(format!("{path}.part"));
+    let part = world.part_of(&path);
     let on_disk = fs::metadata(&part).unwrap().len();
     assert!(on_disk >= promised, "bytes before journal");
 
@@ -63,7 +63,7 @@ fn a_killed_transfer_asks_for_the_rest_only() {
 fn a_flipped_bit_in_the_prefix_is_found_before_the_request() {
     let world = world();
     let (path, promised) = kill_after_promise(&world, 8 * 1024 * 1024);
-    let part = world.photos().join(format!("{path}.part"));
+    let part = world.part_of(&path);
     let mut file = fs::OpenOptions::new().write(true).open(&part).unwrap();
     file.seek(SeekFrom::Start(promised / 2)).unwrap();
     file.write_all(b"\xff\x00\xff").unwrap();
@@ -85,7 +85,7 @@ fn a_part_that_is_longer_shorter_or_gone_is_repaired() {
     for (what, ranged) in [("longer", 1), ("shorter", 0), ("gone", 0)] {
         let world = world();
         let (path, promised) = kill_after_promise(&world, 8 * 1024 * 1024);
-        let part = world.photos().join(format!("{path}.part"));
+        let part = world.part_of(&path);
         match what {
             "longer" => {
                 let mut file = fs::OpenOptions::new().append(true).open(&part).unwrap();

@@ -155,6 +155,7 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
     let note = |text: String| (LevelFilter::INFO, line("note", text));
     match notice {
         Notice::FileFailed { path, failure } => warning(format!("{path}: {failure}")),
+        Notice::NoLongerOffered { path } => note(format!("{path} is no longer in iCloud as it was")),
         Notice::NameTaken { taken, instead } => {
             note(format!("{taken} is a file of somebody else; ours is {instead}"))
         }

@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) folders: FolderTemplate,
     /// Show no bar.
     pub(crate) no_progress_bar: bool,
+    /// Try every failed file again.
+    pub(crate) retry_failed: bool,
     /// What is told on standard error.
     pub(crate) log_level: LevelFilter,
     shown: Vec<Shown>,
@@ -69,6 +71,7 @@ impl Config {
                 .required(&settings::FOLDER_STRUCTURE, None, |value| FolderTemplate::parse(text(value)?))?,
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
+            retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
             log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
             shown,
         })

@@ -111,6 +111,7 @@ impl From<disk::Error> for Problem {
                 Exit::Usage,
                 "set --directory to the folder of this journal, or --data-dir to the journal of this folder",
             ),
+            disk::Error::NoRoom { .. } => (Exit::Destination, "make room, then sync again"),
             disk::Error::InTheWay { .. } => (Exit::Destination, "move it elsewhere, then sync again"),
             disk::Error::Io { source, .. } => (Exit::Destination, repair(source)),
         };
@@ -240,7 +241,7 @@ mod tests {
             (data_dir(io_error(io::ErrorKind::PermissionDenied)), Exit::Usage),
             (journal::Error::NotAJournal { path }.into(), Exit::Usage),
             (
-                journal::Error::WriterStopped { reason: "full".to_owned(), disk: true }.into(),
+                journal::Error::WriterStopped { reason: "full".to_owned(), disk: true, busy: false }.into(),
                 Exit::Destination,
             ),
             (wait_until(0), Exit::Wait),

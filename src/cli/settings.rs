@@ -234,6 +234,16 @@ pub(crate) const NO_PROGRESS_BAR: Setting = Setting {
     ..PLAIN
 };
 
+/// Another chance for everything that failed.
+pub(crate) const RETRY_FAILED: Setting = Setting {
+    key: "retry-failed",
+    flag: Flag::Sync,
+    help: "Try every failed file again now, those that were given up too",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
 /// How much is told on standard error.
 pub(crate) const LOG_LEVEL: Setting = Setting {
     key: "log-level",
@@ -245,7 +255,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 15] = [
+pub(crate) static ALL: [Setting; 16] = [
     ACCOUNT,
     USERNAME,
     PASSWORD,
@@ -260,5 +270,6 @@ pub(crate) static ALL: [Setting; 15] = [
     THREADS_NUM,
     FOLDER_STRUCTURE,
     NO_PROGRESS_BAR,
+    RETRY_FAILED,
     LOG_LEVEL,
 ];

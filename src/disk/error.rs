@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+/// With less room than this the run ends rather than trying smaller files.
+const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
+
 /// A failure of the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,6 +41,16 @@ pub enum Error {
         /// Where.
         path: PathBuf,
     },
+    /// One file is larger than the room that is left.
+    #[error("no room for {needed_bytes} bytes, {free_bytes} are free: {path}")]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// What it needs.
+        needed_bytes: u64,
+        /// What this user may still write.
+        free_bytes: u64,
+    },
     /// Another run holds the lock.
     #[error("another run holds the lock: {path}")]
     Locked {
@@ -51,6 +64,28 @@ pub enum Error {
 impl Error {
     pub(super) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Io { action, path: path.to_owned(), source: source.into() }
+    }
+
+    /// The same error once more: one failure can be the failure of many files.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Io { action, path, source } => {
+                let source = match source.raw_os_error() {
+                    Some(errno) => io::Error::from_raw_os_error(errno),
+                    None => io::Error::new(source.kind(), source.to_string()),
+                };
+                Self::Io { action, path: path.clone(), source }
+            }
+            Self::Absent { directory, missing } => {
+                Self::Absent { directory: directory.clone(), missing: missing.clone() }
+            }
+            Self::Foreign { directory } => Self::Foreign { directory: directory.clone() },
+            Self::InTheWay { path } => Self::InTheWay { path: path.clone() },
+            Self::Locked { path, pid } => Self::Locked { path: path.clone(), pid: *pid },
+            Self::NoRoom { path, needed_bytes, free_bytes } => {
+                Self::NoRoom { path: path.clone(), needed_bytes: *needed_bytes, free_bytes: *free_bytes }
+            }
+        }
     }
 
     /// A file under `path` cannot be read.
@@ -72,6 +107,8 @@ impl Error {
         match self {
             Self::Absent { .. } | Self::Foreign { .. } | Self::Locked { .. } => true,
             Self::InTheWay { .. } => false,
+            // One huge file must not keep the small ones from coming; an almost full disk does.
+            Self::NoRoom { free_bytes, .. } => *free_bytes < FREE_BYTES_MIN,
             Self::Io { source, .. } => matches!(
                 Errno::from_io_error(source),
                 Some(
@@ -81,6 +118,8 @@ impl Error {
                         | Errno::NODEV
                         | Errno::NXIO
                         | Errno::STALE
+                        | Errno::MFILE
+                        | Errno::NFILE
                         | Errno::NOTCONN
                 )
             ),

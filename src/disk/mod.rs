@@ -23,4 +23,4 @@ pub use error::Error;
 pub use lock::RunLock;
 pub use part::PartFile;
 pub use private::{DataDir, PrivateFile};
-pub use tree::{Destination, Folder};
+pub use tree::{Destination, Folder, Place};

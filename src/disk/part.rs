@@ -13,6 +13,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::disk::error::Error;
+use crate::disk::space;
 use crate::disk::tree::Folder;
 use crate::model::checksum::Hasher;
 
@@ -57,11 +58,16 @@ impl PartFile {
 
     /// Opens a part file to go on at `offset_bytes`, and reads that prefix through `hasher`.
     ///
-    /// Bytes after the offset were never promised and are cut off. The caller compares the digest.
+    /// Nothing is changed. The caller compares the digest, and then cuts off what was never promised.
     ///
     /// # Errors
-    /// If it cannot be opened, read or cut.
-    pub fn resume(folder: &Folder, offset_bytes: u64, hasher: &mut Hasher) -> Result<Self, Error> {
+    /// If it cannot be opened or read.
+    pub fn resume(
+        folder: &Folder,
+        offset_bytes: u64,
+        hasher: &mut Hasher,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Self, Error> {
         let path = folder.part_path();
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&folder.handle, folder.part_name().as_str(), flags, Mode::empty())
@@ -69,9 +75,8 @@ impl PartFile {
             .map_err(|e| Error::io("open part file", &path, e))?;
         let mut part = Self { file, path, len: offset_bytes };
         part.check_ours()?;
-        let read = hash(&mut part.file, Some(offset_bytes), hasher);
+        let read = hash(&mut part.file, Some(offset_bytes), hasher, go_on);
         read.map_err(|e| Error::io("read part file", &part.path, e))?;
-        part.cut(offset_bytes)?;
         Ok(part)
     }
 
@@ -86,6 +91,13 @@ impl PartFile {
             .map_err(|e| Error::io("cut part file", &self.path, e))?;
         self.len = len;
         Ok(())
+    }
+
+    /// Device and inode: which file this is, whatever its name means by now.
+    pub(super) fn identity(&self) -> Result<(u64, u64), Error> {
+        let stat =
+            rustix::fs::fstat(&self.file).map_err(|e| Error::io("look at part file", &self.path, e))?;
+        Ok((stat.st_dev, stat.st_ino))
     }
 
     /// How many bytes it holds.
@@ -152,10 +164,10 @@ impl PartFile {
         if size_bytes >= RESERVE_MIN_BYTES {
             let keep = rustix::fs::FallocateFlags::KEEP_SIZE;
             // A file system that cannot reserve still writes; only a full one is worth an error.
-            if let Err(e @ (Errno::NOSPC | Errno::DQUOT)) =
-                rustix::fs::fallocate(&self.file, keep, 0, size_bytes)
-            {
-                return Err(Error::io("reserve space for part file", &self.path, e));
+            if let Err(Errno::NOSPC | Errno::DQUOT) = rustix::fs::fallocate(&self.file, keep, 0, size_bytes) {
+                let free_bytes = self.path.parent().map_or(Ok(0), space::free_bytes)?;
+                let path = self.path.clone();
+                return Err(Error::NoRoom { path, needed_bytes: size_bytes, free_bytes });
             }
         }
         Ok(())
@@ -173,12 +185,28 @@ impl PartFile {
     }
 }
 
-/// Reads `file` from its start through `hasher`: all of it, or its first `limit` bytes, which must
-/// be there.
+/// Makes a whole file durable, however it came to be there.
 ///
 /// # Errors
-/// If it cannot be read, or ends before the limit.
-pub fn hash(file: &mut File, limit: Option<u64>, hasher: &mut Hasher) -> std::io::Result<u64> {
+/// The system's word.
+pub fn sync_whole(file: &File) -> std::io::Result<()> {
+    match rustix::fs::fdatasync(file) {
+        Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Reads `file` from its start through `hasher`: all of it, or its first `limit` bytes, which must
+/// be there. Asks `go_on` after each piece: a large file takes minutes.
+///
+/// # Errors
+/// If it cannot be read or ends before the limit; `Interrupted` if it should not go on.
+pub fn hash(
+    file: &mut File,
+    limit: Option<u64>,
+    hasher: &mut Hasher,
+    go_on: impl Fn() -> bool,
+) -> std::io::Result<u64> {
     file.seek(SeekFrom::Start(0))?;
     let mut buffer = vec![0; PIECE_BYTES];
     let mut total = 0;
@@ -190,6 +218,9 @@ pub fn hash(file: &mut File, limit: Option<u64>, hasher: &mut Hasher) -> std::io
         }
         hasher.update(&buffer[..read]);
         total += read as u64;
+        if !go_on() {
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
     }
     match limit {
         Some(limit) if total < limit => Err(std::io::ErrorKind::UnexpectedEof.into()),

@@ -3,6 +3,7 @@
 //! The directory is 0700 and its files 0600. A private file is replaced as a whole: a crash leaves
 //! the old one or the new one.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -81,10 +82,17 @@ impl DataDir {
     }
 }
 
-/// A username as part of a file name.
+/// A username as part of a file name. Escaped, so that two accounts never share a file.
 fn plain(username: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') { c } else { '_' };
-    username.chars().map(plain).collect()
+    let mut name = String::new();
+    for byte in username.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'@' | b'_') {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "%{byte:02x}");
+        }
+    }
+    name
 }
 
 /// A file of one account that nobody else may read: its session, or its sealed password.

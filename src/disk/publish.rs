@@ -5,7 +5,7 @@
 //! file or the whole final file.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
@@ -21,20 +21,26 @@ pub enum Published {
     Done,
     /// The final name is taken by another file. The part is whole and durable, and waits.
     NameTaken,
-    /// The system refused; the part must not be trusted if its sync failed.
-    Failed(Error),
+    /// The system refused the name. The part is whole and durable.
+    Refused(Error),
+    /// A sync failed: neither the bytes nor the name may be trusted to last.
+    NotDurable(Error),
 }
 
 /// Publishes a group. The answers are in the order of the files.
 pub fn publish(group: &[(&PartFile, &Folder)]) -> Vec<Published> {
     let mut answers: Vec<Published> = group
         .iter()
-        .map(|(part, folder)| match part.sync().and_then(|()| rename(folder)) {
-            Ok(true) => Published::Done,
-            Ok(false) => Published::NameTaken,
-            Err(error) => Published::Failed(error),
+        .map(|(part, _)| match part.sync() {
+            Ok(()) => Published::Done,
+            Err(error) => Published::NotDurable(error),
         })
         .collect();
+    for ((part, folder), answer) in group.iter().zip(&mut answers) {
+        if matches!(answer, Published::Done) {
+            *answer = rename(part, folder);
+        }
+    }
     // One sync for each folder, whatever the number of files in it.
     let mut folders: BTreeMap<&std::path::Path, Vec<usize>> = BTreeMap::new();
     for (place, (_, folder)) in group.iter().enumerate() {
@@ -43,58 +49,61 @@ pub fn publish(group: &[(&PartFile, &Folder)]) -> Vec<Published> {
         }
     }
     for (path, places) in folders {
-        if let Err(Error::Io { action, path, source }) = sync_directory(&group[places[0]].1.handle, path) {
+        if let Err(error) = sync_directory(&group[places[0]].1.handle, path) {
             // The names may not be durable: the rows stay as they are, and recovery adopts the files.
             for place in places {
-                let source = std::io::Error::from(source.kind());
-                answers[place] = Published::Failed(Error::Io { action, path: path.clone(), source });
+                answers[place] = Published::NotDurable(error.again());
             }
         }
     }
     answers
 }
 
-/// Renames the part to the final name unless something stands there. `false`: it is taken.
-fn rename(folder: &Folder) -> Result<bool, Error> {
-    let (part, name) = (folder.part_name(), folder.name());
-    let handle = folder.handle.as_fd();
-    let refused = match no_replace(folder) {
+/// Gives the part its final name, if the name of the part still means the file that was written.
+fn rename(part: &PartFile, folder: &Folder) -> Published {
+    match folder.part_is(part) {
+        Ok(true) => {}
+        Ok(false) => return Published::Refused(Error::InTheWay { path: folder.part_path() }),
+        Err(error) => return Published::Refused(error),
+    }
+    match rename_new(&folder.handle, &folder.part_name(), folder.name()) {
+        Ok(true) => Published::Done,
+        Ok(false) => Published::NameTaken,
+        Err(e) => Published::Refused(Error::io("publish file", &folder.final_path(), e)),
+    }
+}
+
+/// Gives `new` to what is called `old`, unless something is called `new` already: then `false`.
+pub(super) fn rename_new(folder: &OwnedFd, old: &str, new: &str) -> Result<bool, Errno> {
+    match no_replace(folder, old, new) {
         Ok(()) => return Ok(true),
         Err(Errno::EXIST) => return Ok(false),
-        Err(e) => e,
-    };
-    if !matches!(refused, Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) {
-        return Err(Error::io("publish file", &folder.final_path(), refused));
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        Err(e) => return Err(e),
     }
     // No such rename here: a link to the new name replaces nothing either.
-    match rustix::fs::linkat(handle, part.as_str(), handle, name, AtFlags::empty()) {
-        Ok(()) => rustix::fs::unlinkat(handle, part.as_str(), AtFlags::empty())
-            .map(|()| true)
-            .map_err(|e| Error::io("remove part file", &folder.part_path(), e)),
+    match rustix::fs::linkat(folder, old, folder, new, AtFlags::empty()) {
+        Ok(()) => rustix::fs::unlinkat(folder, old, AtFlags::empty()).map(|()| true),
         Err(Errno::EXIST) => Ok(false),
-        // No links either (exFAT, some shares): look, then rename. The run lock keeps rollbook's
-        // own hands off; only a stranger within these microseconds could be replaced.
+        // No links either (exFAT, some shares): look, then rename. The locks keep rollbook's own
+        // hands off; only a stranger within these microseconds could be replaced.
         Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {
-            match rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            match rustix::fs::statat(folder, new, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(_) => Ok(false),
-                Err(Errno::NOENT) => rustix::fs::renameat(handle, part.as_str(), handle, name)
-                    .map(|()| true)
-                    .map_err(|e| Error::io("publish file", &folder.final_path(), e)),
-                Err(e) => Err(Error::io("look at file", &folder.final_path(), e)),
+                Err(Errno::NOENT) => rustix::fs::renameat(folder, old, folder, new).map(|()| true),
+                Err(e) => Err(e),
             }
         }
-        Err(e) => Err(Error::io("publish file", &folder.final_path(), e)),
+        Err(e) => Err(e),
     }
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn no_replace(folder: &Folder) -> Result<(), Errno> {
-    let handle = folder.handle.as_fd();
-    let flags = rustix::fs::RenameFlags::NOREPLACE;
-    rustix::fs::renameat_with(handle, folder.part_name().as_str(), handle, folder.name(), flags)
+fn no_replace(folder: &OwnedFd, old: &str, new: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(folder, old, folder, new, rustix::fs::RenameFlags::NOREPLACE)
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn no_replace(_: &Folder) -> Result<(), Errno> {
+fn no_replace(_: &OwnedFd, _: &str, _: &str) -> Result<(), Errno> {
     Err(Errno::NOSYS)
 }

@@ -3,15 +3,19 @@
 //! The marker file holds an id that the journal knows. A mount point without its mount has no
 //! marker, so it is *absent*, not *empty*: nothing is fetched into it and nothing is called lost.
 
-use std::fs::File;
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::disk::error::Error;
+use crate::disk::part::PartFile;
+use crate::disk::publish::rename_new;
 use crate::model::layout::PART_SUFFIX;
 use crate::model::recovery::Final;
 
@@ -20,7 +24,19 @@ const MARKER: &str = ".rollbook";
 /// What the marker's last line starts with.
 const MARKER_KEY: &str = "destination ";
 
+/// The marker while it is being made.
+const MARKER_NEW: &str = ".rollbook.new";
+
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Where a file belongs, and the tag that makes its part file's name ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Relative to the destination, `/` between components.
+    pub path: String,
+    /// Names the very version that the part holds: a part of another is another file.
+    pub tag: String,
+}
 
 /// The directory that holds the files.
 #[derive(Debug)]
@@ -28,16 +44,21 @@ pub struct Destination {
     root: OwnedFd,
     directory: PathBuf,
     id: String,
+    /// Folders whose names are known to be durable, by full path.
+    durable: Mutex<HashSet<PathBuf>>,
+    _lock: Arc<File>,
 }
 
 impl Destination {
     /// Opens the directory and checks its marker against `expected`, the id the journal knows.
     ///
     /// A journal without a destination takes the directory as its own, creating it if need be; a
-    /// marker that is there already is kept, so a lost journal finds its files again.
+    /// marker that is there already is kept, so a lost journal finds its files again. The marker is
+    /// locked while the destination is open: two journals must not write part files side by side.
     ///
     /// # Errors
-    /// [`Error::Absent`] or [`Error::Foreign`] when the journal knows better; else the system's word.
+    /// [`Error::Absent`] or [`Error::Foreign`] when the journal knows better, [`Error::Locked`] when
+    /// another process writes here; else the system's word.
     pub fn open(directory: &Path, expected: Option<&str>) -> Result<Self, Error> {
         let absent = |missing: String| Error::Absent { directory: directory.to_owned(), missing };
         if expected.is_none() {
@@ -57,7 +78,8 @@ impl Destination {
             (None, Some(_)) => return Err(absent(format!("no marker file {MARKER}"))),
             (None, None) => write_marker(&root, directory)?,
         };
-        Ok(Self { root, directory: directory.to_owned(), id })
+        let lock = lock_marker(&root, directory, &id)?;
+        Ok(Self { root, directory: directory.to_owned(), id, durable: Mutex::default(), _lock: lock })
     }
 
     /// The id in the marker.
@@ -72,29 +94,31 @@ impl Destination {
         &self.directory
     }
 
-    /// Opens the folder of `path` (relative, `/` between components), creating what is missing.
+    /// Opens the folder of `place`, creating what is missing.
     ///
-    /// A new folder is durable when this returns: its parent is synced.
+    /// The folder is durable when this returns, whoever made it: a crash, or another worker, may have
+    /// left one whose name is not on the disk yet, so each is synced once in a run.
     ///
     /// # Errors
     /// [`Error::InTheWay`] if a component is a link or a file.
-    pub fn folder(&self, path: &str) -> Result<Folder, Error> {
-        self.walk(path, true)
+    pub fn folder(&self, place: &Place) -> Result<Folder, Error> {
+        self.walk(place, true)
     }
 
-    /// Opens the folder of `path` if it is there.
+    /// Opens the folder of `place` if it is there.
     ///
     /// # Errors
     /// [`Error::InTheWay`] if a component is a link or a file.
-    pub fn existing_folder(&self, path: &str) -> Result<Option<Folder>, Error> {
-        match self.walk(path, false) {
+    pub fn existing_folder(&self, place: &Place) -> Result<Option<Folder>, Error> {
+        match self.walk(place, false) {
             Ok(folder) => Ok(Some(folder)),
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn walk(&self, path: &str, create: bool) -> Result<Folder, Error> {
+    fn walk(&self, place: &Place, create: bool) -> Result<Folder, Error> {
+        let path = place.path.as_str();
         let mut walked = self.directory.clone();
         let mut handle = rustix::io::dup(&self.root).map_err(|e| Error::io("open directory", &walked, e))?;
         let components: Vec<&str> = path.split('/').collect();
@@ -102,15 +126,26 @@ impl Destination {
         for component in folders {
             assert!(!matches!(*component, "" | "." | ".."), "a stored path stays below its root: {path}");
             walked.push(component);
-            handle = match enter(&handle, component, &walked) {
+            let entered = match enter(&handle, component, &walked) {
                 Err(Error::Io { source, .. }) if create && source.kind() == std::io::ErrorKind::NotFound => {
                     make(&handle, component, &walked)?;
                     enter(&handle, component, &walked)?
                 }
                 entered => entered?,
             };
+            if create && !self.known_durable().contains(&walked) {
+                sync_directory(&handle, &walked)?;
+                self.known_durable().insert(walked.clone());
+            }
+            handle = entered;
         }
-        Ok(Folder { handle, path: walked, name: (*name).to_owned() })
+        Ok(Folder { handle, path: walked, name: (*name).to_owned(), tag: place.tag.clone() })
+    }
+}
+
+impl Destination {
+    fn known_durable(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,9 +159,8 @@ fn enter(parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
 
 fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
     match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
-        Ok(()) => sync_directory(parent, path),
-        // Another worker made it first, and syncs it before it publishes there.
-        Err(Errno::EXIST) => sync_directory(parent, path),
+        // Another worker may have made it first.
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(e) => Err(Error::io("create folder", path, e)),
     }
 }
@@ -145,6 +179,7 @@ pub struct Folder {
     pub(super) handle: OwnedFd,
     path: PathBuf,
     name: String,
+    tag: String,
 }
 
 impl Folder {
@@ -154,10 +189,11 @@ impl Folder {
         &self.name
     }
 
-    /// The name of the part file, beside the final one.
+    /// The name of the part file, beside the final one: `NAME.TAG.part`. The tag keeps it apart
+    /// from a `NAME.part` that a browser or another tool may have left.
     #[must_use]
     pub fn part_name(&self) -> String {
-        format!("{}{PART_SUFFIX}", self.name)
+        format!("{}.{}{PART_SUFFIX}", self.name, self.tag)
     }
 
     /// The full path of the final name, for messages.
@@ -189,6 +225,14 @@ impl Folder {
             Ok(Some(_)) => Ok(Final::Other),
             Err(e) => Err(Error::io("look at file", &self.final_path(), e)),
         }
+    }
+
+    /// Whether the name of the part file still means `part`, and not a file that came in its place.
+    pub(super) fn part_is(&self, part: &PartFile) -> Result<bool, Error> {
+        let look = |e| Error::io("look at part file", &self.part_path(), e);
+        let written = part.identity()?;
+        let named = rustix::fs::statat(&self.handle, self.part_name().as_str(), AtFlags::SYMLINK_NOFOLLOW);
+        named.map(|stat| (stat.st_dev, stat.st_ino) == written).map_err(look)
     }
 
     /// The length of the part file, if there is a regular one.
@@ -227,8 +271,11 @@ impl Folder {
     pub fn move_part(&mut self, path: &str) -> Result<(), Error> {
         let (old, from) = (self.part_name(), self.part_path());
         path.rsplit('/').next().unwrap_or(path).clone_into(&mut self.name);
-        rustix::fs::renameat(&self.handle, old.as_str(), &self.handle, self.part_name().as_str())
-            .map_err(|e| Error::io("rename part file", &from, e))
+        match rename_new(&self.handle, &old, &self.part_name()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::InTheWay { path: self.part_path() }),
+            Err(e) => Err(Error::io("rename part file", &from, e)),
+        }
     }
 
     /// Removes the part file, if there is one.
@@ -265,8 +312,37 @@ fn read_marker(root: &OwnedFd, directory: &Path) -> Result<Option<String>, Error
     };
     let mut text = String::new();
     file.take(4096).read_to_string(&mut text).map_err(|e| Error::io("read marker", &path, e))?;
-    let id = text.lines().find_map(|line| line.strip_prefix(MARKER_KEY));
-    Ok(Some(id.unwrap_or_default().trim().to_owned()))
+    match text.lines().find_map(|line| line.strip_prefix(MARKER_KEY)).map(str::trim) {
+        Some(id) if !id.is_empty() => Ok(Some(id.to_owned())),
+        _ => {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it names no destination");
+            Err(Error::io("read marker", &path, source))
+        }
+    }
+}
+
+/// Locks the marker for this process. Destinations of one process that share a directory share
+/// the lock.
+fn lock_marker(root: &OwnedFd, directory: &Path, id: &str) -> Result<Arc<File>, Error> {
+    static HELD: Mutex<Option<HashMap<String, Weak<File>>>> = Mutex::new(None);
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = held.get_or_insert_default();
+    if let Some(lock) = held.get(id).and_then(Weak::upgrade) {
+        return Ok(lock);
+    }
+    let path = directory.join(MARKER);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(root, MARKER, flags, Mode::empty())
+        .map(File::from)
+        .map_err(|e| Error::io("read marker", &path, e))?;
+    match file.try_lock() {
+        // Where there are no locks (some shares), the run lock of the journal has to do.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Err(TryLockError::WouldBlock) => return Err(Error::Locked { path, pid: None }),
+    }
+    let lock = Arc::new(file);
+    held.insert(id.to_owned(), Arc::downgrade(&lock));
+    Ok(lock)
 }
 
 fn write_marker(root: &OwnedFd, directory: &Path) -> Result<String, Error> {
@@ -278,13 +354,15 @@ fn write_marker(root: &OwnedFd, directory: &Path) -> Result<String, Error> {
     for byte in random {
         let _ = write!(id, "{byte:02x}");
     }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(root, MARKER, flags, Mode::from_raw_mode(0o644))
+    // Made under another name and renamed: a marker is whole or not there.
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(root, MARKER_NEW, flags, Mode::from_raw_mode(0o644))
         .map_err(|e| Error::io("write marker", &path, e))?;
     let mut file = File::from(file);
     write!(file, "rollbook keeps this directory. Please leave this file here.\n{MARKER_KEY}{id}\n")
         .and_then(|()| file.sync_all())
         .map_err(|e| Error::io("write marker", &path, e))?;
+    rustix::fs::renameat(root, MARKER_NEW, root, MARKER).map_err(|e| Error::io("write marker", &path, e))?;
     sync_directory(root, directory)?;
     Ok(id)
 }

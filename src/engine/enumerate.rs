@@ -4,9 +4,9 @@
 //! named and skipped; the others go on.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::engine::error::Error;
-use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
 use crate::icloud::{self, Listing};
 use crate::journal::Place;
@@ -32,12 +32,12 @@ pub(super) async fn enumerate(run: &Run, libraries: &[Library], folders: &Folder
         match listed {
             Ok(()) => {}
             Err(Error::Service(icloud::Error::Denied(why))) if libraries.len() > 1 => {
-                skip(run, library, &why.to_string());
+                run.library_down(library, &why.to_string());
             }
             Err(Error::Service(error @ (icloud::Error::Server { .. } | icloud::Error::Malformed { .. })))
                 if libraries.len() > 1 =>
             {
-                skip(run, library, &error.to_string());
+                run.library_down(library, &error.to_string());
             }
             Err(error) => {
                 run.halt(error);
@@ -46,11 +46,6 @@ pub(super) async fn enumerate(run: &Run, libraries: &[Library], folders: &Folder
         }
     }
     run.board.enumerated();
-}
-
-fn skip(run: &Run, library: &Library, why: &str) {
-    let library = library.zone.name.clone();
-    run.board.library_skipped(Notice::LibrarySkipped { library, why: why.to_owned() });
 }
 
 async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<(), Error> {
@@ -107,9 +102,13 @@ impl Roll {
 /// Asks for the next page, through pauses that Apple or the network imposes.
 async fn next_page(run: &Run, listing: &mut Listing) -> Result<Option<Page>, Error> {
     loop {
+        let sent = Instant::now();
         match listing.next().await {
-            Ok(page) => return Ok(page),
-            Err(why) => match run.pause_for(&why) {
+            Ok(page) => {
+                run.pause.call_through();
+                return Ok(page);
+            }
+            Err(why) => match run.pause_for(&why, sent) {
                 Some(length) => {
                     run.sleep(length).await;
                 }

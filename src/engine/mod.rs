@@ -54,6 +54,8 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// Folders below the directory.
     pub folders: FolderTemplate,
+    /// Try every failed file again, parked ones too.
+    pub retry_failed: bool,
 }
 
 /// What a run works with. The caller holds the run lock of the journal's directory.
@@ -118,11 +120,12 @@ pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
 async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.phase(Phase::Recovering);
     recover::recover(run).await?;
-    run.journal.requeue(run.id, now(), Requeue::Due).await?;
+    let which = if settings.retry_failed { Requeue::All } else { Requeue::Due };
+    run.journal.requeue(run.id, now(), which).await?;
     run.board.begin(&summary(run, settings).await?);
 
     run.board.phase(Phase::Syncing);
-    let libraries = libraries(run).await?;
+    let Some(libraries) = unless_stopped(run, libraries(run)).await? else { return Ok(()) };
     let (enumerating, watched) = watch::channel(true);
     let listing = async {
         enumerate::enumerate(run, &libraries, &settings.folders).await;
@@ -154,8 +157,9 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     let listed = async {
         run.board.begin(&summary(&run, settings).await?);
         run.board.phase(Phase::Syncing);
-        let libraries = libraries(&run).await?;
-        enumerate::enumerate(&run, &libraries, &settings.folders).await;
+        if let Some(libraries) = unless_stopped(&run, libraries(&run)).await? {
+            enumerate::enumerate(&run, &libraries, &settings.folders).await;
+        }
         Ok::<(), Error>(())
     };
     if let Err(error) = listed.await {
@@ -212,12 +216,24 @@ async fn libraries(run: &Run) -> Result<Vec<Library>, Error> {
     Ok(libraries)
 }
 
+/// Waits for an answer of the service, but not longer than someone asks to stop.
+async fn unless_stopped<T>(
+    run: &Run,
+    answer: impl Future<Output = Result<T, Error>>,
+) -> Result<Option<T>, Error> {
+    tokio::select! {
+        answer = answer => answer.map(Some),
+        () = run.stop.requested() => Ok(None),
+    }
+}
+
 /// Closes the run's row, whatever came of it.
 async fn end(run: &Run, settings: &Settings, halted: bool) -> Result<Report, Error> {
     let progress = run.board.progress();
     let interrupted = run.stop.is_requested();
     let summary = summary(run, settings).await?;
-    let outcome = match (halted, interrupted, summary.open().files) {
+    let libraries_skipped = run.board.libraries_skipped();
+    let outcome = match (halted, interrupted, summary.open().files + libraries_skipped) {
         (true, ..) => "halted",
         (_, true, _) => "interrupted",
         (.., 0) => "complete",
@@ -226,7 +242,6 @@ async fn end(run: &Run, settings: &Settings, halted: bool) -> Result<Report, Err
     let bytes_fetched = run.board.bytes_fetched();
     let done = Tally { files: progress.files_verified, bytes: bytes_fetched };
     run.journal.end_run(run.id, now(), outcome, done).await?;
-    let libraries_skipped = run.board.libraries_skipped();
     Ok(Report { progress, bytes_fetched, summary, libraries_skipped, interrupted })
 }
 

@@ -46,6 +46,11 @@ pub enum Notice {
         /// Why.
         failure: Failure,
     },
+    /// Apple no longer offers a file that was still to come.
+    NoLongerOffered {
+        /// Its path.
+        path: String,
+    },
     /// A name was taken by a file that is not ours; ours goes elsewhere.
     NameTaken {
         /// The path that is taken.

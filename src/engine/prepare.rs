@@ -4,13 +4,14 @@
 //! runs for every claim, so a row is repaired whenever it is next wanted, and at the start of a
 //! run for the claims of dead runs ([`super::recover`]).
 
-use crate::disk::{self, Folder, PartFile, part};
+use crate::disk::{self, Folder, PartFile, Place, part};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
 use crate::journal::{Claim, ClaimedFile};
 use crate::model::checksum::{Digests, Hasher, Proof};
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::layout;
 use crate::model::recovery::{self, Case, Final, Part};
 
 /// Names tried on disk for one file before giving up: each is one more stranger's file.
@@ -36,13 +37,13 @@ pub(super) async fn prepare(run: &Run, mut claim: Claim) -> Result<Prepared, Unf
     loop {
         let (folder, letter, taken) = match look(run, claim.file()).await {
             Ok(found) => found,
-            Err(error) => return Err(claim_meets(claim, error)),
+            Err(error) => return Err(claim_meets(run, claim, error)),
         };
         if letter == Case::E {
             match whole(run, claim.file()).await {
                 Ok(Some((digests, proof))) => return Ok(Prepared::Standing { claim, digests, proof }),
                 Ok(None) => {}
-                Err(error) => return Err(claim_meets(claim, error)),
+                Err(error) => return Err(claim_meets(run, claim, error)),
             }
         }
         if taken {
@@ -53,17 +54,22 @@ pub(super) async fn prepare(run: &Run, mut claim: Claim) -> Result<Prepared, Unf
         return match letter {
             Case::C => resume(run, claim, folder).await,
             Case::D => restart(run, claim, folder, "the part file is missing or short").await,
-            _ => begin(claim, folder).await,
+            _ => begin(run, claim, folder).await,
         };
     }
 }
 
+/// Where a file belongs on the disk.
+pub(super) fn place(file: &ClaimedFile) -> Place {
+    Place { path: file.path.clone(), tag: layout::part_tag(&file.asset_name, &file.checksum) }
+}
+
 /// Looks at both names. The flag says that something stands under the final one.
 pub(super) async fn look(run: &Run, file: &ClaimedFile) -> Result<(Folder, Case, bool), disk::Error> {
-    let (path, state) = (file.path.clone(), file.state);
+    let (place, state) = (place(file), file.state);
     let (size_bytes, offset_bytes) = (file.size_bytes, file.offset_bytes);
     run.on_disk(move |destination| {
-        let folder = destination.folder(&path)?;
+        let folder = destination.folder(&place)?;
         let r#final = folder.final_fact(size_bytes)?;
         let part = Part::measure(folder.part_len()?, offset_bytes);
         Ok((folder, recovery::case(state, part, r#final), r#final != Final::None))
@@ -71,21 +77,26 @@ pub(super) async fn look(run: &Run, file: &ClaimedFile) -> Result<(Folder, Case,
     .await
 }
 
-/// Reads the file under the final name. `Some` if it is ours: its bytes match Apple's checksum.
+/// Reads the file under the final name. `Some` if it is ours: its bytes match Apple's checksum, and
+/// it is made durable, whoever wrote it.
 ///
 /// A checksum of unknown shape proves by length alone, and a length is no proof that a stranger's
-/// file is ours; such a file is left to its owner.
+/// file is ours. Such a file is ours only if its digest is the one that the journal promised
+/// before the file was published.
 pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Digests, Proof)>, disk::Error> {
-    let (path, checksum) = (file.path.clone(), file.checksum.clone());
+    let (place, checksum, stop) = (place(file), file.checksum.clone(), run.stop.clone());
+    let promised = file.prefix.filter(|_| file.offset_bytes == file.size_bytes);
     run.on_disk(move |destination| {
-        let folder = destination.folder(&path)?;
+        let folder = destination.folder(&place)?;
         let mut hasher = Hasher::default();
         let mut found = folder.open_final()?;
-        part::hash(&mut found, None, &mut hasher)
-            .map_err(|source| disk::Error::reading(&folder.final_path(), source))?;
+        let reading = |source| disk::Error::reading(&folder.final_path(), source);
+        part::hash(&mut found, None, &mut hasher, || !stop.is_requested()).map_err(reading)?;
         let digests = hasher.finish();
-        let proof = checksum.prove(&digests).filter(|proof| *proof != Proof::Length);
+        let ours = |proof: &Proof| *proof != Proof::Length || promised == Some(digests.sha256);
+        let proof = checksum.prove(&digests).filter(ours);
         if proof.is_some() {
+            part::sync_whole(&found).map_err(reading)?;
             folder.remove_part()?;
             folder.make_durable()?;
         }
@@ -96,19 +107,25 @@ pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Diges
 
 /// Case C: the promised prefix must be what was promised, before a request leaves.
 async fn resume(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
-    let offset_bytes = claim.file().offset_bytes;
+    let (offset_bytes, promised) = (claim.file().offset_bytes, claim.file().prefix);
+    let stop = run.stop.clone();
     let (folder, resumed) = off_thread(move || {
         let mut hasher = Hasher::default();
-        let resumed = PartFile::resume(&folder, offset_bytes, &mut hasher);
-        (folder, resumed.map(|part| Box::new(Sink { part, hasher })))
+        let resumed = PartFile::resume(&folder, offset_bytes, &mut hasher, || !stop.is_requested()).and_then(
+            |mut part| {
+                let good = Some(hasher.prefix_sha256()) == promised;
+                // Only a prefix of ours is cut: anything else is looked at and left.
+                good.then(|| part.cut(offset_bytes)).transpose()?;
+                Ok(good.then(|| Box::new(Sink { part, hasher })))
+            },
+        );
+        (folder, resumed)
     })
     .await;
     match resumed {
-        Ok(sink) if Some(sink.hasher.prefix_sha256()) == claim.file().prefix => {
-            Ok(Prepared::Ready { claim, folder, sink })
-        }
-        Ok(_) => restart(run, claim, folder, "the part file is not what was written").await,
-        Err(error) if error.ends_the_run() => Err(claim_meets(claim, error)),
+        Ok(Some(sink)) => Ok(Prepared::Ready { claim, folder, sink }),
+        Ok(None) => restart(run, claim, folder, "the part file is not what was written").await,
+        Err(error) if error.ends_the_run() || run.stop.is_requested() => Err(claim_meets(run, claim, error)),
         Err(error) => restart(run, claim, folder, &error.to_string()).await,
     }
 }
@@ -118,11 +135,11 @@ async fn restart(run: &Run, claim: Claim, folder: Folder, why: &str) -> Result<P
     let path = claim.file().path.clone();
     run.board.notice(Notice::Restarted { path, why: why.to_owned() });
     let claim = run.journal.restarted(claim, super::run::now()).await.map_err(Unfinished::lost)?;
-    begin(claim, folder).await
+    begin(run, claim, folder).await
 }
 
 /// Cases A and B: an empty part file, in place of whatever part stood there.
-async fn begin(claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
+async fn begin(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
     let size_bytes = claim.file().size_bytes;
     let (folder, part) = off_thread(move || {
         let part = PartFile::create(&folder, size_bytes);
@@ -133,7 +150,7 @@ async fn begin(claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
         Ok(part) => {
             Ok(Prepared::Ready { claim, folder, sink: Box::new(Sink { part, hasher: Hasher::default() }) })
         }
-        Err(error) => Err(claim_meets(claim, error)),
+        Err(error) => Err(claim_meets(run, claim, error)),
     }
 }
 
@@ -149,7 +166,7 @@ async fn move_aside(
         return Err(Unfinished::new(claim, Setback::failed(FailureKind::Disk, detail)));
     }
     if let Err(error) = off_thread(move || folder.remove_part()).await {
-        return Err(claim_meets(claim, error));
+        return Err(claim_meets(run, claim, error));
     }
     let mut claim = claim;
     if claim.file().offset_bytes > 0 {
@@ -162,8 +179,10 @@ async fn move_aside(
 }
 
 /// The disk said no: for this file, or for all of them.
-fn claim_meets(claim: Claim, error: disk::Error) -> Unfinished {
-    let setback = if error.ends_the_run() {
+fn claim_meets(run: &Run, claim: Claim, error: disk::Error) -> Unfinished {
+    let setback = if run.stop.is_requested() {
+        Setback::Released
+    } else if error.ends_the_run() {
         Setback::halted(error)
     } else {
         Setback::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part: true }

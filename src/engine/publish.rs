@@ -40,7 +40,7 @@ impl Published {
         let Self { claim, digests, proof } = self;
         match run.journal.verified(claim, now(), digests.sha256, proof).await {
             Ok(asset_complete) => {
-                run.pause.over();
+                run.pause.file_through();
                 run.board.verified(asset_complete);
             }
             Err(error) => run.halt(error),
@@ -66,10 +66,12 @@ impl Publisher {
     }
 
     /// Hands over a proved file. Waits while the stage is full: the disk is behind the network.
-    pub(super) async fn hand_over(&self, checked: Checked) {
+    pub(super) async fn hand_over(&self, run: &Run, checked: Checked) {
         if self.0.send(checked).await.is_err() {
-            // The stage ended by a panic. The claim is dead with this run; the next one recovers it.
+            // The stage ended by a panic. Going on would fetch files only to drop them; the claim
+            // is dead with this run, and the next one recovers it.
             tracing::error!("the publishing stage has ended");
+            run.stop.request();
         }
     }
 }
@@ -101,7 +103,11 @@ async fn publish(run: &Run, group: Vec<Checked>) {
                     done.push(Published { claim, digests, proof }.record(run));
                 }
                 disk_publish::Published::NameTaken => taken.push((checked, refused)),
-                disk_publish::Published::Failed(error) => refuse(run, checked.claim, error).await,
+                disk_publish::Published::Refused(error) => refuse(run, checked.claim, error, true).await,
+                // After a failed sync nothing of the part is to be trusted.
+                disk_publish::Published::NotDurable(error) => {
+                    refuse(run, checked.claim, error, false).await;
+                }
             }
         }
         // Recorded side by side, so that they share a commit.
@@ -113,12 +119,11 @@ async fn publish(run: &Run, group: Vec<Checked>) {
     }
 }
 
-async fn refuse(run: &Run, claim: Claim, error: crate::disk::Error) {
+async fn refuse(run: &Run, claim: Claim, error: crate::disk::Error, keep_part: bool) {
     let setback = if error.ends_the_run() {
         Setback::halted(error)
     } else {
-        // After a failed sync nothing of the part is to be trusted.
-        Setback::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part: false }
+        Setback::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part }
     };
     Unfinished::new(claim, setback).settle(run).await;
 }
@@ -154,7 +159,7 @@ async fn take_another_name(
     match moved {
         Ok(()) => Some((Checked { claim, folder, part, digests, proof }, refused)),
         Err(error) => {
-            refuse(run, claim, error).await;
+            refuse(run, claim, error, true).await;
             None
         }
     }

@@ -3,28 +3,31 @@
 //! Asked only when the feed finds no live URL, and only for one batch: a URL that is renewed long
 //! before its turn would expire again. No attempt is burned.
 
+use std::time::Instant;
+
 use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
-use crate::icloud::{LOOKUP_NAMES_MAX, Lookup};
+use crate::icloud::{self, LOOKUP_NAMES_MAX, Lookup};
 use crate::journal::Expired;
 use crate::model::asset::Rendition;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::signed_url::SignedUrl;
 
-/// Fresh URLs for one file without a byte in between. More of them help nobody: the clock is
-/// wrong, or this file's URLs are dead on arrival.
-const RENEWALS_MAX: u32 = 5;
+/// Fresh URLs of one file that the host may refuse, without a byte in between. More of them help
+/// nobody: this file's URLs are dead on arrival.
+const REFUSED_MAX: u32 = 5;
 
 /// Renews one batch of expired rows. `true`: some row moved, so asking for claims is worth it.
 pub(super) async fn renew(run: &Run, libraries: &[Library]) -> bool {
     if run.stop.is_requested() {
         return false;
     }
+    let sent = Instant::now();
     match try_renew(run, libraries).await {
         Ok(moved) => moved,
-        Err(Error::Service(error)) => run.wait_out(error).await,
+        Err(Error::Service(error)) => run.wait_out(error, sent).await,
         Err(error) => {
             run.halt(error);
             false
@@ -33,10 +36,19 @@ pub(super) async fn renew(run: &Run, libraries: &[Library]) -> bool {
 }
 
 async fn try_renew(run: &Run, libraries: &[Library]) -> Result<bool, Error> {
-    for library in libraries {
+    for library in libraries.iter().filter(|library| !run.is_down(library.id)) {
         let expired = run.journal.reader().expired(library.id, LOOKUP_NAMES_MAX).await?;
-        if !expired.is_empty() {
-            return renew_batch(run, library, expired).await;
+        if expired.is_empty() {
+            continue;
+        }
+        match renew_batch(run, library, expired).await {
+            // Trouble of one library must not keep the others waiting.
+            Err(Error::Service(
+                why @ (icloud::Error::Denied(_)
+                | icloud::Error::Server { .. }
+                | icloud::Error::Malformed { .. }),
+            )) => run.library_down(library, &why.to_string()),
+            renewed => return renewed,
         }
     }
     // Rows of a library that is not there today wait; the status names them.
@@ -51,13 +63,18 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
         lookup = run.client.lookup(&library.zone, &names) => lookup?,
         () = run.stop.requested() => return Ok(false),
     };
+    run.pause.call_through();
     let mut renewed = Vec::new();
     for row in expired {
         match fresh_url(&row, &lookup) {
             Ok(url) => renewed.push((row.id, url)),
             Err(failure) => {
-                if run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await? {
-                    run.board.failed(Notice::FileFailed { path: row.path, failure });
+                let told = run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await?;
+                match failure.kind {
+                    // Apple's owner deleted or changed it: nothing went wrong here.
+                    FailureKind::Gone if told => run.board.notice(Notice::NoLongerOffered { path: row.path }),
+                    _ if told => run.board.failed(Notice::FileFailed { path: row.path, failure }),
+                    _ => {}
                 }
             }
         }
@@ -76,8 +93,8 @@ fn carrier(row: &Expired) -> &str {
 
 fn fresh_url(row: &Expired, lookup: &Lookup) -> Result<SignedUrl, Failure> {
     let name = carrier(row);
-    if row.renewals >= RENEWALS_MAX {
-        let detail = format!("{RENEWALS_MAX} fresh URLs expired before a byte came; is the clock right?");
+    if row.urls_refused >= REFUSED_MAX {
+        let detail = format!("the host refused {REFUSED_MAX} URLs in a row, fresh ones among them");
         return Err(Failure::new(FailureKind::UrlKeepsExpiring, detail));
     }
     let Some(found) = lookup.found.iter().find(|found| found.record_name == name) else {
@@ -93,6 +110,8 @@ fn fresh_url(row: &Expired, lookup: &Lookup) -> Result<SignedUrl, Failure> {
             let detail = "Apple has another version by now; the next enumeration takes it up";
             Err(Failure::new(FailureKind::Gone, detail))
         }
-        None => Err(Failure::new(FailureKind::Gone, format!("record {name} offers no download URL for it"))),
+        None => {
+            Err(Failure::new(FailureKind::Server, format!("record {name} offers no download URL for it")))
+        }
     }
 }

@@ -1,21 +1,23 @@
 //! One execution: what every stage needs, and the one place where a run is ended early.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
 
 use crate::disk::{self, Destination};
 use crate::engine::board::Board;
+use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::pause::Pause;
 use crate::engine::stop::Stop;
 use crate::icloud::{self, Client};
 use crate::journal::Journal;
-use crate::model::ids::{AccountId, RunId};
+use crate::model::ids::{AccountId, LibraryId, RunId};
 
 /// What every stage of a run shares.
 pub(super) struct Run {
@@ -33,6 +35,8 @@ pub(super) struct Run {
     pub(super) first_page: AtomicBool,
     /// True once the first transfer was answered, or there was nothing to transfer.
     pub(super) underway: watch::Sender<bool>,
+    /// Libraries that cannot be listed or looked up in this run.
+    down: Mutex<HashSet<LibraryId>>,
     halted: Mutex<Option<Error>>,
 }
 
@@ -58,6 +62,7 @@ impl Run {
             bell: Notify::new(),
             first_page: AtomicBool::new(false),
             underway: watch::Sender::new(false),
+            down: Mutex::default(),
             halted: Mutex::new(None),
         }
     }
@@ -75,14 +80,14 @@ impl Run {
     }
 
     /// Begins a pause for everybody, if `why` is something that waiting can cure and the wait is
-    /// not too long. Gives its length.
-    pub(super) fn pause_for(&self, why: &icloud::Error) -> Option<Duration> {
+    /// not too long. `sent` is when the refused request left. Gives the length.
+    pub(super) fn pause_for(&self, why: &icloud::Error, sent: Instant) -> Option<Duration> {
         let asked = match why {
             icloud::Error::Throttled { retry_after } => *retry_after,
             icloud::Error::Offline { .. } => None,
             _ => return None,
         };
-        let (length, is_new) = self.pause.begin(asked)?;
+        let (length, is_new) = self.pause.begin(asked, sent)?;
         if is_new {
             let seconds = length.as_secs().max(1);
             self.board.notice(Notice::Waiting { seconds, why: why.to_string() });
@@ -91,14 +96,26 @@ impl Run {
     }
 
     /// Waits out what waiting can cure, and ends the run for anything else. `true`: try again.
-    pub(super) async fn wait_out(&self, why: icloud::Error) -> bool {
-        match self.pause_for(&why) {
+    pub(super) async fn wait_out(&self, why: icloud::Error, sent: Instant) -> bool {
+        match self.pause_for(&why, sent) {
             Some(length) => self.sleep(length).await,
             None => {
                 self.halt(why);
                 false
             }
         }
+    }
+
+    /// Leaves a library alone for the rest of the run, and says so once.
+    pub(super) fn library_down(&self, library: &Library, why: &str) {
+        if self.down.lock().unwrap_or_else(PoisonError::into_inner).insert(library.id) {
+            let library = library.zone.name.clone();
+            self.board.library_skipped(Notice::LibrarySkipped { library, why: why.to_owned() });
+        }
+    }
+
+    pub(super) fn is_down(&self, library: LibraryId) -> bool {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).contains(&library)
     }
 
     /// Sleeps, unless someone asks to stop. `false`: someone did.

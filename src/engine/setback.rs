@@ -1,7 +1,9 @@
 //! How a claim ends when the file did not come home, and what the row is told.
 
+use crate::disk::Place;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
+use crate::engine::prepare::place;
 use crate::engine::run::{Run, now};
 use crate::journal::{self, Claim};
 use crate::model::failure::{Failure, FailureKind};
@@ -9,8 +11,8 @@ use crate::model::failure::{Failure, FailureKind};
 /// Why a worker let go of its file.
 #[derive(Debug)]
 pub(super) enum Setback {
-    /// The URL ran out. Not a failure.
-    UrlExpired,
+    /// The URL ran out. Not a failure. `refused`: the host said so, not our clock.
+    UrlExpired { refused: bool },
     /// An attempt failed. The promised prefix is good for another one only if `keep_part`.
     Failed { failure: Failure, keep_part: bool },
     /// Someone asked to stop, or the run pauses. The row stays as it is.
@@ -73,7 +75,7 @@ impl Unfinished {
         };
         let path = claim.file().path.clone();
         let told = match self.setback {
-            Setback::UrlExpired => run.journal.url_expired(claim, now()).await,
+            Setback::UrlExpired { refused } => run.journal.url_expired(claim, now(), refused).await,
             Setback::Released => run.journal.release(claim).await,
             Setback::Halted(error) => {
                 run.halt(*error);
@@ -81,7 +83,7 @@ impl Unfinished {
             }
             Setback::Failed { failure, keep_part } => {
                 if !keep_part {
-                    remove_part(run, &path).await;
+                    remove_part(run, place(claim.file())).await;
                 }
                 let told = run.journal.failed(claim, now(), failure.clone(), keep_part).await;
                 run.board.failed(Notice::FileFailed { path, failure });
@@ -95,7 +97,6 @@ impl Unfinished {
 }
 
 /// A part that cannot be removed does no harm: the next attempt begins by removing it.
-async fn remove_part(run: &Run, path: &str) {
-    let path = path.to_owned();
-    let _ = run.on_disk(move |destination| destination.folder(&path)?.remove_part()).await;
+async fn remove_part(run: &Run, place: Place) {
+    let _ = run.on_disk(move |destination| destination.folder(&place)?.remove_part()).await;
 }

@@ -4,7 +4,7 @@
 //! [`PROMISE_BYTES`] or [`PROMISE_EVERY`]. A broken connection is taken up again from the bytes
 //! in hand; what cannot be taken up keeps them for the next attempt.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::disk::{self, Folder};
 use crate::engine::intake::Intake;
@@ -68,7 +68,7 @@ pub(super) async fn transfer(
 
 fn keeps_bytes(setback: &Setback) -> bool {
     match setback {
-        Setback::UrlExpired | Setback::Released => true,
+        Setback::UrlExpired { .. } | Setback::Released => true,
         Setback::Failed { failure, keep_part } => *keep_part && failure.kind != FailureKind::Disk,
         Setback::Halted(_) => false,
     }
@@ -123,8 +123,9 @@ impl Transfer<'_> {
     /// Requests, again and again while it makes sense, until all bytes are here.
     async fn fetch_all(&mut self) -> Result<(), Setback> {
         let mut waits = backoff::quick_waits();
+        let mut farthest = self.intake.received();
         while self.intake.received() < self.size_bytes() || self.size_bytes() == 0 {
-            let before = self.intake.received();
+            let sent = Instant::now();
             let error = match self.fetch_once().await? {
                 Ok(()) if self.intake.received() >= self.size_bytes() => return Ok(()),
                 Ok(()) => {
@@ -132,9 +133,12 @@ impl Transfer<'_> {
                     let detail = format!("the body ended after {received} of {size_bytes} bytes");
                     Failure::new(FailureKind::WrongLength, detail)
                 }
-                Err(error) => self.judge(error).await?,
+                Err(error) => self.judge(error, sent).await?,
             };
-            if self.intake.received() > before {
+            // Only new ground counts: a host that makes us start over and over must not look like
+            // one that gets on.
+            if self.intake.received() > farthest {
+                farthest = self.intake.received();
                 waits = backoff::quick_waits();
             }
             let Some(wait) = waits.next() else {
@@ -153,7 +157,7 @@ impl Transfer<'_> {
             return Err(Setback::Released);
         }
         let Some(url) = self.claim().url().filter(|url| url.expires_at() > now()).cloned() else {
-            return Err(Setback::UrlExpired);
+            return Err(Setback::UrlExpired { refused: false });
         };
         let wanted =
             Wanted { from: self.intake.received(), size_bytes: self.size_bytes(), etag: self.etag.clone() };
@@ -228,19 +232,20 @@ impl Transfer<'_> {
 
     /// Decides what an interrupted request means: `Err` ends the transfer, `Ok` is worth a wait
     /// and another request.
-    async fn judge(&mut self, error: FetchError) -> Result<Failure, Setback> {
+    async fn judge(&mut self, error: FetchError, sent: Instant) -> Result<Failure, Setback> {
         let detail = error.to_string();
         match error {
-            FetchError::UrlExpired { .. } => Err(Setback::UrlExpired),
-            FetchError::SessionExpired { .. } => match self.run.client.reauthenticate().await {
-                // The URL was signed for the old session.
-                Ok(()) => Err(Setback::UrlExpired),
-                Err(error) => Err(Setback::halted(error)),
-            },
+            FetchError::UrlExpired { .. } => Err(Setback::UrlExpired { refused: true }),
+            FetchError::SessionExpired { .. } => Err(self.sign_in_again(detail).await),
             FetchError::Throttled { retry_after, .. } => {
-                Err(self.pause(icloud::Error::Throttled { retry_after }))
+                if self.run.pause.refused_alone(self.claim().file().id) {
+                    return Err(Setback::failed(FailureKind::Server, detail));
+                }
+                Err(self.pause(icloud::Error::Throttled { retry_after }, sent))
             }
-            FetchError::Offline { host, detail } => Err(self.pause(icloud::Error::Offline { host, detail })),
+            FetchError::Offline { host, detail } => {
+                Err(self.pause(icloud::Error::Offline { host, detail }, sent))
+            }
             FetchError::NotFound { .. } => Err(Setback::failed(FailureKind::Server, detail)),
             FetchError::Forbidden(_) => Err(Setback::failed(FailureKind::BadAnswer, detail)),
             FetchError::Server { .. } => Ok(Failure::new(FailureKind::Server, detail)),
@@ -257,9 +262,24 @@ impl Transfer<'_> {
         }
     }
 
+    /// The content host refuses the session: one sign-in for all, and then a fresh URL, because
+    /// the old one was signed for the old session.
+    async fn sign_in_again(&self, refusal: String) -> Setback {
+        if !self.run.pause.may_sign_in() {
+            return Setback::failed(FailureKind::Server, format!("{refusal}, right after a fresh sign-in"));
+        }
+        tokio::select! {
+            signed_in = self.run.client.reauthenticate() => match signed_in {
+                Ok(()) => Setback::UrlExpired { refused: true },
+                Err(error) => Setback::halted(error),
+            },
+            () = self.run.stop.requested() => Setback::Released,
+        }
+    }
+
     /// Everybody waits, and this file goes back in line. Too long a wait ends the run.
-    fn pause(&self, why: icloud::Error) -> Setback {
-        match self.run.pause_for(&why) {
+    fn pause(&self, why: icloud::Error, sent: Instant) -> Setback {
+        match self.run.pause_for(&why, sent) {
             Some(_) => Setback::Released,
             None => Setback::halted(why),
         }

@@ -17,10 +17,12 @@ use crate::engine::enumerate::Library;
 use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::publish::{Published, Publisher};
 use crate::engine::renew::renew;
-use crate::engine::run::{Run, now};
-use crate::engine::setback::Unfinished;
+use crate::engine::run::{Run, now, off_thread};
+use crate::engine::setback::{Setback, Unfinished};
 use crate::engine::transfer::transfer;
 use crate::journal::Claim;
+use crate::model::checksum::Proof;
+use crate::model::failure::FailureKind;
 
 /// Claims taken at once: a batch costs a tenth of as many single claims. Not more than a few
 /// minutes of work, because a URL ages while it waits.
@@ -50,9 +52,8 @@ pub(super) async fn work(
             let (run, publisher) = (Arc::clone(run), publisher.clone());
             // A task of its own: a panic costs this file, and all cores share the work.
             tokio::spawn(async move {
+                let _in_flight = in_flight;
                 bring_home(&run, claim, &publisher).await;
-                drop(in_flight);
-                run.bell.notify_one();
             })
         })
         .buffer_unordered(threads.get())
@@ -72,7 +73,7 @@ pub(super) async fn work(
 /// The way of one file: prepare, transfer, check, publish.
 async fn bring_home(run: &Run, claim: Claim, publisher: &Publisher) {
     match fetch(run, claim).await {
-        Ok(Home::Checked(checked)) => publisher.hand_over(checked).await,
+        Ok(Home::Checked(checked)) => publisher.hand_over(run, checked).await,
         Ok(Home::Standing(published)) => published.record(run).await,
         Err(unfinished) => unfinished.settle(run).await,
     }
@@ -90,7 +91,7 @@ async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
             let size_bytes = claim.file().size_bytes;
             let whole = transfer(run, claim, folder, sink).await?;
             let checked = check(whole).inspect_err(|_| run.board.discarded(size_bytes))?;
-            Ok(Home::Checked(checked))
+            Ok(Home::Checked(promise_whole(run, checked).await?))
         }
         Prepared::Standing { claim, digests, proof } => {
             run.board.already_home(claim.file().size_bytes);
@@ -99,19 +100,46 @@ async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
     }
 }
 
-/// Counts one file under way for as long as it lives.
-struct InFlight(Arc<AtomicUsize>);
+/// Promises the digest of a whole file that only its length could prove, before it is published.
+///
+/// Should a crash come between the rename and the commit, this is how recovery knows the file for
+/// ours.
+async fn promise_whole(run: &Run, checked: Checked) -> Result<Checked, Unfinished> {
+    let size_bytes = checked.claim.file().size_bytes;
+    if checked.proof != Proof::Length || size_bytes == checked.claim.file().offset_bytes {
+        return Ok(checked);
+    }
+    let Checked { claim, folder, part, digests, proof } = checked;
+    let (part, synced) = off_thread(move || {
+        let synced = part.sync();
+        (part, synced)
+    })
+    .await;
+    if let Err(error) = synced {
+        return Err(Unfinished::new(claim, Setback::spoiled(FailureKind::Disk, error.to_string())));
+    }
+    let promised = run.journal.progressed(claim, now(), size_bytes, digests.sha256, None).await;
+    let claim = promised.map_err(Unfinished::lost)?;
+    Ok(Checked { claim, folder, part, digests, proof })
+}
+
+/// Counts one file under way for as long as it lives, and rings when it ends, by a panic too.
+struct InFlight {
+    run: Arc<Run>,
+    count: Arc<AtomicUsize>,
+}
 
 impl InFlight {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
+    fn new(run: &Arc<Run>, count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(count))
+        Self { run: Arc::clone(run), count: Arc::clone(count) }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.count.fetch_sub(1, Ordering::SeqCst);
+        self.run.bell.notify_one();
     }
 }
 
@@ -129,7 +157,7 @@ impl<'a> Feed<'a> {
     fn into_stream(self) -> impl Stream<Item = (Claim, InFlight)> + 'a {
         stream::unfold(self, |mut feed| async move {
             let claim = feed.next().await?;
-            let in_flight = InFlight::new(&feed.in_flight);
+            let in_flight = InFlight::new(feed.run, &feed.in_flight);
             Some(((claim, in_flight), feed))
         })
     }
@@ -172,11 +200,10 @@ impl<'a> Feed<'a> {
     }
 
     async fn give_back(&mut self) {
-        for claim in self.claims.drain(..) {
-            if let Err(error) = self.run.journal.release(claim).await {
-                self.run.halt(error);
-                return;
-            }
+        // Side by side, so that they share a commit.
+        let released = self.claims.drain(..).map(|claim| self.run.journal.release(claim));
+        if let Err(error) = futures::future::try_join_all(released).await {
+            self.run.halt(error);
         }
     }
 }

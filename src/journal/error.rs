@@ -58,6 +58,8 @@ pub enum Error {
         reason: String,
         /// The disk under the journal is full or cannot be written.
         disk: bool,
+        /// Another program held the journal for longer than we wait.
+        busy: bool,
     },
 }
 
@@ -81,7 +83,11 @@ impl Error {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         use rusqlite::ErrorCode;
-        let (Self::Sqlite(source) | Self::Open { source, .. }) = self else { return false };
+        let source = match self {
+            Self::WriterStopped { busy, .. } => return *busy,
+            Self::Sqlite(source) | Self::Open { source, .. } => source,
+            _ => return false,
+        };
         matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 }

@@ -146,8 +146,11 @@ impl Journal {
     /// [`Error::NotAJournal`], [`Error::NewerSchema`], [`Error::OldSqlite`], or what SQLite says.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open_writer(path)?;
-        let writer = writer::Writer::start(connection)
-            .map_err(|e| Error::WriterStopped { reason: e.to_string(), disk: false })?;
+        let writer = writer::Writer::start(connection).map_err(|e| Error::WriterStopped {
+            reason: e.to_string(),
+            disk: false,
+            busy: false,
+        })?;
         Ok(Self { path: path.to_owned(), writer, reader: Reader::open(path)? })
     }
 
@@ -347,12 +350,13 @@ impl Journal {
         self.writer.run(move |c| moves::failed_at_rest(c, run, file, now, &failure)).await
     }
 
-    /// Records that the URL of a claimed row has run out. Burns no attempt.
+    /// Records that the URL of a claimed row has run out. Burns no attempt. `refused` says that the
+    /// host refused it, which is counted: a file whose fresh URLs are refused again and again fails.
     ///
     /// # Errors
     /// [`Error::LostClaim`] if the row is no longer ours.
-    pub async fn url_expired(&self, claim: Claim, now: i64) -> Result<(), Error> {
-        self.writer.run(move |c| moves::url_expired(c, &claim, now)).await
+    pub async fn url_expired(&self, claim: Claim, now: i64, refused: bool) -> Result<(), Error> {
+        self.writer.run(move |c| moves::url_expired(c, &claim, now, refused)).await
     }
 
     /// Gives expired rows their fresh URLs and puts them back in line. A row that is no longer

@@ -34,7 +34,8 @@ pub(super) fn progressed(
         connection,
         claim,
         "UPDATE asset_file SET state = 'partial', event = 'progressed', moved_at = :now,
-             moved_run_id = :run, offset_bytes = :offset, prefix_sha256 = :prefix, etag = :etag
+             moved_run_id = :run, offset_bytes = :offset, prefix_sha256 = :prefix, etag = :etag,
+             urls_refused = 0
          WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
            AND state IN ('pending', 'partial') AND offset_bytes <= :offset",
         &[(":now", &now), (":offset", &int(offset_bytes)), (":prefix", &&prefix.0[..]), (":etag", &etag)],
@@ -57,7 +58,7 @@ pub(super) fn verified(
         "UPDATE asset_file SET state = 'verified', event = 'verified', moved_at = :now,
              moved_run_id = :run, sha256 = :sha256, verified_by = :proof, verified_at = :now,
              offset_bytes = 0, prefix_sha256 = NULL, etag = NULL, url_expires_at = NULL,
-             renewals = 0, attempts = 0, retry_at = NULL, claim_run_id = NULL, claim_worker = NULL
+             urls_refused = 0, attempts = 0, retry_at = NULL, claim_run_id = NULL, claim_worker = NULL
          WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
            AND state IN ('pending', 'partial')",
         &[(":now", &now), (":sha256", &&sha256.0[..]), (":proof", &proof.as_str())],
@@ -90,7 +91,7 @@ pub(super) fn failed(
             (":kind", &failure.kind.as_str()),
             (":detail", &failure.detail),
             (":attempts", &attempts),
-            (":retry_at", &backoff::retry_at(now, attempts)),
+            (":retry_at", &backoff::retry_at(now, attempts, failure.kind)),
             (":keep", &keep_part),
         ],
     )?;
@@ -98,6 +99,9 @@ pub(super) fn failed(
 }
 
 /// Records that renewal found no file to fetch any more: `expired-url` becomes `failed`.
+///
+/// What Apple no longer has is superseded too: it is accounted for, and no run waits for it. Should
+/// it be offered again, enumeration reinstates it.
 ///
 /// `false`: the row got a fresh URL by other hands meanwhile.
 pub(super) fn failed_at_rest(
@@ -113,7 +117,8 @@ pub(super) fn failed_at_rest(
         file,
         "UPDATE asset_file SET state = 'failed', event = 'failed', moved_at = :now,
              moved_run_id = :run, error_kind = :kind, error_detail = :detail,
-             attempts = :attempts, retry_at = :retry_at, url_expires_at = NULL
+             attempts = :attempts, retry_at = :retry_at, url_expires_at = NULL,
+             superseded_at = iif(:kind = 'gone', :now, superseded_at)
          WHERE file_id = :file AND state = 'expired-url'",
         &[
             (":now", &now),
@@ -121,7 +126,7 @@ pub(super) fn failed_at_rest(
             (":kind", &failure.kind.as_str()),
             (":detail", &failure.detail),
             (":attempts", &attempts),
-            (":retry_at", &backoff::retry_at(now, attempts)),
+            (":retry_at", &backoff::retry_at(now, attempts, failure.kind)),
         ],
     );
     match moved {
@@ -132,15 +137,21 @@ pub(super) fn failed_at_rest(
 }
 
 /// Records that the claimed row's URL has run out. Ends the claim; no attempt is burned.
-pub(super) fn url_expired(connection: &Connection, claim: &Claim, now: i64) -> Result<(), Error> {
+pub(super) fn url_expired(
+    connection: &Connection,
+    claim: &Claim,
+    now: i64,
+    refused: bool,
+) -> Result<(), Error> {
     held(
         connection,
         claim,
         "UPDATE asset_file SET state = 'expired-url', event = 'url_expired', moved_at = :now,
-             moved_run_id = :run, url_expires_at = NULL, claim_run_id = NULL, claim_worker = NULL
+             moved_run_id = :run, url_expires_at = NULL, urls_refused = urls_refused + :refused,
+             claim_run_id = NULL, claim_worker = NULL
          WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker
            AND state IN ('pending', 'partial')",
-        &[(":now", &now)],
+        &[(":now", &now), (":refused", &refused)],
     )?;
     forget_url(connection, claim.file().id)
 }
@@ -179,7 +190,7 @@ pub(super) fn url_renewed(
         file,
         "UPDATE asset_file SET state = iif(offset_bytes = 0, 'pending', 'partial'),
              event = 'url_renewed', moved_at = :now, moved_run_id = :run,
-             url_expires_at = :expires_at, renewals = renewals + 1
+             url_expires_at = :expires_at
          WHERE file_id = :file AND state = 'expired-url'",
         &[(":now", &now), (":run", &run.0), (":expires_at", &url.expires_at())],
     );
@@ -205,21 +216,31 @@ pub(super) fn requeued(
         Requeue::Due => {
             "UPDATE asset_file INDEXED BY asset_file_failed
              SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
-                 error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
-             WHERE library_id = :library AND state = 'failed' AND retry_at <= :now"
+                 error_kind = NULL, error_detail = NULL, retry_at = NULL, urls_refused = 0
+             WHERE library_id = :library AND state = 'failed'
+               AND (retry_at <= :now OR retry_at > :now + :longest)"
+        }
+        Requeue::All => {
+            "UPDATE asset_file INDEXED BY asset_file_failed
+             SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now,
+                 moved_run_id = :run, error_kind = NULL, error_detail = NULL, retry_at = NULL,
+                 urls_refused = 0, attempts = 0
+             WHERE library_id = :library AND state = 'failed' AND :longest > 0"
         }
         Requeue::FailedInThisRun => {
             "UPDATE asset_file INDEXED BY asset_file_failed
              SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
-                 error_kind = NULL, error_detail = NULL, retry_at = NULL, renewals = 0
+                 error_kind = NULL, error_detail = NULL, retry_at = NULL, urls_refused = 0
              WHERE library_id = :library AND state = 'failed' AND retry_at IS NOT NULL AND moved_run_id = :run
-               AND error_kind <> 'gone'"
+               AND error_kind <> 'gone' AND :longest > 0"
         }
     };
     let mut statement = connection.prepare_cached(sql)?;
     let mut moved = 0;
     for library in libraries_of(connection, run)? {
-        moved += statement.execute(named_params! { ":library": library.0, ":now": now, ":run": run.0 })?;
+        moved += statement.execute(named_params! {
+            ":library": library.0, ":now": now, ":run": run.0, ":longest": backoff::RETRY_MAX_S,
+        })?;
     }
     Ok(moved)
 }
@@ -227,8 +248,11 @@ pub(super) fn requeued(
 /// Which failed rows to put back in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
-    /// Those whose wait is over: the start of a run.
+    /// Those whose wait is over: the start of a run. A wait longer than any we set comes from a clock
+    /// that was wrong, and counts as over.
     Due,
+    /// All of them, parked ones too, with their attempts forgotten: a person asked.
+    All,
     /// Those that failed in this very run: its retry pass.
     FailedInThisRun,
 }
@@ -272,7 +296,7 @@ pub(super) fn changed(
         "UPDATE asset_file SET state = 'pending', event = 'changed', moved_at = :now,
              moved_run_id = :run, checksum = :checksum, size_bytes = :size, uti = :uti,
              offset_bytes = 0, prefix_sha256 = NULL, etag = NULL, url_expires_at = :expires_at,
-             renewals = 0, attempts = 0, error_kind = NULL, error_detail = NULL, retry_at = NULL
+             urls_refused = 0, attempts = 0, error_kind = NULL, error_detail = NULL, retry_at = NULL
          WHERE file_id = :file AND claim_run_id IS NULL AND state <> 'verified'",
         &[
             (":now", &now),

@@ -148,8 +148,8 @@ pub struct Expired {
     pub rendition: Rendition,
     /// Its checksum: a URL to other bytes is no renewal.
     pub checksum: String,
-    /// Fresh URLs it was given since it last moved on.
-    pub renewals: u32,
+    /// URLs in a row that the host refused.
+    pub urls_refused: u32,
 }
 
 /// Reads up to `limit` rows of a library that want a fresh URL, oldest first.
@@ -159,7 +159,7 @@ pub(super) fn expired(
     limit: usize,
 ) -> Result<Vec<Expired>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.renewals
+        "SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.urls_refused
          FROM asset_file f INDEXED BY asset_file_expired JOIN asset a USING (asset_id)
          WHERE f.library_id = :library AND f.state = 'expired-url'
            AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
@@ -175,7 +175,7 @@ pub(super) fn expired(
             path: row.get("path")?,
             rendition: row::rendition(row, "rendition")?,
             checksum: row.get("checksum")?,
-            renewals: row.get("renewals")?,
+            urls_refused: row.get("urls_refused")?,
         });
     }
     Ok(expired)

@@ -30,21 +30,22 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 struct Stop {
     reason: String,
     disk: bool,
+    busy: bool,
 }
 
 impl Stop {
     fn because(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), disk: false }
+        Self { reason: reason.to_owned(), disk: false, busy: false }
     }
 
     fn of(error: &Error) -> Self {
-        Self { reason: error.to_string(), disk: error.is_disk() }
+        Self { reason: error.to_string(), disk: error.is_disk(), busy: error.is_busy() }
     }
 }
 
 impl From<Stop> for Error {
     fn from(stop: Stop) -> Self {
-        Self::WriterStopped { reason: stop.reason, disk: stop.disk }
+        Self::WriterStopped { reason: stop.reason, disk: stop.disk, busy: stop.busy }
     }
 }
 
@@ -150,7 +151,8 @@ fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Oper
         for operation in group.drain(..) {
             operation.answer(committed.clone());
         }
-        if committed.is_err() {
+        // Busy means that nothing was begun; after anything else the next start has to look.
+        if committed.is_err_and(|stop| !stop.busy) {
             return;
         }
     }

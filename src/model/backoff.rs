@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::failure::FailureKind;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 /// First wait between two tries of one request.
@@ -16,13 +17,14 @@ pub const RETRIES: usize = 5;
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// Failures in a row after which a file is parked: it stays `failed` and named, and only a change
-/// at Apple or an explicit request tries it again.
-pub const ATTEMPTS_MAX: u32 = 10;
+/// at Apple or an explicit request (`sync --retry-failed`) tries it again. A run makes at most two
+/// attempts, so this is ten runs.
+pub const ATTEMPTS_MAX: u32 = 20;
 /// Wait after the first failed attempt, in seconds; doubles with each. The retry pass of the same
 /// run does not wait for it.
 const RETRY_FIRST_S: i64 = 600;
-/// Longest wait between two runs' attempts: a nightly run always finds the file due.
-const RETRY_MAX_S: i64 = 20 * 3600;
+/// Longest wait between two runs' attempts, in seconds: a nightly run always finds the file due.
+pub const RETRY_MAX_S: i64 = 20 * 3600;
 
 /// The waits of one call to the service: jittered, doubling, [`RETRIES`] of them.
 #[must_use]
@@ -48,10 +50,11 @@ pub fn quick_waits() -> ExponentialBackoff {
 }
 
 /// The Unix second before which a file that failed `attempts` times is left alone, or `None` if
-/// it is parked.
+/// it is parked. What lies on our side or between, the disk and the network, never parks a file.
 #[must_use]
-pub fn retry_at(now: i64, attempts: u32) -> Option<i64> {
-    if attempts >= ATTEMPTS_MAX {
+pub fn retry_at(now: i64, attempts: u32, kind: FailureKind) -> Option<i64> {
+    let ours = matches!(kind, FailureKind::Disk | FailureKind::Network | FailureKind::Stalled);
+    if attempts >= ATTEMPTS_MAX && !ours {
         return None;
     }
     let doublings = attempts.saturating_sub(1).min(16);
@@ -93,9 +96,11 @@ mod tests {
 
     #[test]
     fn a_file_waits_longer_each_time_and_is_parked_at_the_cap() {
-        assert_eq!(retry_at(0, 1), Some(600));
-        assert_eq!(retry_at(0, 2), Some(1200));
-        assert_eq!(retry_at(0, 9), Some(RETRY_MAX_S));
-        assert_eq!(retry_at(0, ATTEMPTS_MAX), None);
+        let kind = FailureKind::WrongBytes;
+        assert_eq!(retry_at(0, 1, kind), Some(600));
+        assert_eq!(retry_at(0, 2, kind), Some(1200));
+        assert_eq!(retry_at(0, 9, kind), Some(RETRY_MAX_S));
+        assert_eq!(retry_at(0, ATTEMPTS_MAX, kind), None);
+        assert_eq!(retry_at(0, ATTEMPTS_MAX, FailureKind::Disk), Some(RETRY_MAX_S));
     }
 }

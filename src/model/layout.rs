@@ -13,13 +13,14 @@ use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::model::asset::{Asset, Captured, MediaKind, Offer, Rendition};
+use crate::model::checksum::AppleChecksum;
 use crate::model::ids::AssetName;
 use crate::model::uti;
 
 /// Folder of assets without a usable date.
 const UNDATED: &str = "undated";
 /// Longest stem in bytes. 255 is what file systems allow; the rest is room for a rendition's
-/// suffix, a tag of 16 digits, an extension and `.part`.
+/// suffix, a tag of 16 digits, an extension, and the part file's own tag and `.part`.
 const STEM_BYTES_MAX: usize = 200;
 /// Longest extension in bytes, dot excluded: anything longer is part of the name.
 const EXTENSION_BYTES_MAX: usize = 8;
@@ -117,30 +118,41 @@ pub fn other_paths(path: &str, name: &AssetName) -> impl Iterator<Item = String>
     tagged(stem, name).skip(1).map(move |stem| format!("{stem}{extension}"))
 }
 
+/// The tag in the name of a part file: it stands for one version of one file of one asset, so a
+/// part of anything else, ours or a stranger's, has another name.
+#[must_use]
+pub fn part_tag(name: &AssetName, checksum: &AppleChecksum) -> String {
+    digest_hex(&[name.as_str(), checksum.as_str()].join("\n"), 3)
+}
+
 /// What makes two paths the same place on some file system: letter case and Unicode form folded.
+///
+/// Folded both ways (`ß` and `SS`, `ς` and `Σ` meet), because file systems differ in their tables.
 ///
 /// A 64-bit digest, because a million of them are kept in an index. Two different paths with one
 /// key cost a needless tag in a name, nothing else.
 #[must_use]
 pub fn path_key(path: &str) -> i64 {
-    let folded: String = path.nfc().flat_map(char::to_lowercase).nfc().collect();
+    let upper: String = path.nfkc().flat_map(char::to_uppercase).collect();
+    let folded: String = upper.chars().flat_map(char::to_lowercase).nfkc().collect();
     let digest = Sha256::digest(folded.as_bytes());
     i64::from_le_bytes(*digest.first_chunk().expect("a SHA-256 digest has 32 bytes"))
 }
 
 fn tagged(stem: String, name: &AssetName) -> impl Iterator<Item = String> {
-    use std::fmt::Write as _;
-    let digest = Sha256::digest(name.as_str().as_bytes());
-    let mut tag = String::with_capacity(16);
-    for byte in &digest[..8] {
-        let _ = write!(tag, "{byte:02x}");
-    }
+    let tag = digest_hex(name.as_str(), 8);
     (0_u32..).map(move |n| match n {
         0 => stem.clone(),
         1 => format!("{stem}-{}", &tag[..6]),
         2 => format!("{stem}-{tag}"),
         n => format!("{stem}-{tag}-{n}"),
     })
+}
+
+/// The first `bytes` of a SHA-256, in hexadecimal digits.
+fn digest_hex(text: &str, bytes: usize) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The extension: the name's own spelling where it agrees with the type, else the type's.
@@ -264,6 +276,8 @@ mod tests {
     fn twins_by_case_or_unicode_form_share_a_key() {
         assert_eq!(path_key("2024/IMG.JPG"), path_key("2024/img.jpg"));
         assert_eq!(path_key("caf\u{e9}"), path_key("CAFE\u{301}"));
+        assert_eq!(path_key("STRASSE"), path_key("stra\u{df}e"));
+        assert_eq!(path_key("\u{39f}\u{394}\u{39f}\u{3a3}"), path_key("\u{3bf}\u{3b4}\u{3bf}\u{3c2}"));
         assert_ne!(path_key("a"), path_key("b"));
     }
 

@@ -7,9 +7,13 @@ use std::fmt;
 
 use crate::model::secret::Secret;
 
-/// How long a URL without a readable expiry is taken to live: one hour is what every recorded
-/// URL had; half of it keeps a safe distance from the 410.
+/// How long a URL without a believable expiry is taken to live, from receipt: one hour is what every
+/// recorded URL had; half of it keeps a safe distance from the 410.
 const UNSTATED_LIFE_S: i64 = 1800;
+/// The life that every recorded URL had. A stated expiry farther away means that our clock is late.
+const LIFE_S: i64 = 3600;
+/// A fresh URL with less life than this means that our clock is early.
+const LIFE_MIN_S: i64 = 300;
 
 /// A signed URL and the Unix second at which it stops working.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,11 +25,14 @@ pub struct SignedUrl {
 impl SignedUrl {
     /// Reads the expiry from the `e=` parameter (Unix seconds) of `url`.
     ///
-    /// A URL without one is given half an hour from `now`.
+    /// A URL without one is given half an hour from `now`, and so is one that seems to be over
+    /// already: it came just now, so it is our clock that is wrong. None is trusted for longer than
+    /// an hour.
     #[must_use]
     pub fn issued(url: impl Into<String>, now: i64) -> Self {
         let url: String = url.into();
-        let expires_at = stated_expiry(&url).unwrap_or(now + UNSTATED_LIFE_S);
+        let life_s = stated_expiry(&url).map(|at| at.saturating_sub(now)).filter(|life| *life >= LIFE_MIN_S);
+        let expires_at = now.saturating_add(life_s.unwrap_or(UNSTATED_LIFE_S).min(LIFE_S));
         Self { url: Secret::new(url), expires_at }
     }
 
@@ -67,9 +74,13 @@ mod tests {
 
     #[test]
     fn the_expiry_is_read_and_the_signature_never_shown() {
-        let url = SignedUrl::issued("https://cvws.example/B/abc/${f}?o=x&e=1700003600&s=SIGNATURE", 5);
-        assert_eq!(url.expires_at(), 1_700_003_600);
-        assert!(!format!("{url:?}").contains("SIGNATURE"));
+        let issued =
+            |now| SignedUrl::issued("https://cvws.example/B/abc/${f}?o=x&e=1700003600&s=SIGNATURE", now);
+        assert_eq!(issued(1_700_000_000).expires_at(), 1_700_003_600);
+        assert_eq!(issued(1_700_001_000).expires_at(), 1_700_003_600, "not longer than it says");
+        assert_eq!(issued(1_699_990_000).expires_at(), 1_699_993_600, "our clock is late");
+        assert_eq!(issued(1_700_009_000).expires_at(), 1_700_010_800, "our clock is early");
+        assert!(!format!("{:?}", issued(0)).contains("SIGNATURE"));
         assert_eq!(SignedUrl::issued("https://cvws.example/B/abc", 5).expires_at(), 5 + UNSTATED_LIFE_S);
     }
 }

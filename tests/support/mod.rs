@@ -81,6 +81,14 @@ impl World {
         files
     }
 
+    /// The one part file of a path: `PATH.TAG.part`.
+    pub(crate) fn part_of(&self, path: &str) -> PathBuf {
+        let parts: Vec<String> =
+            self.tree().into_keys().filter(|p| p.starts_with(path) && p.ends_with(".part")).collect();
+        assert_eq!(parts.len(), 1, "one part of {path}: {parts:?}");
+        self.photos().join(&parts[0])
+    }
+
     /// Asserts promise 1 and 4: the tree holds each file of the truth once, and nothing else, and
     /// every row is verified by Apple's own signature.
     pub(crate) fn assert_complete(&self) {

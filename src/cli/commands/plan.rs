@@ -173,6 +173,7 @@ mod tests {
             directory: PathBuf::from("/nowhere/yet"),
             threads: std::num::NonZeroUsize::MIN,
             folders: crate::model::layout::FolderTemplate::parse("none").unwrap(),
+            retry_failed: false,
         };
         let plan = Plan::new(&summary, 1_000_000, &settings);
         let total = Plan::sum(&[plan.clone(), Plan { free_bytes: 5_000_000, ..plan.clone() }]);

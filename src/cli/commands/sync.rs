@@ -85,6 +85,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             directory: account.directory()?.clone(),
             threads: config.threads,
             folders: config.folders.clone(),
+            retry_failed: config.retry_failed,
         })
     };
     accounts.iter().map(of).collect()

@@ -14,6 +14,10 @@ use crate::icloud::wire::{self, FieldBody, Lenient, Object, Value};
 use crate::model::asset::{Asset, Captured, MediaKind, Oddity, OddityKind, Offer, Rendition};
 use crate::model::checksum::AppleChecksum;
 use crate::model::ids::{AssetName, MasterName};
+
+/// The largest size that is believed: 16 TiB, more than any account can hold. Sums of such sizes stay
+/// within what the journal can count.
+const SIZE_BYTES_MAX: i64 = 1 << 44;
 use crate::model::signed_url::SignedUrl;
 use crate::model::uti;
 
@@ -172,6 +176,7 @@ pub(super) fn offer(
     };
     let checksum = file.file_checksum.name().ok_or("has no fileChecksum")?;
     let size = match file.size {
+        Value::Int(size) if size > SIZE_BYTES_MAX => return Err("has an absurd size"),
         Value::Int(size) => u64::try_from(size).map_err(|_| "has a negative size")?,
         _ => return Err("has no size"),
     };
