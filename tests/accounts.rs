@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rollbook_sandbox::{Endpoint, Fault, Options, Sandbox, What};
-use support::{Ran, World};
+use support::{Ran, World, finish, wait_until};
 
 /// Two people: one whose world it is, and another with a sandbox of her own.
 struct Two {
@@ -106,7 +106,7 @@ fn some(assets: u32) -> Options {
 #[test]
 fn an_account_that_needs_a_code_nobody_has_holds_up_no_other() {
     let two = Two::new(some(20), Options { two_factor: true, ..some(10) });
-    let ran = two.run(&["sync"], 3);
+    let ran = two.run(&["sync", "--no-wait"], 3);
     assert_eq!(two.tree("one"), truth(&two.world.sandbox));
     assert!(two.tree("other").is_empty());
     assert!(ran.stdout().starts_with("one: 20 assets, "), "{}", ran.stdout());
@@ -122,6 +122,33 @@ fn an_account_that_needs_a_code_nobody_has_holds_up_no_other() {
     assert_eq!(other["listed"].as_bool(), Some(false));
     let text = two.run(&["status"], 0).stdout();
     assert!(text.contains("no library listed yet"), "{text}");
+}
+
+#[test]
+fn one_account_waits_for_its_code_while_the_other_comes_home_and_then_goes_on() {
+    let two = Two::new(some(20), Options { two_factor: true, ..some(10) });
+    let mut command = two.command(&["sync"]);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let home = truth(&two.world.sandbox);
+    wait_until("one is home while the other waits", || {
+        let status = two.command(&["status", "--json"]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        let accounts = status["accounts"].as_array().cloned().unwrap_or_default();
+        let waits = accounts.get(1).is_some_and(|other| other["sign_in"]["waiting_since"].is_i64());
+        waits && verified(&accounts[0]) == home.len() as u64
+    });
+    assert_eq!(two.tree("one"), home);
+    // Which of the two waits need not be said.
+    two.run(&["login", "--code", &two.other.two_factor_code()], 0);
+    finish(run, 0);
+    assert_eq!((two.tree("one"), two.tree("other")), (home, truth(&two.other)));
+}
+
+#[test]
+fn a_code_that_could_be_for_either_account_is_sent_for_none() {
+    let two = Two::new(some(5), Options { two_factor: true, ..some(5) });
+    two.run(&["login", "--code", "123456"], 2);
+    assert_eq!((two.world.sandbox.counters().auth(), two.other.counters().auth()), (0, 0));
 }
 
 #[test]

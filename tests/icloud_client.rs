@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rollbook::icloud::{
-    Client, CodePrompt, Credentials, Endpoints, Error, FetchError, Need, Options as ClientOptions, Person,
-    SessionStore, SignInError, Wanted,
+    Client, CodeEntry, CodePrompt, Credentials, Endpoints, Error, FetchError, Need, Options as ClientOptions,
+    Person, SessionStore, SignInError, Wanted,
 };
 use rollbook::model::asset::{Asset, Database, Oddity, OddityKind, Offer, Rendition, Zone};
 use rollbook::model::checksum::{Hasher, Proof};
@@ -42,12 +42,13 @@ impl Person for Somebody {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Ok(self.password.clone().map(Secret::new))
     }
-    fn code(&self, prompt: CodePrompt) -> io::Result<Option<Secret>> {
+    fn code(&self, prompt: &CodePrompt) -> io::Result<Option<CodeEntry>> {
         if self.password.is_none() {
             return Ok(None);
         }
         let right = self.sandbox.two_factor_code();
-        Ok(Some(Secret::new(if prompt.refused < self.wrong_codes { "999999".to_owned() } else { right })))
+        let code = if prompt.refused < self.wrong_codes { "999999".to_owned() } else { right };
+        Ok(Some(CodeEntry::Code(Secret::new(code))))
     }
 }
 
@@ -67,8 +68,9 @@ async fn sign_in_as(
 ) -> Result<Client, SignInError> {
     let endpoints = Endpoints::at(&sandbox.endpoint()).expect("loopback");
     let username = sandbox.username().to_owned();
-    let credentials = Credentials { username, store: Box::new(store.clone()), person };
-    Client::sign_in(endpoints, credentials, ClientOptions { stall_after: Duration::from_millis(300) }).await
+    let credentials = Credentials { username, store: Box::new(store.clone()), person, deliberate: false };
+    let options = ClientOptions { stall_after: Duration::from_millis(300), ..ClientOptions::of(&endpoints) };
+    Client::sign_in(endpoints, credentials, options).await
 }
 
 async fn sign_in(sandbox: &Arc<Sandbox>) -> Client {
@@ -180,6 +182,27 @@ async fn what_apple_says_at_sign_in_is_told_apart() {
         let refused = sign_in_as(&sandbox, &Memory::default(), person).await.map(|_| ());
         assert!(format!("{refused:?}").starts_with(&format!("Err({expected}")), "{expected}: {refused:?}");
     }
+}
+
+#[tokio::test]
+async fn a_device_that_nobody_touches_is_not_waited_for_for_ever() {
+    let sandbox = start(Options { advanced_data_protection: true, assets: 1, ..Options::default() });
+    let endpoints = Endpoints::at(&sandbox.endpoint()).expect("loopback");
+    let options = ClientOptions {
+        consent_poll: Duration::from_millis(10),
+        consent_wait_max: Duration::from_millis(60),
+        ..ClientOptions::default()
+    };
+    let credentials = Credentials {
+        username: sandbox.username().to_owned(),
+        store: Box::new(Memory::default()),
+        person: Arc::new(owner(&sandbox)),
+        deliberate: false,
+    };
+    let refused = Client::sign_in(endpoints, credentials, options).await.map(|_| ());
+    assert!(matches!(refused, Err(SignInError::ConsentMissing { .. })), "{refused:?}");
+    let asked = sandbox.log().iter().filter(|r| r.path.ends_with("/enableDeviceConsentForPCS")).count();
+    assert_eq!(asked, 1, "one question on the device, however often we look");
 }
 
 #[tokio::test]

@@ -7,8 +7,10 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::cli::code::Code;
 use crate::cli::exit;
 use crate::cli::settings::{self, Flag, Setting};
+use crate::icloud::CodeEntry;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(crate) struct Args {
     pub(crate) save: bool,
     /// Whether a kept password is to be removed.
     pub(crate) forget: bool,
+    /// What `login` brings to the second factor.
+    pub(crate) entry: Option<CodeEntry>,
     /// Flags by the name of their setting.
     pub(crate) flags: BTreeMap<&'static str, OsString>,
 }
@@ -78,6 +82,7 @@ impl Args {
             json: is_set(deepest, "json"),
             save: is_set(deepest, "save"),
             forget: is_set(deepest, "forget"),
+            entry: entry(deepest),
             flags,
         })
     }
@@ -86,6 +91,15 @@ impl Args {
 /// The help that a bare `rollbook` prints.
 pub(crate) fn help() -> String {
     command().render_help().to_string()
+}
+
+/// What `--code` or `--sms` brings.
+fn entry(matches: &ArgMatches) -> Option<CodeEntry> {
+    if let Some(Code(code)) = matches.try_get_one::<Code>("code").ok().flatten() {
+        return Some(CodeEntry::Code(code.clone()));
+    }
+    let mut numbers = matches.try_get_many::<usize>("sms").ok().flatten()?;
+    Some(CodeEntry::Sms(numbers.next().copied()))
 }
 
 fn is_set(matches: &ArgMatches, name: &str) -> bool {
@@ -105,8 +119,10 @@ fn command() -> Command {
             verb("login", "Sign in and keep the session, so that later runs need nobody")
                 .arg(switch("save", "Keep the password too, encrypted, for when the session ends"))
                 .arg(
-                    switch("forget", "Remove the kept password, and do nothing else").conflicts_with("save"),
-                ),
+                    switch("forget", "Remove the kept password, and do nothing else")
+                        .conflicts_with_all(["save", "code", "sms"]),
+                )
+                .args(login()),
         )
         .subcommand(
             sync(verb("sync", "Bring home every file that is not here yet, and verify it"))
@@ -149,6 +165,25 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
+/// How a code comes with the command line. It is good once and for minutes, so unlike a password
+/// it may be seen there.
+fn login() -> [Arg; 2] {
+    [
+        Arg::new("code")
+            .long("code")
+            .value_name("CODE")
+            .value_parser(str::parse::<Code>)
+            .help("Six digits that a trusted device shows; also brings them to a run that waits"),
+        Arg::new("sms")
+            .long("sms")
+            .value_name("N")
+            .num_args(0..=1)
+            .value_parser(clap::value_parser!(usize))
+            .conflicts_with("code")
+            .help("Send the code to the N-th trusted phone; without N list the phones, if there are several"),
+    ]
+}
+
 /// The flags of all settings of these kinds.
 fn flags(kinds: &'static [Flag]) -> impl Iterator<Item = Arg> {
     let all = settings::ALL.iter().enumerate().filter(|(_, setting)| kinds.contains(&setting.flag));
@@ -185,6 +220,7 @@ fn flag(setting: &'static Setting) -> Arg {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::secret::Secret;
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
         Args::parse(std::iter::once("rollbook").chain(line.split_whitespace()).map(OsString::from))
@@ -220,6 +256,17 @@ mod tests {
         assert_eq!(parse("sync --dry-run --json").unwrap().verb, Verb::Plan);
         assert_eq!(parse("list albums --json").unwrap().verb, Verb::ListAlbums);
         assert!(parse("config show --json").unwrap().json && !parse("status").unwrap().json);
+        for (line, entry) in [
+            ("login", None),
+            ("login --sms", Some(CodeEntry::Sms(None))),
+            ("login --sms 2", Some(CodeEntry::Sms(Some(2)))),
+            ("login --code 012-345", Some(CodeEntry::Code(Secret::new("012345")))),
+        ] {
+            assert_eq!(parse(line).unwrap().entry, entry, "{line}");
+        }
+        for wrong in ["login --code 12345", "login --sms --code 123456", "sync --code 123456"] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
         for wrong in ["", "list", "sink", "sync --json", "login --password x", "login --threads-num 3"] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }

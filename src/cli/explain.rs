@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cli::exit::Exit;
 use crate::cli::format;
 use crate::cli::problem::Problem;
-use crate::icloud::{Denial, Need, SignInError};
+use crate::icloud::{Denial, Need, News, SignInError};
 use crate::{disk, engine, icloud, journal};
 
 /// The setting that both Advanced Data Protection and a privacy switch can close.
@@ -17,6 +17,10 @@ const ACCESS_HINT: &str = "on an iPhone or iPad, in Settings > your name > iClou
 const SECURITY_KEY_HINT: &str = "remove the security keys in Settings > your name > Sign-In & Security, then run \
      \"rollbook login\"";
 const LATER_HINT: &str = "run the same command again later; if it stays, add --log-level debug";
+const CLOCK_HINT: &str =
+    "set the clock right (for instance: timedatectl set-ntp true), then run the same command again";
+const CODE_HINT: &str = "run \"rollbook login\" at a terminal, or \"rollbook login --code 123456\" with the digits that a \
+     trusted device shows";
 const LOGIN_HINT: &str = "run \"rollbook login\" at a terminal";
 
 impl From<engine::Error> for Problem {
@@ -38,43 +42,98 @@ impl From<SignInError> for Problem {
         {
             return problem.clone();
         }
-        let exit = match &error {
+        match &error {
             SignInError::Throttled { retry_after } => return wait("cannot sign in yet", *retry_after),
             SignInError::Person { source, .. } if source.kind() == io::ErrorKind::Interrupted => {
                 return interrupted();
             }
-            SignInError::Offline { .. } | SignInError::Malformed { .. } => Exit::Wait,
-            SignInError::Refused { status: 500.., .. } => Exit::Wait,
-            SignInError::WrongRegion { .. } | SignInError::Store(_) => Exit::Usage,
-            _ => Exit::NeedsPerson,
-        };
-        let hint = match &error {
-            SignInError::WrongPassword => {
-                "correct ROLLBOOK_PASSWORD, or unset it and run \"rollbook login\" at a terminal"
+            SignInError::RefusedBefore { at, .. } => {
+                let why = format!("{error} (that was on {})", format::moment(*at));
+                return Self::new(Exit::NeedsPerson, "cannot sign in").why(why).hint(sign_in_hint(&error));
             }
-            SignInError::Locked(_) => {
-                "unlock the account at https://iforgot.apple.com, then run \"rollbook login\""
-            }
-            SignInError::SecurityKeyNeeded => SECURITY_KEY_HINT,
-            SignInError::TermsNeeded => {
-                "sign in at https://www.icloud.com, read and accept the terms, then run \"rollbook login\""
-            }
-            SignInError::AccessOff => ACCESS_HINT,
-            SignInError::WrongRegion { domain } if domain.to_ascii_lowercase().ends_with(".cn") => {
-                "set --domain cn"
-            }
-            SignInError::WrongRegion { .. } => "set --domain com",
-            SignInError::NeedsPerson(Need::Password) => {
-                "set ROLLBOOK_PASSWORD, or run \"rollbook login\" at a terminal"
-            }
-            SignInError::WrongCode => "run \"rollbook login\" again, and type the newest code",
-            SignInError::Offline { .. } => "check the network, then run the same command again",
-            SignInError::Store(_) => "make the data directory writable, or set --data-dir to one that is",
-            _ if exit == Exit::Wait => LATER_HINT,
-            _ => LOGIN_HINT,
-        };
-        Self::new(exit, "cannot sign in").why(&error).hint(hint)
+            _ => {}
+        }
+        Self::new(sign_in_exit(&error), "cannot sign in").why(&error).hint(sign_in_hint(&error))
     }
+}
+
+fn sign_in_exit(error: &SignInError) -> Exit {
+    match error {
+        SignInError::Offline { .. } | SignInError::Malformed { .. } | SignInError::KeepsEnding { .. } => {
+            Exit::Wait
+        }
+        SignInError::Refused { status: 500.., .. } => Exit::Wait,
+        SignInError::WrongRegion { .. } | SignInError::Store(_) | SignInError::NoSuchPhone { .. } => {
+            Exit::Usage
+        }
+        _ => Exit::NeedsPerson,
+    }
+}
+
+/// The setting or the step that cures it.
+fn sign_in_hint(error: &SignInError) -> &'static str {
+    match error {
+        SignInError::WrongPassword => {
+            "correct ROLLBOOK_PASSWORD, or unset it and run \"rollbook login\" at a terminal"
+        }
+        SignInError::RefusedBefore { locked: false, .. } => {
+            "correct the password; if it is right by now, run \"rollbook login\", which tries it once more"
+        }
+        SignInError::Locked(_) | SignInError::RefusedBefore { .. } => {
+            "unlock the account at https://iforgot.apple.com, then run \"rollbook login\""
+        }
+        SignInError::SecurityKeyNeeded => SECURITY_KEY_HINT,
+        SignInError::TermsNeeded => {
+            "sign in at https://www.icloud.com, read and accept the terms, then run \"rollbook login\""
+        }
+        SignInError::RepairNeeded(_) => {
+            "sign in at https://account.apple.com, answer what it asks, then run \"rollbook login\""
+        }
+        SignInError::AccessOff => ACCESS_HINT,
+        SignInError::ConsentMissing { .. } => {
+            "have an iPhone, iPad or Mac of the account at hand and unlocked, run \"rollbook login\", and allow web \
+             access there when it asks"
+        }
+        SignInError::WrongRegion { domain } if domain.to_ascii_lowercase().ends_with(".cn") => {
+            "set --domain cn"
+        }
+        SignInError::WrongRegion { .. } => "set --domain com",
+        SignInError::NeedsPerson(Need::Password) => {
+            "set ROLLBOOK_PASSWORD, or run \"rollbook login\" at a terminal"
+        }
+        SignInError::NeedsPerson(Need::Code) => CODE_HINT,
+        SignInError::WrongCode => {
+            "run \"rollbook login --code 123456\" with the newest code, or \"rollbook login --sms\""
+        }
+        SignInError::TooManyCodes => "wait a few hours, then run \"rollbook login\"",
+        SignInError::NoSuchPhone { .. } => "run \"rollbook login --sms\", which lists the phones",
+        SignInError::Offline { detail, .. } if detail.contains("clock of this machine") => CLOCK_HINT,
+        SignInError::Offline { .. } => "check the network, then run the same command again",
+        SignInError::Store(_) => "make the data directory writable, or set --data-dir to one that is",
+        error if sign_in_exit(error) == Exit::Wait => LATER_HINT,
+        _ => LOGIN_HINT,
+    }
+}
+
+/// What a person reads of a sign-in while it goes on; `None` for what is told elsewhere.
+pub(crate) fn news(news: &News) -> Option<String> {
+    Some(match news {
+        News::CodeAccepted | News::CodeSent { .. } => return None,
+        News::ApproveOnDevice { wait_s } => format!(
+            "Advanced Data Protection: a device of the account asks whether to allow web access; allow it there \
+             within {}",
+            format::wait(*wait_s)
+        ),
+        News::Approved => "web access was approved on a device".to_owned(),
+        News::ClockIsWrong { ahead_s } => {
+            let side = if *ahead_s > 0 { "ahead of" } else { "behind" };
+            let difference = format::wait(ahead_s.unsigned_abs());
+            format!(
+                "warning: the clock of this machine is {difference} {side} Apple's, which makes good links look \
+                 expired: {CLOCK_HINT}"
+            )
+        }
+    })
 }
 
 impl From<icloud::Error> for Problem {
@@ -89,6 +148,9 @@ impl From<icloud::Error> for Problem {
             icloud::Error::Denied(Denial::SecurityKey) => (Exit::NeedsPerson, SECURITY_KEY_HINT),
             icloud::Error::Denied(Denial::NoSuchZone(_)) => {
                 (Exit::NeedsPerson, "open Photos at https://www.icloud.com once, then sync again")
+            }
+            icloud::Error::Offline { detail, .. } if detail.contains("clock of this machine") => {
+                (Exit::Wait, CLOCK_HINT)
             }
             icloud::Error::Offline { .. } => {
                 (Exit::Wait, "check the network, then run the same command again")
@@ -223,6 +285,10 @@ mod tests {
         for (problem, exit) in [
             (Problem::from(SignInError::WrongPassword), Exit::NeedsPerson),
             (SignInError::NeedsPerson(Need::Code).into(), Exit::NeedsPerson),
+            (SignInError::RefusedBefore { at: 0, locked: false }.into(), Exit::NeedsPerson),
+            (SignInError::RepairNeeded(String::new()).into(), Exit::NeedsPerson),
+            (SignInError::TooManyCodes.into(), Exit::NeedsPerson),
+            (SignInError::KeepsEnding { times: 6 }.into(), Exit::Wait),
             (SignInError::WrongRegion { domain: "iCloud.com.cn".to_owned() }.into(), Exit::Usage),
             (SignInError::Throttled { retry_after: None }.into(), Exit::Wait),
             (refused(403).into(), Exit::NeedsPerson),

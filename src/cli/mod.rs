@@ -9,6 +9,7 @@
 mod account;
 mod args;
 mod bar;
+mod code;
 mod commands;
 mod config;
 mod config_file;
@@ -16,6 +17,7 @@ mod environment;
 mod exit;
 mod explain;
 mod format;
+mod handover;
 mod layers;
 mod log;
 mod output;
@@ -24,6 +26,7 @@ mod person;
 mod problem;
 mod settings;
 mod signals;
+mod standing;
 mod together;
 
 use std::ffi::OsString;

@@ -244,6 +244,16 @@ pub(crate) const RETRY_FAILED: Setting = Setting {
     ..PLAIN
 };
 
+/// Whether to wait for a person.
+pub(crate) const NO_WAIT: Setting = Setting {
+    key: "no-wait",
+    flag: Flag::Sync,
+    help: "End with exit code 3 when a code is needed and there is no terminal, instead of waiting a day for one",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
 /// How much is told on standard error.
 pub(crate) const LOG_LEVEL: Setting = Setting {
     key: "log-level",
@@ -255,7 +265,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 16] = [
+pub(crate) static ALL: [Setting; 17] = [
     ACCOUNT,
     USERNAME,
     PASSWORD,
@@ -271,5 +281,6 @@ pub(crate) static ALL: [Setting; 16] = [
     FOLDER_STRUCTURE,
     NO_PROGRESS_BAR,
     RETRY_FAILED,
+    NO_WAIT,
     LOG_LEVEL,
 ];

@@ -10,6 +10,7 @@
 //!
 //! Everything here blocks. The engine calls it off the async threads, in large pieces.
 
+pub mod desk;
 mod error;
 pub mod lock;
 pub mod part;
@@ -19,6 +20,7 @@ pub mod secret_file;
 pub mod space;
 pub mod tree;
 
+pub use desk::{Desk, Waiting};
 pub use error::Error;
 pub use lock::RunLock;
 pub use part::PartFile;

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::disk::desk::Desk;
 use crate::disk::error::Error;
 use crate::disk::lock::RunLock;
 
@@ -75,6 +76,12 @@ impl DataDir {
         PrivateFile { path: self.0.join(format!("password-{}.sealed", plain(username))) }
     }
 
+    /// Where whoever signs in `username` waits for a code.
+    #[must_use]
+    pub fn desk(&self, username: &str) -> Desk {
+        Desk::at(&self.0, &plain(username))
+    }
+
     /// The directory itself.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -129,14 +136,7 @@ impl PrivateFile {
     /// # Errors
     /// If it cannot be written; the old one stays.
     pub fn save(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
-        let new = PathBuf::from(new);
-        let _ = std::fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &self.path)?;
+        replace(&self.path, bytes)?;
         self.sync_folder();
         Ok(())
     }
@@ -163,6 +163,21 @@ impl PrivateFile {
             let _ = File::open(parent).and_then(|directory| directory.sync_all());
         }
     }
+}
+
+/// Replaces a file as a whole, for its owner alone. Returns the new one.
+///
+/// Synced before it takes its name: after a crash the old one stands there, or the new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let _ = std::fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    Ok(file)
 }
 
 /// Reads a text file that a person wrote, such as a configuration.

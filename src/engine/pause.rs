@@ -21,9 +21,6 @@ const IN_A_ROW_MAX: u32 = 9;
 /// Refusals of one file, with other files getting through between them, that make it that file's
 /// failure.
 const ALONE_MAX: u32 = 3;
-/// Sign-ins in a row, for refusals of the content host, without a file getting through. More help
-/// nobody, and Apple counts sign-ins.
-const SIGN_INS_MAX: u32 = 2;
 
 /// When the run may go on, and who was refused.
 #[derive(Debug, Default)]
@@ -38,7 +35,6 @@ struct Row {
     through: u64,
     /// For a refused file: how often, and how many others were through the last time.
     refused: HashMap<FileId, (u32, u64)>,
-    sign_ins: u32,
 }
 
 impl Pause {
@@ -74,13 +70,6 @@ impl Pause {
         *times >= ALONE_MAX
     }
 
-    /// Whether one more sign-in for the content host's sake makes sense.
-    pub(super) fn may_sign_in(&self) -> bool {
-        let mut row = self.row();
-        row.sign_ins += 1;
-        row.sign_ins <= SIGN_INS_MAX
-    }
-
     /// What is left of the pause.
     pub(super) fn left(&self) -> Option<Duration> {
         let until = self.row().until;
@@ -91,7 +80,6 @@ impl Pause {
     pub(super) fn file_through(&self) {
         let mut row = self.row();
         row.through += 1;
-        row.sign_ins = 0;
         row.in_a_row = 0;
     }
 

@@ -236,7 +236,7 @@ impl Transfer<'_> {
         let detail = error.to_string();
         match error {
             FetchError::UrlExpired { .. } => Err(Setback::UrlExpired { refused: true }),
-            FetchError::SessionExpired { .. } => Err(self.sign_in_again(detail).await),
+            FetchError::SessionExpired { .. } => Err(self.sign_in_again(sent).await),
             FetchError::Throttled { retry_after, .. } => {
                 if self.run.pause.refused_alone(self.claim().file().id) {
                     return Err(Setback::failed(FailureKind::Server, detail));
@@ -263,15 +263,12 @@ impl Transfer<'_> {
     }
 
     /// The content host refuses the session: one sign-in for all, and then a fresh URL, because
-    /// the old one was signed for the old session.
-    async fn sign_in_again(&self, refusal: String) -> Setback {
-        if !self.run.pause.may_sign_in() {
-            return Setback::failed(FailureKind::Server, format!("{refusal}, right after a fresh sign-in"));
-        }
+    /// the old one was signed for the old session. The client says when a session keeps ending.
+    async fn sign_in_again(&self, sent: Instant) -> Setback {
         tokio::select! {
             signed_in = self.run.client.reauthenticate() => match signed_in {
-                Ok(()) => Setback::UrlExpired { refused: true },
-                Err(error) => Setback::halted(error),
+                Ok(()) => Setback::UrlExpired { refused: false },
+                Err(error) => self.pause(error.into(), sent),
             },
             () = self.run.stop.requested() => Setback::Released,
         }

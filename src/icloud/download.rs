@@ -11,9 +11,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap};
-use reqwest::header::{IF_RANGE, ORIGIN, RANGE, REFERER, RETRY_AFTER};
-use reqwest::{RequestBuilder, Response};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
+use reqwest::header::{ETAG, HeaderMap, IF_RANGE, ORIGIN, RANGE, REFERER, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response, StatusCode};
 
 use crate::icloud::Client;
 use crate::icloud::error::FetchError;
@@ -170,15 +170,17 @@ impl Client {
         };
         tracing::debug!(
             method = "GET",
+            // Not the path: it holds the checksum of the file, and the query signs for it.
             host,
-            // The path holds checksums of the file, which say nothing to strangers.
-            path = url.path(),
             from = wanted.from,
             status = response.as_ref().map_or(0, |response| response.status().as_u16()),
             ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
         let response = response?;
+        if is_error_text(&response, wanted) && !self.is_session_good(generation).await {
+            return Err(FetchError::SessionExpired { host, status: response.status().as_u16() });
+        }
         let start = accept(response.status().as_u16(), response.headers(), wanted, &host);
         if matches!(start, Err(FetchError::SessionExpired { .. })) {
             self.note_refused(generation);
@@ -208,7 +210,7 @@ fn accept(status: u16, headers: &HeaderMap, wanted: &Wanted, host: &str) -> Resu
     match status {
         200 | 206 => {}
         403 | 410 => return Err(FetchError::UrlExpired { status }),
-        401 | 421 | 450 => return Err(FetchError::SessionExpired { host, status }),
+        401 | 421 | 423 | 450 => return Err(FetchError::SessionExpired { host, status }),
         429 | 503 => {
             let retry_after = backoff::retry_after(text(RETRY_AFTER), http::now());
             return Err(FetchError::Throttled { host, retry_after });
@@ -240,6 +242,17 @@ fn accept(status: u16, headers: &HeaderMap, wanted: &Wanted, host: &str) -> Resu
         }
         _ => bad(host, format!("wrong Content-Range: {:?}", wire::shortened(range))),
     }
+}
+
+/// Whether a 200 may be an error in words: without good cookies the content host answers one of
+/// 17 bytes. So may a captive portal, so the session is asked before it is blamed.
+fn is_error_text(response: &Response, wanted: &Wanted) -> bool {
+    /// Longest text that may be such an error. A photo this small would be an icon.
+    const ERROR_BYTES_MAX: u64 = 256;
+    response.status() == StatusCode::OK
+        && response
+            .content_length()
+            .is_some_and(|length| length <= ERROR_BYTES_MAX && length < wanted.size_bytes)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,6 +327,8 @@ mod tests {
             (200, 5, ("x", ""), Ok(0)),
             (200, 0, ("content-encoding", "gzip"), Err("BadAnswer")),
             (200, 0, ("content-encoding", "Identity"), Ok(0)),
+            (200, 0, ("content-length", "10"), Ok(0)),
+            (423, 0, ("x", ""), Err("SessionExpired")),
             (206, 5, ("content-range", "bytes 5-9/10"), Ok(5)),
             (206, 5, ("content-range", "bytes 5-9/*"), Ok(5)),
             (206, 5, ("content-range", "bytes 4-9/10"), Err("BadAnswer")),

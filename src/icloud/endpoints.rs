@@ -142,11 +142,12 @@ impl Endpoints {
     }
 }
 
-/// Appends `path` (which may carry a query) to a root.
+/// Appends `path` (which may carry a query, or be empty) to a root.
 pub(super) fn below(root: &Url, path: &str) -> Url {
     let mut url = root.clone();
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-    url.set_path(&format!("{}/{path}", root.path().trim_end_matches('/')));
+    let path = format!("{}/{path}", root.path().trim_end_matches('/'));
+    url.set_path(path.trim_end_matches('/'));
     url.set_query(query);
     url
 }

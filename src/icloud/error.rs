@@ -41,6 +41,14 @@ pub enum SignInError {
     /// Apple refused the password. One try only: more of them lock the account.
     #[error("apple refused the password")]
     WrongPassword,
+    /// Apple refused this same password before, so it was not sent again.
+    #[error("apple refused this same password before, so it was not sent again")]
+    RefusedBefore {
+        /// When, in Unix seconds.
+        at: i64,
+        /// Whether the account was locked then.
+        locked: bool,
+    },
     /// The account is locked, or had too many tries.
     #[error("the account is locked: {0}")]
     Locked(String),
@@ -50,6 +58,15 @@ pub enum SignInError {
     /// New terms wait to be accepted. We never accept them for anybody.
     #[error("new iCloud terms wait to be accepted on the web")]
     TermsNeeded,
+    /// A notice about the account waits, and only its owner can put it away.
+    #[error("a notice about the account waits to be read on the web: {0}")]
+    RepairNeeded(String),
+    /// Advanced Data Protection is on, and no device approved web access.
+    #[error("no device approved web access to protected data within {waited:?}")]
+    ConsentMissing {
+        /// How long we waited; zero when no device could be asked.
+        waited: Duration,
+    },
     /// Advanced Data Protection is on, or web access to iCloud data is off.
     #[error("the account does not let web clients read its data (web access is off)")]
     AccessOff,
@@ -71,6 +88,21 @@ pub enum SignInError {
     /// The code was wrong, three times.
     #[error("apple refused the code")]
     WrongCode,
+    /// Apple sends and takes no more codes for a while.
+    #[error("apple sends and takes no more codes for now")]
+    TooManyCodes,
+    /// There is no phone of that number.
+    #[error("there is no such phone: the account has {phones} that can be sent a code")]
+    NoSuchPhone {
+        /// How many there are.
+        phones: usize,
+    },
+    /// A session that ends again as soon as it was renewed is no passing fault.
+    #[error("the session keeps ending: signed in {times} times within an hour")]
+    KeepsEnding {
+        /// How many times.
+        times: usize,
+    },
     /// Anything else that Apple refused, in its own words.
     #[error("sign-in refused at {step} (status {status}): {said}")]
     Refused {
@@ -208,7 +240,8 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
-    /// The content host refuses the session (401, 421, 450): call [`super::Client::reauthenticate`].
+    /// The content host refuses the session (401, 421, 423, 450, or a 200 with a few words instead
+    /// of the file): call [`super::Client::reauthenticate`].
     #[error("{host} refuses the session (status {status})")]
     SessionExpired {
         /// The host that refused.

@@ -13,6 +13,7 @@ use reqwest::{Method, Url, redirect};
 use serde::Deserialize;
 
 use crate::icloud::auth::session::Session;
+use crate::icloud::clock::Clock;
 use crate::icloud::endpoints::Endpoints;
 use crate::icloud::wire::{self, Lenient, Value};
 use crate::model::backoff;
@@ -61,13 +62,14 @@ pub(super) struct Http {
     endpoints: Endpoints,
     session: Arc<Session>,
     client: RwLock<reqwest::Client>,
+    clock: Clock,
 }
 
 impl Http {
     /// Prepares connections; none is opened yet.
     pub(super) fn new(endpoints: Endpoints, session: Arc<Session>) -> Result<Self, Unreachable> {
         let client = RwLock::new(client(&endpoints, &session)?);
-        Ok(Self { endpoints, session, client })
+        Ok(Self { endpoints, session, client, clock: Clock::default() })
     }
 
     pub(super) fn endpoints(&self) -> &Endpoints {
@@ -76,6 +78,11 @@ impl Http {
 
     pub(super) fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// This machine's clock against Apple's.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Leaves all open connections behind: one of them may have led to the wrong partition.
@@ -100,6 +107,7 @@ impl Http {
         );
         let answer = answer?;
         self.session.absorb(&answer.headers);
+        self.clock.observe(&answer.headers);
         Ok(answer)
     }
 
@@ -232,7 +240,25 @@ pub(super) fn told(error: reqwest::Error) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    wire::shortened(&text)
+    let text = wire::shortened(&text);
+    if is_about_time(&text) {
+        format!("{text}; the clock of this machine says {}", date(now()))
+    } else {
+        text
+    }
+}
+
+/// Whether a certificate was refused for its dates, which the clock of this machine decides.
+fn is_about_time(text: &str) -> bool {
+    // As rustls words it, with and without the dates.
+    ["certificate expired", "certificate not valid yet", "NotValidYet", "certificate: Expired"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// A time in Unix seconds, as HTTP writes it.
+fn date(at: i64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(at.max(0).unsigned_abs()))
 }
 
 /// Headers from pairs; a value that is none is left out.
@@ -249,6 +275,9 @@ pub(super) fn now() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use rustls::CertificateError;
+    use rustls::pki_types::UnixTime;
+
     use super::*;
 
     #[test]
@@ -267,5 +296,15 @@ mod tests {
             (real(200, "409"), real(200, "200"), real(200, "x"), real(503, "401")),
             (409, 200, 200, 503)
         );
+    }
+
+    #[test]
+    fn a_certificate_that_our_clock_refuses_is_told_from_one_that_is_bad() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let told = |error| is_about_time(&rustls::Error::InvalidCertificate(error).to_string());
+        assert!(told(CertificateError::NotValidYetContext { time: at(0), not_before: at(9) }));
+        assert!(told(CertificateError::ExpiredContext { time: at(9), not_after: at(0) }));
+        assert!(told(CertificateError::NotValidYet) && told(CertificateError::Expired));
+        assert!(!told(CertificateError::UnknownIssuer));
     }
 }

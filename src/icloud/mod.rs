@@ -19,6 +19,7 @@
 //! *Cancelling.* Every future may be dropped at any await; a [`Listing`] then goes on where it was.
 
 mod auth;
+mod clock;
 mod download;
 mod endpoints;
 mod error;
@@ -26,16 +27,18 @@ mod http;
 mod photos;
 mod wire;
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-pub use auth::{CodePrompt, Person, SessionStore};
+pub use auth::{CodeEntry, CodePrompt, News, Person, Phone, SessionStore, Standing};
 pub use download::{Body, Wanted};
 pub use endpoints::{Endpoints, Region};
 pub use error::{Denial, Error, FetchError, Forbidden, Need, SignInError};
 pub use photos::{ChangedLibraries, Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
 
+use auth::consent::Patience;
 use auth::session::Session;
 use auth::{Account, Login};
 use download::Downloads;
@@ -49,6 +52,9 @@ pub struct Credentials {
     pub store: Box<dyn SessionStore>,
     /// How a person is asked for a password or a code.
     pub person: Arc<dyn Person>,
+    /// Whether a person asked for this very sign-in. Only then a password is sent that Apple
+    /// refused before: a scheduler that repeats it would lock the account.
+    pub deliberate: bool,
 }
 
 /// What tests turn, and hardly anybody else.
@@ -56,14 +62,41 @@ pub struct Credentials {
 pub struct Options {
     /// How long a body may make no progress before it counts as stalled.
     pub stall_after: Duration,
+    /// Time between two questions whether a device has consented (Advanced Data Protection).
+    pub consent_poll: Duration,
+    /// How long a device is waited for.
+    pub consent_wait_max: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         // Long enough for a phone's hotspot in a tunnel, short against the hour of a URL.
-        Self { stall_after: Duration::from_secs(30) }
+        Self {
+            stall_after: Duration::from_secs(30),
+            // Both as another client has them, in use since 2026.
+            consent_poll: Duration::from_secs(10),
+            consent_wait_max: Duration::from_secs(5 * 60),
+        }
     }
 }
+
+impl Options {
+    /// The options for these endpoints: a stand-in on this machine needs no time to think.
+    #[must_use]
+    pub fn of(endpoints: &Endpoints) -> Self {
+        let usual = Self::default();
+        match endpoints.is_plain_loopback() {
+            true => Self { consent_poll: Duration::from_millis(100), ..usual },
+            false => usual,
+        }
+    }
+}
+
+/// Sign-ins that may be needed within an hour of one run. A protected account needs one; a
+/// session that ends again and again would otherwise be renewed for every file.
+const SIGN_INS_MAX: usize = 6;
+/// See [`SIGN_INS_MAX`].
+const SIGN_INS_WITHIN: Duration = Duration::from_secs(3600);
 
 /// A signed-in account. Cheap to clone; all clones share one session.
 #[derive(Clone)]
@@ -79,8 +112,26 @@ struct Shared {
     /// Counts sign-ins. A request that is refused marks the sign-in it went out with.
     generation: AtomicU64,
     refused: AtomicU64,
-    /// One sign-in at a time; holds why the last one failed, if waiting cannot cure that.
-    renewal: tokio::sync::Mutex<Option<SignInError>>,
+    /// One sign-in at a time.
+    renewal: tokio::sync::Mutex<Renewal>,
+}
+
+#[derive(Default)]
+struct Renewal {
+    /// Why the last sign-in failed, if waiting cannot cure that.
+    failed: Option<SignInError>,
+    /// When the last ones were.
+    recent: VecDeque<Instant>,
+}
+
+impl Renewal {
+    /// Why there shall be no other sign-in, if so.
+    fn refusal(&mut self) -> Option<SignInError> {
+        self.recent.retain(|at| at.elapsed() < SIGN_INS_WITHIN);
+        let times = self.recent.len();
+        let too_many = (times >= SIGN_INS_MAX).then_some(SignInError::KeepsEnding { times });
+        self.failed.clone().or(too_many)
+    }
 }
 
 impl std::fmt::Debug for Client {
@@ -99,12 +150,13 @@ impl Client {
         credentials: Credentials,
         options: Options,
     ) -> Result<Self, SignInError> {
-        let Credentials { username, store, person } = credentials;
+        let Credentials { username, store, person, deliberate } = credentials;
         let session = tokio::task::spawn_blocking(move || Session::open(&username, store)).await;
         let session = session.map_err(|panic| SignInError::store(std::io::Error::other(panic)))??;
         let http = Arc::new(Http::new(endpoints, Arc::new(session))?);
         let downloads = Downloads::new(&http, options.stall_after)?;
-        let login = Login::new(Arc::clone(&http), person);
+        let patience = Patience { poll: options.consent_poll, max: options.consent_wait_max };
+        let login = Login::new(Arc::clone(&http), person, patience, deliberate);
         let account = RwLock::new(login.sign_in().await?);
         let shared = Shared {
             http,
@@ -113,7 +165,7 @@ impl Client {
             account,
             generation: AtomicU64::new(1),
             refused: AtomicU64::new(0),
-            renewal: tokio::sync::Mutex::new(None),
+            renewal: tokio::sync::Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -128,25 +180,49 @@ impl Client {
     /// [`SignInError`], the same one for all who waited.
     pub async fn reauthenticate(&self) -> Result<(), SignInError> {
         let shared = &*self.shared;
-        let mut failed = shared.renewal.lock().await;
+        let mut renewal = shared.renewal.lock().await;
         if shared.refused.load(Ordering::Acquire) < self.generation() {
             return Ok(());
         }
-        if let Some(error) = &*failed {
-            return Err(error.clone());
+        if let Some(error) = renewal.refusal() {
+            return Err(error);
         }
         shared.http.reconnect()?;
         match shared.login.sign_in_again().await {
             Ok(account) => {
                 *shared.account.write().unwrap_or_else(PoisonError::into_inner) = account;
                 shared.generation.fetch_add(1, Ordering::AcqRel);
+                renewal.recent.push_back(Instant::now());
                 Ok(())
             }
             Err(error) => {
-                *failed = (!error.is_passing()).then(|| error.clone());
+                renewal.failed = (!error.is_passing()).then(|| error.clone());
                 Err(error)
             }
         }
+    }
+
+    /// Whether the session of a request, whose answer does not say, is still good.
+    ///
+    /// Asks Apple, once for all who wonder: the first who hears no marks the sign-in as refused.
+    async fn is_session_good(&self, generation: u64) -> bool {
+        let _one_at_a_time = self.shared.renewal.lock().await;
+        let known = self.shared.refused.load(Ordering::Acquire) >= generation;
+        if known || self.generation() > generation {
+            return false;
+        }
+        // No answer is no proof, and the request has other ways to fail.
+        let good = self.shared.login.is_good().await.unwrap_or(true);
+        if !good {
+            self.note_refused(generation);
+        }
+        good
+    }
+
+    /// How long the session is good for.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.shared.http.session().standing()
     }
 
     /// Apple's number for the account.

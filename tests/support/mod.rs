@@ -172,6 +172,21 @@ impl World {
     }
 }
 
+impl World {
+    /// How often an event stands in the history.
+    pub(crate) fn history(&self, event: &str) -> i64 {
+        let sql = "SELECT count(*) FROM v_history WHERE event = ?1";
+        self.journal().query_row(sql, [event], |r| r.get(0)).unwrap()
+    }
+}
+
+/// Waits for a run that was spawned, and checks the exit code.
+pub(crate) fn finish(run: Child, code: i32) -> Ran {
+    let ran = Ran(run.wait_with_output().unwrap());
+    assert_eq!(ran.0.status.code(), Some(code), "{}{}", ran.stdout(), ran.stderr());
+    ran
+}
+
 /// Sends a signal by name, as a person or a service manager would.
 pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::cli::commands::accounts::{self, Ended};
-use crate::cli::commands::{open, print, print_json, table};
+use crate::cli::commands::open::{self, Manner};
+use crate::cli::commands::{print, print_json, table};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Style, sanitize};
@@ -98,7 +99,7 @@ async fn of_all<T>(
     let (house, lines) = (&house, &lines);
     accounts::side_by_side(accounts, style, &stop, |index, stop| async move {
         let account = &accounts[index];
-        let client = open::sign_in(house, account, account.passwords()?, &stop).await?;
+        let client = open::sign_in(house, account, account.passwords()?, Manner::default(), &stop).await?;
         unless_stopped(&stop, lines(account.username()?, &client)).await
     })
     .await

@@ -1,42 +1,67 @@
 //! `rollbook login`: sign in once, so that later runs need nobody.
-
-use std::io::{self, IsTerminal as _};
+//!
+//! While a run waits for a code it holds the lock and the session, and this command brings the
+//! code to it ([`bring`]) instead of signing in beside it.
 
 use crate::cli::account::Account;
 use crate::cli::args::Args;
-use crate::cli::commands::open::{self, House};
-use crate::cli::commands::{accounts, print};
+use crate::cli::commands::open::{self, House, Manner};
+use crate::cli::commands::{accounts, bring, now, print};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
-use crate::cli::explain;
+use crate::cli::handover;
 use crate::cli::output::{Style, sanitize};
 use crate::cli::password;
 use crate::cli::problem::Problem;
+use crate::cli::standing::SignIn;
+use crate::cli::{explain, person};
+use crate::disk::DataDir;
 use crate::engine::Stop;
 use crate::icloud::{Need, SignInError};
 use crate::model::secret::Secret;
 
-/// Signs in, by the saved session if it is still good.
+/// Signs in, by the saved session if it is still good, or brings a code to the run that waits.
 pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
+    if let Some(account) = waiting(config, accounts)? {
+        let desk = DataDir::at(&config.data_dir).desk(account.username()?);
+        bring::to_waiting_run(desk, args.entry.clone(), &stop).await?;
+        return Ok(Exit::Done);
+    }
+    if args.entry.is_some() && accounts.len() > 1 {
+        return Err(Problem::new(Exit::Usage, "cannot tell whose code it is")
+            .why("the configuration has several accounts, and no run waits for a code")
+            .hint("choose one with --account"));
+    }
     let house = open::house(config)?;
     let work = |index: usize| {
-        let (account, stop) = (&accounts[index], stop.clone());
-        let house = &house;
+        let (account, house, stop) = (&accounts[index], &house, stop.clone());
+        let manner = Manner { entry: args.entry.clone(), deliberate: true, ..Manner::default() };
         async move {
-            if args.save { save(house, account, &stop).await } else { login(house, account, &stop).await }
+            if args.save {
+                save(house, account, manner, &stop).await
+            } else {
+                open::sign_in(house, account, account.passwords()?, manner, &stop).await?;
+                signed_in(house, account)
+            }
         }
     };
     Ok(accounts::in_turn(accounts, style, work).await?.exit)
 }
 
-async fn login(house: &House, account: &Account, stop: &Stop) -> Result<(), Problem> {
-    open::sign_in(house, account, account.passwords()?, stop).await?;
-    signed_in(house, account)
+/// The first account for which a run waits for a code.
+fn waiting<'a>(config: &Config, accounts: &'a [Account]) -> Result<Option<&'a Account>, Problem> {
+    let data_dir = DataDir::at(&config.data_dir);
+    for account in accounts {
+        if handover::waiting(&data_dir.desk(account.username()?))?.is_some() {
+            return Ok(Some(account));
+        }
+    }
+    Ok(None)
 }
 
 /// Signs in with a password that is kept afterwards.
-async fn save(house: &House, account: &Account, stop: &Stop) -> Result<(), Problem> {
+async fn save(house: &House, account: &Account, manner: Manner, stop: &Stop) -> Result<(), Problem> {
     let asked = tokio::task::spawn_blocking({
         let account = account.clone();
         move || ask(&account)
@@ -46,7 +71,7 @@ async fn save(house: &House, account: &Account, stop: &Stop) -> Result<(), Probl
         () = stop.requested() => return Err(explain::interrupted()),
     };
     let passwords = account.passwords()?.clone().with_variable(Some(password.clone()));
-    open::sign_in(house, account, &passwords, stop).await?;
+    open::sign_in(house, account, &passwords, manner, stop).await?;
     signed_in(house, account)?;
     let saving = tokio::task::spawn_blocking({
         let saved = passwords.saved().clone();
@@ -64,7 +89,7 @@ async fn save(house: &House, account: &Account, stop: &Stop) -> Result<(), Probl
 fn ask(account: &Account) -> Result<Secret, Problem> {
     let passwords = account.passwords()?;
     let password = match passwords.read_configured()? {
-        None if io::stdin().is_terminal() => password::prompt(passwords.username())
+        None if person::is_attended() => password::prompt(passwords.username())
             .map_err(|error| explain::system("cannot ask for the password", &error))?,
         password => password,
     };
@@ -72,8 +97,14 @@ fn ask(account: &Account) -> Result<Secret, Problem> {
 }
 
 fn signed_in(house: &House, account: &Account) -> Result<(), Problem> {
-    let username = sanitize(account.username()?);
-    print(&format!("signed in as {username}; the session is kept in {}", house.data_dir.path().display()))
+    let username = account.username()?;
+    let folder = house.data_dir.path().display();
+    print(&format!("signed in as {}; the session is kept in {folder}", sanitize(username)))?;
+    let standing = SignIn::read(&house.data_dir, username, now())?;
+    for (label, text) in standing.iter().flat_map(|standing| standing.lines(now())) {
+        print(&format!("{label}: {text}"))?;
+    }
+    Ok(())
 }
 
 /// Removes what `--save` kept.

@@ -1,6 +1,7 @@
 //! One file for each verb. Here is what they share: a runtime, and how an answer is printed.
 
 mod accounts;
+mod bring;
 mod config;
 mod list;
 mod login;

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::account::Account;
+use crate::cli::code::{Codes, Sources};
 use crate::cli::commands::now;
 use crate::cli::config::Config;
 use crate::cli::password::Passwords;
 use crate::cli::person::AtTerminal;
 use crate::cli::problem::Problem;
-use crate::cli::{explain, output};
+use crate::cli::{explain, output, person, standing};
 use crate::disk::{DataDir, PrivateFile, RunLock, space};
 use crate::engine::Stop;
-use crate::icloud::{Client, Credentials, Options, SessionStore, SignInError};
+use crate::icloud::{Client, CodeEntry, Credentials, Options, SessionStore, SignInError};
 use crate::journal::Journal;
 
 /// How long to ask nothing when Apple asks to wait and does not say how long.
@@ -28,6 +29,17 @@ pub(super) struct House {
     pub(super) data_dir: DataDir,
     // Last, so that it is given back after the journal has closed.
     _lock: RunLock,
+}
+
+/// How a command signs in.
+#[derive(Debug, Default)]
+pub(super) struct Manner {
+    /// What the command line brings to the second factor.
+    pub(super) entry: Option<CodeEntry>,
+    /// How long to wait for a code when there is no terminal; `None` for not at all.
+    pub(super) wait_max: Option<Duration>,
+    /// Whether signing in is what the person asked for.
+    pub(super) deliberate: bool,
 }
 
 /// Opens what all accounts share.
@@ -55,36 +67,53 @@ pub(super) async fn sign_in(
     house: &House,
     account: &Account,
     passwords: &Passwords,
+    manner: Manner,
     stop: &Stop,
 ) -> Result<Client, Problem> {
     tokio::select! {
-        client = ask_apple(house, account, passwords) => client,
+        client = ask_apple(house, account, passwords, manner, stop) => client,
         () = stop.requested() => Err(explain::interrupted()),
     }
 }
 
-async fn ask_apple(house: &House, account: &Account, passwords: &Passwords) -> Result<Client, Problem> {
+async fn ask_apple(
+    house: &House,
+    account: &Account,
+    passwords: &Passwords,
+    manner: Manner,
+    stop: &Stop,
+) -> Result<Client, Problem> {
     let (journal, username) = (&house.journal, account.username()?);
     if let Some(at) = journal.reader().next_allowed_at(username)?
         && at > now()
     {
         return Err(explain::wait_until(at));
     }
+    let sources =
+        Sources { in_hand: manner.entry, wait_max: manner.wait_max, attended: person::is_attended() };
+    let codes = Codes::new(sources, house.data_dir.desk(username), stop.clone());
     let credentials = Credentials {
         username: username.to_owned(),
         store: Box::new(Store(house.data_dir.session(username))),
-        person: Arc::new(AtTerminal::new(passwords.clone())),
+        person: Arc::new(AtTerminal::new(passwords.clone(), codes)),
+        deliberate: manner.deliberate,
     };
-    let signed_in = Client::sign_in(account.endpoints.clone(), credentials, Options::default()).await;
+    let options = Options::of(&account.endpoints);
+    let signed_in = Client::sign_in(account.endpoints.clone(), credentials, options).await;
     if let Err(SignInError::Throttled { retry_after }) = &signed_in {
         // Kept in the journal: an hourly job must not make the wait longer with each run.
-        let seconds = retry_after.unwrap_or(WAIT_DEFAULT).as_secs();
-        journal.wait_until(username, now().saturating_add_unsigned(seconds), now()).await?;
+        let until = now().saturating_add_unsigned(retry_after.unwrap_or(WAIT_DEFAULT).as_secs());
+        journal.wait_until(username, until, now()).await?;
+        return Err(explain::wait_until(until));
     }
-    signed_in.map_err(|error| match error {
+    let client = signed_in.map_err(|error| match error {
         SignInError::WrongPassword => Problem::from(error).hint(passwords.correction()),
         error => error.into(),
-    })
+    })?;
+    if let Some(warning) = standing::warning(&client.standing(), now()) {
+        output::talk(&warning);
+    }
+    Ok(client)
 }
 
 /// Keeps the session in its file.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cli::commands::{accounts, open, print, print_json, sync, table};
+use crate::cli::commands::open::{self, Manner};
+use crate::cli::commands::{accounts, print, print_json, sync, table};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
@@ -62,7 +63,8 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop, json: bool) -
         let (account, settings) = (&accounts[index], &settings[index]);
         let (house, together) = (&house, &together);
         async move {
-            let signed_in = open::sign_in(house, account, account.passwords()?, &stop).await;
+            let signed_in =
+                open::sign_in(house, account, account.passwords()?, Manner::default(), &stop).await;
             together.signed_in();
             let journal = Arc::clone(&house.journal);
             let tools = Tools { journal, client: signed_in?, monitor: together.monitor(index), stop };

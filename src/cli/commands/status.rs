@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::commands::{print, print_json, table};
+use crate::cli::commands::{now, print, print_json, table};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::sanitize;
 use crate::cli::problem::Problem;
+use crate::cli::standing::SignIn;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
 use crate::journal::{self, Reader, Summary};
@@ -37,6 +38,8 @@ struct Status {
     last_run: Option<Run>,
     /// Unix seconds until when Apple asked an account to wait, the last of them; null if it did not.
     wait_until: Option<i64>,
+    /// How the sign-in stands, where there is but one account; null before the first one.
+    sign_in: Option<SignIn>,
     /// How many problems there are.
     problems_total: u64,
     /// Each of them.
@@ -58,6 +61,8 @@ struct OfAccount {
     listed: bool,
     /// Unix seconds until when Apple asked it to wait; null if it did not.
     wait_until: Option<i64>,
+    /// How its sign-in stands; null before the first one.
+    sign_in: Option<SignIn>,
 }
 
 /// Files of one standing.
@@ -126,7 +131,14 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
             .hint("run \"rollbook sync\", or set --data-dir to where the journal is"));
     }
     let usernames: Vec<&str> = config.accounts.iter().filter_map(|account| account.username().ok()).collect();
-    let status = Status::read(&path, &usernames, if json { usize::MAX } else { PROBLEMS_SHOWN })?;
+    let mut status = Status::read(&path, &usernames, if json { usize::MAX } else { PROBLEMS_SHOWN })?;
+    let data_dir = DataDir::at(&config.data_dir);
+    for account in &mut status.accounts {
+        account.sign_in = SignIn::read(&data_dir, &account.username, now())?;
+    }
+    if let [only] = status.accounts.as_slice() {
+        status.sign_in = only.sign_in.clone();
+    }
     if json {
         print_json(&status)?
     } else {
@@ -153,6 +165,7 @@ impl Status {
             last_run: reader.last_run()?.map(Run::from),
             wait_until: accounts.iter().filter_map(|account| account.wait_until).max(),
             accounts,
+            sign_in: None,
             problems_total,
             problems: reader.problems(problems_max)?.into_iter().map(Trouble::from).collect(),
         })
@@ -193,6 +206,8 @@ impl Status {
         if let Some(at) = self.wait_until.filter(|_| self.accounts.len() < 2) {
             lines.push(format!("waiting   Apple asked to wait until {}", format::moment(at)));
         }
+        let sign_in = self.sign_in.iter().flat_map(|of| of.lines(now()));
+        lines.extend(sign_in.map(|(label, text)| format!("{label:<8}  {text}")));
         lines.join("\n")
     }
 
@@ -236,6 +251,7 @@ impl OfAccount {
             files: standings(&summary),
             listed: own.any(|library| library.enumerated_at.is_some()),
             wait_until: reader.next_allowed_at(username)?,
+            sign_in: None,
         })
     }
 
@@ -244,11 +260,16 @@ impl OfAccount {
             let of = self.files.iter().filter(|of| wanted.contains(&of.standing));
             format::count(of.map(|of| of.files).sum())
         };
-        let remark = match (self.wait_until, self.listed) {
-            (Some(at), _) => format!("Apple asked to wait until {}", format::moment(at)),
-            (None, false) => "no library listed yet".to_owned(),
-            (None, true) => String::new(),
-        };
+        let mut remarks = Vec::new();
+        if let Some(at) = self.wait_until {
+            remarks.push(format!("Apple asked to wait until {}", format::moment(at)));
+        }
+        let sign_in = self.sign_in.iter().flat_map(|of| of.lines(now()));
+        remarks.extend(sign_in.map(|(label, text)| format!("{label}: {text}")));
+        if !self.listed {
+            remarks.push("no library listed yet".to_owned());
+        }
+        let remark = remarks.join("; ");
         vec![
             self.username.clone(),
             format::counted(self.assets, "asset"),
@@ -341,6 +362,7 @@ mod tests {
             libraries: Vec::new(),
             last_run: None,
             wait_until: Some(0),
+            sign_in: None,
             problems_total: 12,
             problems: vec![trouble],
         };

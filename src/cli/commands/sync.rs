@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::account::Account;
-use crate::cli::commands::open::{self, House};
+use crate::cli::commands::open::{self, House, Manner};
 use crate::cli::commands::{accounts, print};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
-use crate::cli::format;
 use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
 use crate::cli::together::Together;
+use crate::cli::{code, format};
 use crate::engine::{self, Progress, Report, Settings, Stop, Tools};
 
 /// Brings home what is not here yet, of all accounts side by side.
@@ -20,9 +20,10 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exi
     let accounts = config.accounts()?;
     let settings = settings(config, accounts)?;
     let house = open::house(config)?;
+    let wait_max = (!config.no_wait).then_some(code::WAIT_MAX);
     let together = begin_watch(config, accounts, style);
     let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
-        let one = One { account: &accounts[index], settings: &settings[index], index };
+        let one = One { account: &accounts[index], settings: &settings[index], index, wait_max };
         sync_account(&house, one, &together, style, stop)
     });
     let ended = ended.await;
@@ -36,6 +37,8 @@ struct One<'a> {
     account: &'a Account,
     settings: &'a Settings,
     index: usize,
+    /// How long to wait for a code that nobody is there to type.
+    wait_max: Option<Duration>,
 }
 
 async fn sync_account(
@@ -46,7 +49,8 @@ async fn sync_account(
     stop: Stop,
 ) -> Result<Exit, Problem> {
     let began = Instant::now();
-    let signed_in = open::sign_in(house, one.account, one.account.passwords()?, &stop).await;
+    let manner = Manner { wait_max: one.wait_max, ..Manner::default() };
+    let signed_in = open::sign_in(house, one.account, one.account.passwords()?, manner, &stop).await;
     together.signed_in();
     let tools = Tools {
         journal: Arc::clone(&house.journal),

@@ -17,6 +17,8 @@ pub(in crate::icloud) struct Account {
     pub(in crate::icloud) dsid: String,
     /// The root of its photo database.
     pub(in crate::icloud) photos: Url,
+    /// Whether photos are given out only with cookies of their own ([`super::consent`]).
+    pub(in crate::icloud) pcs_required: bool,
 }
 
 /// What the set-up service says to a session.
@@ -67,10 +69,12 @@ struct WebservicesWire<'a> {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct ServiceWire<'a> {
     #[serde(borrow)]
     url: Value<'a>,
+    #[serde(borrow)]
+    pcs_required: Value<'a>,
 }
 
 #[derive(Serialize)]
@@ -132,10 +136,12 @@ impl Login {
             return Err(SignInError::AccessOff);
         }
         let malformed = |detail: String| SignInError::Malformed { step, detail };
-        let photos = wire.webservices.ckdatabasews.url.name();
-        let photos = photos.ok_or_else(|| malformed("the account names no photo service".to_owned()))?;
+        let service = &wire.webservices.ckdatabasews;
+        let photos =
+            service.url.name().ok_or_else(|| malformed("the account names no photo service".to_owned()))?;
         let photos = self.http.endpoints().permit(photos).map_err(|error| malformed(error.to_string()))?;
-        Ok(Outcome::SignedIn(Account { dsid, photos }))
+        let pcs_required = service.pcs_required.is_set();
+        Ok(Outcome::SignedIn(Account { dsid, photos, pcs_required }))
     }
 }
 

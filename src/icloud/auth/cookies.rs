@@ -52,6 +52,36 @@ impl Jar {
         self.contents().cookies.iter_unexpired().next().is_none()
     }
 
+    /// Whether a request to `url` would carry a cookie of this name.
+    pub(super) fn has(&self, url: &Url, name: &str) -> bool {
+        self.contents().cookies.get_request_values(url).any(|(known, _)| known == name)
+    }
+
+    /// When the cookie whose name begins so expires, in Unix seconds; `None` if there is none, or
+    /// it does not say.
+    pub(super) fn expiry(&self, prefix: &str) -> Option<i64> {
+        let contents = self.contents();
+        let named = contents.cookies.iter_unexpired().filter(|cookie| cookie.name().starts_with(prefix));
+        let ends = named.filter_map(|cookie| match &cookie.expires {
+            cookie_store::CookieExpiration::AtUtc(at) => Some(at.unix_timestamp()),
+            cookie_store::CookieExpiration::SessionEnd => None,
+        });
+        ends.max()
+    }
+
+    /// Drops all cookies of these names.
+    pub(super) fn forget(&self, names: &[&str]) {
+        let mut contents = self.contents();
+        let place = |cookie: &cookie_store::Cookie<'_>| {
+            let domain = String::from(&cookie.domain);
+            (domain, String::from(&cookie.path), cookie.name().to_owned())
+        };
+        let known: Vec<_> = contents.cookies.iter_any().map(place).collect();
+        for (domain, path, name) in known.into_iter().filter(|(.., name)| names.contains(&name.as_str())) {
+            contents.changed |= contents.cookies.remove(&domain, &path, &name).is_some();
+        }
+    }
+
     fn contents(&self) -> MutexGuard<'_, Contents> {
         // Every change is one call into the store: a panic elsewhere leaves it whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

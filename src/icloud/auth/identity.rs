@@ -159,7 +159,7 @@ impl Login {
                 let answer = self.once(&call).await?;
                 match answer.status {
                     200 | 204 => Ok(Next::AccountLogin),
-                    _ => Err(refused("repair/complete", &answer)),
+                    _ => Err(SignInError::RepairNeeded(told(&answer))),
                 }
             }
             _ => Err(refused("signin/complete", answer)),
@@ -222,13 +222,7 @@ struct ServiceError<'a> {
 
 /// Turns what the identity service refused into an error, keeping Apple's own words.
 pub(super) fn refused(step: &'static str, answer: &Answer) -> SignInError {
-    let text = wire::text_of(&answer.body);
-    let refusal: Lenient<Refusal<'_>> = serde_json::from_str(&text).unwrap_or_default();
-    let first = refusal.service_errors.items().first().or(refusal.older_errors.items().first());
-    let code = first.and_then(|error| error.code.id()).unwrap_or_default();
-    let said = first
-        .and_then(|error| error.message.name().or(error.title.name()))
-        .map_or_else(|| answer.said(), wire::shortened);
+    let (code, said) = code_and_words(answer);
     match (answer.status, code.as_str()) {
         (_, "-20101") => SignInError::WrongPassword,
         (_, "-21669") => SignInError::WrongCode,
@@ -237,6 +231,22 @@ pub(super) fn refused(step: &'static str, answer: &Answer) -> SignInError {
             SignInError::Refused { step, status, said: format!("{code} {said}").trim().to_owned() }
         }
     }
+}
+
+/// Apple's own words.
+fn told(answer: &Answer) -> String {
+    code_and_words(answer).1
+}
+
+fn code_and_words(answer: &Answer) -> (String, String) {
+    let text = wire::text_of(&answer.body);
+    let refusal: Lenient<Refusal<'_>> = serde_json::from_str(&text).unwrap_or_default();
+    let first = refusal.service_errors.items().first().or(refusal.older_errors.items().first());
+    let code = first.and_then(|error| error.code.id()).unwrap_or_default();
+    let said = first
+        .and_then(|error| error.message.name().or(error.title.name()))
+        .map_or_else(|| answer.said(), wire::shortened);
+    (code, said)
 }
 
 fn malformed(step: &'static str, detail: impl ToString) -> SignInError {

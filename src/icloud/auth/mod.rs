@@ -3,18 +3,25 @@
 //! 1. The saved cookies (`validate`).
 //! 2. The saved token (`accountLogin`).
 //! 3. The password (SRP), and a code if Apple wants one.
+//! 4. The consent of a device, where Advanced Data Protection asks for it.
 //!
 //! Apple counts password sign-ins, about ten in a while, so a saved session is always tried
-//! first. A wrong password is tried once: more lock the account.
+//! first. A wrong password is tried once, by this process and by those after it: more lock the
+//! account.
 //!
 //! Who asks a person, and how, is left to [`Person`]; where the session is kept, to
 //! [`SessionStore`].
 
 mod account;
+pub(super) mod consent;
 mod cookies;
 mod identity;
+mod person;
+mod phones;
+mod refusal;
 pub(super) mod session;
 mod srp;
+mod standing;
 mod two_factor;
 
 use std::io;
@@ -24,52 +31,35 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 
 pub(super) use account::Account;
+pub use person::{CodeEntry, CodePrompt, News, Person, Phone};
 pub use session::SessionStore;
+pub use standing::Standing;
 
 use crate::icloud::auth::account::Outcome;
+use crate::icloud::auth::consent::Patience;
+use crate::icloud::auth::refusal::Refusal;
+use crate::icloud::auth::two_factor::{Factor, Proven};
 use crate::icloud::error::{Need, SignInError};
 use crate::icloud::http::{self, Answer, Call, Http, Unreachable};
 use crate::model::backoff;
-use crate::model::secret::Secret;
-
-/// What a person is asked for a code with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CodePrompt {
-    /// How many codes were refused already, in this sign-in.
-    pub refused: u32,
-    /// How many may be tried in all.
-    pub tries_max: u32,
-}
-
-/// How a sign-in asks a human. `None` means that nobody is there.
-///
-/// Called on a thread of its own, so it may block for as long as a person needs.
-pub trait Person: Send + Sync {
-    /// Asks for the account's password.
-    /// # Errors
-    /// When the question could not be put.
-    fn password(&self) -> io::Result<Option<Secret>>;
-
-    /// Asks for the code that a trusted device shows.
-    /// # Errors
-    /// When the question could not be put.
-    fn code(&self, prompt: CodePrompt) -> io::Result<Option<Secret>>;
-
-    /// Whether a code is in hand already. Then no new one is requested: a new one voids the old.
-    fn holds_code(&self) -> bool {
-        false
-    }
-}
 
 /// Everything that signing in, and in again, takes.
 pub(super) struct Login {
     http: Arc<Http>,
     person: Arc<dyn Person>,
+    patience: Patience,
+    /// Whether a person asked for this sign-in, so that a password is sent that was refused before.
+    deliberate: bool,
 }
 
 impl Login {
-    pub(super) fn new(http: Arc<Http>, person: Arc<dyn Person>) -> Self {
-        Self { http, person }
+    pub(super) fn new(
+        http: Arc<Http>,
+        person: Arc<dyn Person>,
+        patience: Patience,
+        deliberate: bool,
+    ) -> Self {
+        Self { http, person, patience, deliberate }
     }
 
     /// Signs in, by the saved session if it is still good.
@@ -77,35 +67,116 @@ impl Login {
         if !self.http.session().jar.is_empty()
             && let Outcome::SignedIn(account) = self.validate().await?
         {
-            self.http.session().save().await?;
-            return Ok(account);
+            return self.finish(Ok(account)).await;
         }
         self.sign_in_again().await
     }
 
-    /// Signs in without trust in the cookies: by the token, else by the password.
-    pub(super) async fn sign_in_again(&self) -> Result<Account, SignInError> {
-        let saved = self.http.session().tokens().session_token.is_some();
-        let account = match if saved { Some(self.account_login().await?) } else { None } {
-            Some(Outcome::SignedIn(account)) => account,
-            _ => self.by_password().await?,
-        };
-        self.http.session().save().await?;
-        Ok(account)
+    /// Whether the cookies are still good.
+    pub(super) async fn is_good(&self) -> Result<bool, SignInError> {
+        Ok(matches!(self.validate().await?, Outcome::SignedIn(_)))
     }
 
-    async fn by_password(&self) -> Result<Account, SignInError> {
+    /// Signs in without trust in the cookies: by the token, else by the password.
+    pub(super) async fn sign_in_again(&self) -> Result<Account, SignInError> {
+        // Those of a protected account end before the others do, and nobody can see it of them.
+        self.http.session().jar.forget(&consent::COOKIES);
+        let proved = self.prove().await;
+        self.finish(proved).await
+    }
+
+    /// Proves what has to be proved: by the token, else by the password and a code.
+    async fn prove(&self) -> Result<Account, SignInError> {
+        let mut factor = Factor::default();
+        let tokens = self.http.session().tokens();
+        if tokens.session_token.is_some() {
+            match self.account_login().await? {
+                Outcome::SignedIn(account) => return Ok(account),
+                // An earlier process proved the password and ended before a code came.
+                Outcome::SecondFactor if tokens.scnt.is_some() => {
+                    if self.second_factor(&mut factor).await? == Proven::Trusted {
+                        return self.open_account().await;
+                    }
+                }
+                Outcome::SecondFactor | Outcome::Rejected { .. } => {}
+            }
+        }
+        self.by_password(&mut factor).await
+    }
+
+    /// What every sign-in ends with.
+    async fn finish(&self, proved: Result<Account, SignInError>) -> Result<Account, SignInError> {
+        let done = match proved {
+            Ok(account) => self.ensure_consent(&account).await.map(|()| account),
+            Err(error) => Err(error),
+        };
+        // Whatever came of it: the next try goes on from here, perhaps without password and code.
+        let saved = self.http.session().save().await;
+        done.and_then(|account| saved.map(|()| account))
+    }
+
+    async fn by_password(&self, factor: &mut Factor) -> Result<Account, SignInError> {
+        if self.prove_any_password().await? == identity::Next::SecondFactor {
+            self.prove_factor(factor).await?;
+        }
+        match self.account_login().await? {
+            Outcome::SignedIn(account) => Ok(account),
+            Outcome::SecondFactor => {
+                self.prove_factor(factor).await?;
+                self.open_account().await
+            }
+            Outcome::Rejected { status, said } => Err(refused_after_sign_in(status, said)),
+        }
+    }
+
+    /// Asks for a password and proves it, unless Apple has refused that one before.
+    async fn prove_any_password(&self) -> Result<identity::Next, SignInError> {
         let Some(password) = self.ask(Need::Password, |person| person.password()).await? else {
             return Err(SignInError::NeedsPerson(Need::Password));
         };
-        if self.prove_password(&password).await? == identity::Next::SecondFactor {
-            self.second_factor().await?;
+        if let Some(refusal) = self.http.session().refusal().filter(|_| !self.deliberate) {
+            let password = password.clone();
+            if let Some(known) = off_thread(move || refusal.concerns(&password)).await? {
+                return Err(known);
+            }
         }
-        match self.account_login().await? {
-            Outcome::SignedIn(account) => return Ok(account),
-            Outcome::SecondFactor => self.second_factor().await?,
-            Outcome::Rejected { status, said } => return Err(refused_after_sign_in(status, said)),
+        let proved = self.prove_password(&password).await;
+        let refusal = match &proved {
+            Ok(_) => None,
+            Err(error) => {
+                let error = error.clone();
+                let noted = off_thread(move || Refusal::of(&password, &error)).await?;
+                match noted.map_err(SignInError::store)? {
+                    Some(refusal) => Some(refusal),
+                    None => return proved,
+                }
+            }
+        };
+        self.http.session().set_refusal(refusal);
+        self.http.session().save().await?;
+        proved
+    }
+
+    /// The second factor of a sign-in that has just begun.
+    async fn prove_factor(&self, factor: &mut Factor) -> Result<(), SignInError> {
+        match self.second_factor(factor).await? {
+            Proven::Trusted => return Ok(()),
+            Proven::SignInEnded => {}
         }
+        // Whoever waits for a person for hours finds the sign-in gone when the code comes.
+        if self.prove_any_password().await? == identity::Next::AccountLogin {
+            return Ok(());
+        }
+        match self.second_factor(factor).await? {
+            Proven::Trusted => Ok(()),
+            Proven::SignInEnded => {
+                Err(refused_after_sign_in(401, "the sign-in ended before its code came".to_owned()))
+            }
+        }
+    }
+
+    /// Opens the account after everything was proved.
+    async fn open_account(&self) -> Result<Account, SignInError> {
         match self.account_login().await? {
             Outcome::SignedIn(account) => Ok(account),
             Outcome::SecondFactor => Err(refused_after_sign_in(409, "the browser is not trusted".to_owned())),
@@ -122,14 +193,15 @@ impl Login {
         // What was learnt so far outlives a person who walks away.
         self.http.session().save().await?;
         let person = Arc::clone(&self.person);
-        let asked = tokio::task::spawn_blocking(move || question(person.as_ref())).await;
-        let asked = asked.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        asked.map_err(|source| SignInError::Person { need, source: Arc::new(source) })
+        off_thread(move || question(person.as_ref()))
+            .await?
+            .map_err(|source| SignInError::Person { need, source: Arc::new(source) })
     }
 
     /// Sends a call once. For what must not be repeated: each try counts.
     async fn once(&self, call: &Call) -> Result<Answer, SignInError> {
         let answer = self.http.send(call).await?;
+        self.tell_the_time();
         if answer.is_throttled() {
             return Err(SignInError::Throttled { retry_after: answer.retry_after() });
         }
@@ -139,7 +211,9 @@ impl Login {
     /// Sends a call until an answer comes that is not a passing fault.
     async fn patiently(&self, call: &Call) -> Result<Answer, SignInError> {
         for wait in backoff::waits() {
-            match self.http.send(call).await {
+            let answer = self.http.send(call).await;
+            self.tell_the_time();
+            match answer {
                 Err(unreachable) if unreachable.passing => {}
                 Ok(answer) if answer.is_server_fault() => {}
                 Err(unreachable) => return Err(unreachable.into()),
@@ -151,6 +225,12 @@ impl Login {
             tokio::time::sleep(wait).await;
         }
         self.once(call).await
+    }
+
+    fn tell_the_time(&self) {
+        if let Some(ahead_s) = self.http.clock().news() {
+            self.person.tell(News::ClockIsWrong { ahead_s });
+        }
     }
 
     /// A call to the account set-up service.
@@ -199,6 +279,12 @@ impl Login {
         }
         headers
     }
+}
+
+/// Runs what blocks on a thread where it may.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SignInError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| SignInError::store(io::Error::other(panic)))
 }
 
 /// A sign-in that succeeded, and an account that still does not open.

@@ -14,8 +14,16 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::icloud::auth::cookies::Jar;
+use crate::icloud::auth::person::Phone;
+use crate::icloud::auth::refusal::Refusal;
+use crate::icloud::auth::standing::{Standing, trust_end};
 use crate::icloud::error::SignInError;
+use crate::icloud::http;
 use crate::model::secret::Secret;
+
+/// How long a code that was sent to a phone is waited for. Apple's own limit is not known; its
+/// pages offer to send another one much sooner.
+const CODE_LIFE_S: i64 = 30 * 60;
 
 /// Where the session of one account is kept.
 ///
@@ -43,12 +51,28 @@ pub(in crate::icloud) struct Tokens {
     pub(in crate::icloud) session_token: Option<Secret>,
     pub(in crate::icloud) trust_token: Option<Secret>,
     pub(in crate::icloud) country: Option<String>,
+    /// When the trust token came, in Unix seconds.
+    trusted_at: Option<i64>,
+    /// When a device's consent ends, in Unix seconds.
+    consent_ends_at: Option<i64>,
+    /// The phone that the last code was sent to, and when.
+    code_phone: Option<CodePhone>,
+    /// The password that Apple refused last.
+    refusal: Option<Refusal>,
+}
+
+/// A code that is on its way to a phone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct CodePhone {
+    id: u64,
+    number: String,
+    sent_at: i64,
 }
 
 /// The shape of the saved session.
 #[derive(Serialize, Deserialize)]
-struct Saved<'a> {
-    username: Cow<'a, str>,
+pub(super) struct Saved<'a> {
+    pub(super) username: Cow<'a, str>,
     client_id: Cow<'a, str>,
     #[serde(default)]
     scnt: Option<Cow<'a, str>>,
@@ -60,9 +84,17 @@ struct Saved<'a> {
     trust_token: Option<Cow<'a, str>>,
     #[serde(default)]
     country: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) trusted_at: Option<i64>,
+    #[serde(default)]
+    pub(super) consent_ends_at: Option<i64>,
+    #[serde(default)]
+    code_phone: Option<CodePhone>,
+    #[serde(default)]
+    pub(super) refusal: Option<Refusal>,
     /// The jar's own format.
     #[serde(borrow, default)]
-    cookies: Option<&'a RawValue>,
+    pub(super) cookies: Option<&'a RawValue>,
 }
 
 /// A live session: tokens, cookies, and the place where both are kept.
@@ -132,6 +164,10 @@ impl Session {
                 *changed = true;
             }
         }
+        if text(headers, "x-apple-twosv-trust-token").is_some() {
+            tokens.trusted_at = Some(http::now());
+            *changed = true;
+        }
         if let Some(country) = text(headers, "x-apple-id-account-country")
             && tokens.country.as_deref() != Some(country)
         {
@@ -142,9 +178,54 @@ impl Session {
 
     /// Forgets the ids of an identity session that the service no longer knows.
     pub(in crate::icloud) fn forget_identity(&self) {
+        self.change(|tokens| (tokens.scnt, tokens.session_id) = (None, None));
+    }
+
+    /// The phone that a code was sent to a short while ago.
+    pub(super) fn code_phone(&self) -> Option<Phone> {
+        let sent = self.state().tokens.code_phone.clone()?;
+        let fresh = http::now().saturating_sub(sent.sent_at) < CODE_LIFE_S;
+        fresh.then_some(Phone { id: sent.id, number: sent.number })
+    }
+
+    /// Notes where the last code was sent; `None` for the trusted devices.
+    pub(super) fn set_code_phone(&self, phone: Option<Phone>) {
+        let sent_at = http::now();
+        let sent = phone.map(|Phone { id, number }| CodePhone { id, number, sent_at });
+        self.change(|tokens| tokens.code_phone = sent);
+    }
+
+    /// Notes when a device's consent ends.
+    pub(super) fn set_consent_end(&self, at: Option<i64>) {
+        self.change(|tokens| tokens.consent_ends_at = at);
+    }
+
+    /// The password that Apple refused last, unless one was accepted since.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.state().tokens.refusal.clone()
+    }
+
+    /// Notes a refused password, or with `None` that one was accepted.
+    pub(super) fn set_refusal(&self, refusal: Option<Refusal>) {
+        if refusal.is_some() || self.refusal().is_some() {
+            self.change(|tokens| tokens.refusal = refusal);
+        }
+    }
+
+    /// What the session says about itself.
+    pub(in crate::icloud) fn standing(&self) -> Standing {
+        let tokens = self.tokens();
+        Standing {
+            trusted_at: tokens.trusted_at,
+            trust_ends_at: trust_end(tokens.trusted_at, &self.jar),
+            consent_ends_at: tokens.consent_ends_at,
+            password_refused_at: tokens.refusal.map(|refusal| refusal.at),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Tokens)) {
         let mut state = self.state();
-        state.tokens.scnt = None;
-        state.tokens.session_id = None;
+        change(&mut state.tokens);
         state.changed = true;
     }
 
@@ -179,6 +260,10 @@ impl Session {
             session_token: exposed(&tokens.session_token),
             trust_token: exposed(&tokens.trust_token),
             country: tokens.country.as_deref().map(Cow::from),
+            trusted_at: tokens.trusted_at,
+            consent_ends_at: tokens.consent_ends_at,
+            code_phone: tokens.code_phone,
+            refusal: tokens.refusal,
             cookies: cookies.as_deref(),
         };
         Zeroizing::new(serde_json::to_vec(&saved).expect("a session is plain JSON"))
@@ -199,6 +284,10 @@ impl Tokens {
             session_token: None,
             trust_token: None,
             country: None,
+            trusted_at: None,
+            consent_ends_at: None,
+            code_phone: None,
+            refusal: None,
         })
     }
 }
@@ -212,6 +301,10 @@ impl From<&Saved<'_>> for Tokens {
             session_token: saved.session_token.as_deref().map(Secret::new),
             trust_token: saved.trust_token.as_deref().map(Secret::new),
             country: saved.country.as_deref().map(str::to_owned),
+            trusted_at: saved.trusted_at,
+            consent_ends_at: saved.consent_ends_at,
+            code_phone: saved.code_phone.clone(),
+            refusal: saved.refusal.clone(),
         }
     }
 }

@@ -135,14 +135,18 @@ impl Client {
 fn url_of(account: &Account, client_id: &str, database: Database, endpoint: &str) -> Url {
     let path = format!("{DATABASE_PATH}/{}/{endpoint}", database.as_str());
     let mut url = endpoints::below(&account.photos, &path);
+    identify(&mut url, client_id, &account.dsid);
+    url.query_pairs_mut().append_pair("remapEnums", "true").append_pair("getCurrentSyncToken", "true");
+    url
+}
+
+/// Says in the query which client this is, and of which account.
+pub(super) fn identify(url: &mut Url, client_id: &str, dsid: &str) {
     url.query_pairs_mut()
         .append_pair("clientBuildNumber", BUILD)
         .append_pair("clientMasteringNumber", MASTERING)
         .append_pair("clientId", client_id)
-        .append_pair("dsid", &account.dsid)
-        .append_pair("remapEnums", "true")
-        .append_pair("getCurrentSyncToken", "true");
-    url
+        .append_pair("dsid", dsid);
 }
 
 fn verdict(endpoint: &'static str, answer: &Answer) -> Verdict {
@@ -170,13 +174,16 @@ fn verdict(endpoint: &'static str, answer: &Answer) -> Verdict {
 }
 
 fn is_session_refused(status: u16) -> bool {
-    matches!(status, 401 | 403 | 421 | 450)
+    // 423: the cookies for protected data have ended, and a sign-in brings new ones.
+    matches!(status, 401 | 403 | 421 | 423 | 450)
 }
 
 fn by_code(endpoint: &'static str, status: u16, code: &str, refusal: &Refusal<'_>) -> Verdict {
     let reason = wire::shortened(refusal.reason.text().unwrap_or_default());
     match code {
         "ACCESS_DENIED" => Verdict::Final(Denial::AccessOff(reason).into()),
+        // Advanced Data Protection, in the words of the database.
+        "PCS_REQUIRED" => Verdict::SessionRefused,
         "ZONE_NOT_FOUND" => Verdict::Final(Denial::NoSuchZone(reason).into()),
         // Under a 200 it means that iCloud Photos was never set up.
         "AUTHENTICATION_FAILED" if status == 200 => Verdict::Final(Denial::NoSuchZone(reason).into()),
@@ -230,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_refused_session_is_told_from_a_refused_account() {
-        for status in [401, 403, 421, 450] {
+        for status in [401, 403, 421, 423, 450] {
             assert!(matches!(judge(status, "{}"), Verdict::SessionRefused), "{status}");
             let worded = r#"{"serverErrorCode":"AUTHENTICATION_FAILED"}"#;
             assert!(matches!(judge(status, worded), Verdict::SessionRefused), "{status}");

@@ -5,7 +5,7 @@ use crate::encode::base64url;
 use crate::http::{Call, Reply};
 use crate::library::FileKey;
 use crate::media::Content;
-use crate::state::{State, now_s};
+use crate::state::State;
 use crate::url::{self, Refusal};
 use hyper::StatusCode;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub(crate) fn find(state: &State, call: &Call) -> Result<FileKey, Refusal> {
     let locator = call.path.split('/').nth(2).unwrap_or_default();
     let generation = state.url_generation.load(Ordering::Relaxed);
     let parameter = |name: &str| call.parameter(name).map(str::to_owned);
-    url::check(&state.signer, locator, parameter, now_s(), generation)
+    url::check(&state.signer, locator, parameter, state.now_s(), generation)
 }
 
 /// Answers a call to `/B/…`.
@@ -29,6 +29,9 @@ pub(crate) fn answer(state: &State, call: &Call, found: Result<FileKey, Refusal>
     let is_proxied = state.facade(call).cookie_domain.is_some();
     if !is_proxied && !state.identity.is_signed_in(&state.signer, call) {
         return Reply::new(200, "text/plain", NO_COOKIES);
+    }
+    if !is_proxied && !state.identity.may_read_protected(state, call) {
+        return Reply::new(423, "text/plain", "Missing PCS cookies");
     }
     let key = match found {
         Ok(key) => key,

@@ -1,8 +1,8 @@
 //! The control surface under `/_sandbox/`: what the library API offers, for other processes.
 //!
 //! GET `truth`, `counters`, `log`, `faults`, `code`, `assets`; POST `faults` (one fault or a list),
-//! `clear_faults`, `release`, `reset_counters`, `expire_urls`, `expire_sessions`, `revoke_trust`,
-//! `library`. Not counted, never faulted.
+//! `clear_faults`, `release`, `reset_counters`, `expire_urls`, `expire_cookies`, `expire_sessions`,
+//! `end_sign_ins`, `revoke_trust`, `obstacle`, `approve_consent`, `lapse_consent`, `library`. Not counted, never faulted.
 
 use crate::fault::Fault;
 use crate::http::{Call, Reply};
@@ -41,6 +41,14 @@ pub(crate) fn answer(state: &State, call: &Call) -> Reply {
         ("POST", "release") => state.faults.release(),
         ("POST", "reset_counters") => state.books.reset(),
         ("POST", "expire_urls") => state.expire_urls(),
+        ("POST", "expire_cookies") => state.identity.expire_cookies(),
+        ("POST", "end_sign_ins") => state.identity.end_sign_ins(),
+        ("POST", "approve_consent") => return Reply::json(200, &json!({"done": state.account.approve()})),
+        ("POST", "lapse_consent") => state.account.lapse(),
+        ("POST", "obstacle") => match serde_json::from_slice(&call.body) {
+            Ok(obstacle) => state.account.set_obstacle(obstacle),
+            Err(error) => return unreadable(&error),
+        },
         ("POST", "expire_sessions") => state.identity.expire_sessions(),
         ("POST", "revoke_trust") => state.identity.revoke_trust(),
         _ => return Reply::json(404, &json!({"error": "no such control"})),

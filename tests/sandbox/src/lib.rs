@@ -13,11 +13,12 @@
 //! ```
 //!
 //! The map: `server` takes calls in and passes them to `auth`, `setup`, `cloudkit` or
-//! `cdn`; these read the `library`, whose bytes come from `media`. `fault` changes requests
+//! `cdn`; `account` says how the account stands. These read the `library`, whose bytes come from `media`. `fault` changes requests
 //! and replies on their way, `counters` keeps the books, `control` lets other processes in.
 
 #![warn(clippy::unwrap_used)]
 
+mod account;
 mod auth;
 mod body;
 mod cdn;
@@ -41,6 +42,7 @@ mod srp;
 mod state;
 mod url;
 
+pub use account::Obstacle;
 pub use checksum::ChecksumForm;
 pub use counters::{Counters, Endpoint, RequestLog};
 pub use fault::{Fault, Target, Times, What};

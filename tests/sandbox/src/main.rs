@@ -30,6 +30,12 @@ struct Arguments {
     /// Ask for a code unless the browser is trusted.
     #[arg(long)]
     two_factor: bool,
+    /// Trusted phone numbers that can be sent a code.
+    #[arg(long, default_value_t = 1)]
+    phones: u32,
+    /// Give photos out only with cookies that a device has consented to.
+    #[arg(long)]
+    advanced_data_protection: bool,
     /// How the password is prepared.
     #[arg(long, value_enum, default_value = "s2k")]
     protocol: Protocol,
@@ -97,6 +103,8 @@ impl From<Arguments> for Options {
             username: arguments.username,
             password: arguments.password,
             two_factor: arguments.two_factor,
+            phones: arguments.phones,
+            advanced_data_protection: arguments.advanced_data_protection,
             protocol: arguments.protocol,
             salt: arguments.salt.0,
             iterations: arguments.iterations,

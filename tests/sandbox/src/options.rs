@@ -1,5 +1,6 @@
 //! What a sandbox is started with.
 
+use crate::account::Obstacle;
 use crate::checksum::ChecksumForm;
 use crate::srp::Protocol;
 
@@ -18,6 +19,16 @@ pub struct Options {
     pub password: String,
     /// Whether a browser without a trust token must enter a code.
     pub two_factor: bool,
+    /// Trusted phone numbers that can be sent a code.
+    pub phones: u32,
+    /// Days that the cookie of a trusted browser says it lives; without them it says nothing.
+    pub trust_days: Option<u32>,
+    /// What stands between the owner and the photos at the start.
+    pub obstacle: Obstacle,
+    /// Whether photos are given out only with cookies that a device has consented to.
+    pub advanced_data_protection: bool,
+    /// Seconds by which the services' clock is ahead of this machine's; may be negative.
+    pub clock_ahead_s: i64,
     /// How the password is prepared before it is stretched.
     pub protocol: Protocol,
     /// The salt of the sign-in proof. A first byte of zero is worth a test.
@@ -59,6 +70,11 @@ impl Default for Options {
             username: "user@example.com".into(),
             password: "correct horse 42".into(),
             two_factor: false,
+            phones: 1,
+            trust_days: Some(60),
+            obstacle: Obstacle::None,
+            advanced_data_protection: false,
+            clock_ahead_s: 0,
             protocol: Protocol::S2k,
             salt: (0x41..0x51).collect(),
             iterations: 1_000,

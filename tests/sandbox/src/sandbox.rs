@@ -1,5 +1,6 @@
 //! The sandbox as tests hold it: started with a call, stopped by being dropped.
 
+use crate::account::Obstacle;
 use crate::counters::{Counters, RequestLog};
 use crate::fault::Fault;
 use crate::library::{LibraryHandle, TruthFile};
@@ -84,6 +85,36 @@ impl Sandbox {
     /// Every address of content issued until now answers 410.
     pub fn expire_urls(&self) {
         self.state.expire_urls();
+    }
+
+    /// Voids cookies; the session token stands, and `accountLogin` trades it for new ones.
+    pub fn expire_cookies(&self) {
+        self.state.identity.expire_cookies();
+    }
+
+    /// Forgets every sign-in under way: a code that comes later belongs to none of them.
+    pub fn end_sign_ins(&self) {
+        self.state.identity.end_sign_ins();
+    }
+
+    /// Puts something between the owner and the photos, or takes it away.
+    pub fn set_obstacle(&self, obstacle: Obstacle) {
+        self.state.account.set_obstacle(obstacle);
+    }
+
+    /// The owner approves web access on a device. `false`: no device was asked.
+    pub fn approve_consent(&self) -> bool {
+        self.state.account.approve()
+    }
+
+    /// The consent ends, and the cookies that it let out with it.
+    pub fn lapse_consent(&self) {
+        self.state.account.lapse();
+    }
+
+    /// The cookies for protected data end; the consent stands, so new ones need nobody.
+    pub fn lapse_consent_cookies(&self) {
+        self.state.account.lapse_cookies();
     }
 
     /// Voids session tokens and cookies; trust tokens stand.

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::TcpListener;
 
 /// Accepts connections until the task is dropped.
@@ -92,6 +92,8 @@ fn serve(state: &State, mut call: Call) -> Served {
         None if endpoint.is_cloudkit() => cloudkit::answer(state, &call, endpoint),
         None => Reply::new(404, "text/plain", "there is nothing here"),
     });
+    let date = UNIX_EPOCH + Duration::from_secs(state.now_s());
+    reply.set("date", &httpdate::fmt_http_date(date));
     faults.iter().for_each(|what| fault::after(what, endpoint, &mut reply));
     let delay = faults.iter().find_map(|what| match what {
         What::Delay { ms } => Some(Duration::from_millis(*ms)),

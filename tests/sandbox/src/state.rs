@@ -1,5 +1,6 @@
 //! What all connections share.
 
+use crate::account::Account;
 use crate::auth::Identity;
 use crate::counters::Books;
 use crate::fault::FaultTable;
@@ -19,6 +20,7 @@ pub(crate) struct State {
     pub(crate) port: u16,
     pub(crate) signer: Signer,
     pub(crate) identity: Identity,
+    pub(crate) account: Account,
     pub(crate) books: Books,
     pub(crate) faults: FaultTable,
     /// Addresses of an older generation have expired.
@@ -30,7 +32,8 @@ impl State {
     pub(crate) fn new(options: Options, port: u16) -> Self {
         Self {
             signer: Signer::new(options.seed),
-            identity: Identity::new(&options),
+            identity: Identity::default(),
+            account: Account::new(options.obstacle),
             books: Books::default(),
             faults: FaultTable::default(),
             url_generation: AtomicU32::new(0),
@@ -62,10 +65,16 @@ impl State {
         let urls = UrlMaker {
             signer: &self.signer,
             base: content_base,
-            expires_s: now_s() + self.options.url_life_s,
+            expires_s: self.now_s() + self.options.url_life_s,
             generation: self.url_generation.load(Ordering::Relaxed),
         };
         Press { options: &self.options, checksums: &library.checksums, urls }
+    }
+
+    /// Unix time in seconds, by the services' clock.
+    pub(crate) fn now_s(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        now.saturating_add_signed(self.options.clock_ahead_s)
     }
 
     /// Which hosts the client believes to talk to.
@@ -98,9 +107,4 @@ pub(crate) struct Facade {
     pub(crate) cloudkit: String,
     pub(crate) content: String,
     pub(crate) cookie_domain: Option<&'static str>,
-}
-
-/// Unix time in seconds.
-pub(crate) fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -8,7 +8,7 @@ mod signin;
 
 use crate::encode::base64url;
 use crate::http::{Call, Reply};
-use crate::options::Options;
+use crate::setup;
 use crate::sign::Signer;
 use crate::srp::{Handshake, Verifier};
 use crate::state::State;
@@ -34,13 +34,23 @@ pub(crate) struct Identity {
     /// Counts what must never repeat: handshakes, sessions, `scnt`.
     serial: AtomicU32,
     code_number: AtomicU32,
+    /// Who was sent the last code: a phone, or the devices.
+    code_sent_to: Mutex<Option<u64>>,
+    codes_refused: AtomicU32,
     session_generation: AtomicU32,
+    cookie_generation: AtomicU32,
     trust_generation: AtomicU32,
 }
 
 impl Identity {
-    pub(crate) fn new(_: &Options) -> Self {
-        Self::default()
+    /// Voids every cookie issued until now; the session token stands.
+    pub(crate) fn expire_cookies(&self) {
+        self.cookie_generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Forgets every sign-in under way.
+    pub(crate) fn end_sign_ins(&self) {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Voids every session token and cookie issued until now.
@@ -62,9 +72,16 @@ impl Identity {
         format!("{number:06}")
     }
 
-    /// Sends a new code; the old one is void.
-    fn push_code(&self) {
+    /// Sends a new code, to a phone or to the devices; the old one is void.
+    fn send_code(&self, phone: Option<u64>) {
         self.code_number.fetch_add(1, Ordering::Relaxed);
+        *self.code_sent_to.lock().unwrap_or_else(PoisonError::into_inner) = phone;
+    }
+
+    /// Whether this is the code that was last sent, and it came this way.
+    fn is_code(&self, signer: &Signer, code: Option<&str>, phone: Option<u64>) -> bool {
+        let sent_to = *self.code_sent_to.lock().unwrap_or_else(PoisonError::into_inner);
+        code == Some(self.code(signer).as_str()) && sent_to == phone
     }
 
     pub(crate) fn serial(&self) -> u32 {
@@ -93,15 +110,28 @@ impl Identity {
 
     /// The value of the cookie that account set-up gives out.
     pub(crate) fn web_cookie(&self, signer: &Signer, is_trusted: bool) -> String {
-        let generation = self.session_generation.load(Ordering::Relaxed).to_be_bytes();
-        signer.seal("web", &[&generation[..], &[u8::from(is_trusted)]].concat())
+        signer.seal("web", &self.web_payload(is_trusted))
+    }
+
+    fn web_payload(&self, is_trusted: bool) -> Vec<u8> {
+        let generation = |of: &AtomicU32| of.load(Ordering::Relaxed).to_be_bytes();
+        let generations = [generation(&self.session_generation), generation(&self.cookie_generation)];
+        [&generations.concat()[..], &[u8::from(is_trusted)]].concat()
     }
 
     /// Whether a request carries the cookie of a live session that may read photos.
     pub(crate) fn is_signed_in(&self, signer: &Signer, call: &Call) -> bool {
         let payload = call.cookie("X-APPLE-WEBAUTH-TOKEN").and_then(|value| signer.open("web", value));
-        let generation = self.session_generation.load(Ordering::Relaxed).to_be_bytes();
-        payload.is_some_and(|payload| payload == [&generation[..], &[1]].concat())
+        payload.is_some_and(|payload| payload == self.web_payload(true))
+    }
+
+    /// Whether a request may read what Advanced Data Protection protects, if it is on.
+    pub(crate) fn may_read_protected(&self, state: &State, call: &Call) -> bool {
+        !state.options.advanced_data_protection
+            || setup::PROTECTED_COOKIES.iter().all(|name| {
+                let payload = call.cookie(name).and_then(|value| state.signer.open("pcs", value));
+                payload.is_some_and(|payload| payload == state.account.consent_generation())
+            })
     }
 }
 
@@ -111,8 +141,8 @@ pub(crate) fn answer(state: &State, call: &Call) -> Reply {
     match (call.method.as_str(), path) {
         ("POST", "/signin/init") => signin::init(state, call),
         ("POST", "/signin/complete") => signin::complete(state, call),
-        ("POST", "/repair/complete") => with_session(state, call, |_| Reply::empty(200)),
-        ("GET", "" | "/") => with_session(state, call, |_| second_factor::boot_page()),
+        ("POST", "/repair/complete") => with_session(state, call, |_| signin::repair(state)),
+        ("GET", "" | "/") => with_session(state, call, |_| second_factor::boot_page(state)),
         ("PUT", "/verify/trusteddevice/securitycode") => {
             with_session(state, call, |_| second_factor::push(state))
         }

@@ -1,6 +1,7 @@
 //! Sign-in by proof: `signin/init` opens a handshake, `signin/complete` closes it.
 
 use super::{Session, service_error, turn};
+use crate::account::Obstacle;
 use crate::encode::{base64, from_base64, hex};
 use crate::http::{Call, Reply};
 use crate::srp::{Handshake, Verifier};
@@ -61,6 +62,15 @@ pub(super) fn complete(state: &State, call: &Call) -> Reply {
         return service_error(401, "-20101", "Check the account information you entered and try again.");
     }
 
+    match state.account.obstacle() {
+        Obstacle::Locked => {
+            let said = "This Apple Account has been locked for security reasons.";
+            return service_error(403, "-20209", said);
+        }
+        Obstacle::SecurityKey => return security_key(state),
+        Obstacle::Repair | Obstacle::RepairOnWeb => return notice(state),
+        _ => {}
+    }
     let is_trusted = !state.options.two_factor
         || trust_tokens(&body).any(|token| state.identity.is_trust_token(&state.signer, token));
     let answer = if is_trusted { json!({"authType": "sa"}) } else { json!({"authType": "hsa2"}) };
@@ -74,6 +84,40 @@ pub(super) fn complete(state: &State, call: &Call) -> Reply {
         Session { is_password_proven: true, is_code_proven: is_trusted, ..Session::default() },
         &mut reply,
     );
+    reply
+}
+
+/// Puts a waiting notice away, if it is one that this call can put away.
+pub(super) fn repair(state: &State) -> Reply {
+    match state.account.obstacle() {
+        Obstacle::RepairOnWeb => service_error(403, "-20751", "Sign in on the web to continue."),
+        Obstacle::Repair => {
+            state.account.set_obstacle(Obstacle::None);
+            Reply::empty(200)
+        }
+        _ => Reply::empty(200),
+    }
+}
+
+/// Asks for a hardware key, which only a browser can ask.
+fn security_key(state: &State) -> Reply {
+    let challenge = base64(&state.signer.mac("key", &state.identity.serial().to_be_bytes()));
+    let body = json!({
+        "authType": "hsa2",
+        "fsaChallenge": {"challenge": challenge, "keyHandles": ["a2V5"], "rpId": "apple.com"},
+        "keyNames": ["The blue key"],
+    });
+    let mut reply = Reply::json(409, &body).with("x-apple-i-rscd", "409");
+    open_session(state, Session { is_password_proven: true, ..Session::default() }, &mut reply);
+    reply
+}
+
+/// The password is right, and a notice waits.
+fn notice(state: &State) -> Reply {
+    let mut reply = Reply::json(412, &json!({"authType": "sa"})).with("x-apple-i-rscd", "412");
+    reply.set("x-apple-session-token", &state.identity.session_token(&state.signer));
+    let session = Session { is_password_proven: true, is_code_proven: true, ..Session::default() };
+    open_session(state, session, &mut reply);
     reply
 }
 

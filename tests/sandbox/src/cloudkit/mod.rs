@@ -11,6 +11,7 @@ mod query;
 mod token;
 mod zones;
 
+use crate::account::Obstacle;
 use crate::counters::Endpoint;
 use crate::http::{Call, Reply};
 use crate::library::{Database, Library, Zone};
@@ -31,6 +32,12 @@ pub(crate) fn answer(state: &State, call: &Call, endpoint: Endpoint) -> Reply {
             "error": "Missing X-APPLE-WEBAUTH-TOKEN cookie",
         });
         return Reply::json(421, &body);
+    }
+    if state.account.obstacle() == Obstacle::WebAccessOff {
+        return refuse(403, "ACCESS_DENIED", "private db access disabled for this account").into();
+    }
+    if !state.identity.may_read_protected(state, call) {
+        return Reply::json(423, &json!({"success": false, "error": "Missing PCS cookies from the request"}));
     }
     let database = match call.path.strip_prefix(CONTAINER).and_then(|rest| rest.split('/').next()) {
         Some("private") => Database::Private,
