@@ -44,6 +44,7 @@
 pub mod cli;
 pub mod disk;
 pub mod engine;
+mod fault;
 pub mod icloud;
 pub mod journal;
 pub mod model;

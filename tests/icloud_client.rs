@@ -429,6 +429,20 @@ async fn one_call_tells_that_nothing_changed() {
 }
 
 #[tokio::test]
+async fn a_session_that_ends_again_and_again_is_not_renewed_for_ever() {
+    let sandbox = start(Options { assets: 5, ..Options::default() });
+    let client = sign_in(&sandbox).await;
+    let zone = primary(&client).await;
+    for _ in 0..6 {
+        sandbox.expire_cookies();
+        client.count(&zone).await.expect("a renewed session");
+    }
+    sandbox.expire_cookies();
+    let refused = client.count(&zone).await;
+    assert!(format!("{refused:?}").contains("KeepsEnding { times: 6 }"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_session_that_stays_refused_ends_the_call() {
     let sandbox = start(Options { assets: 1, ..Options::default() });
     let client = sign_in(&sandbox).await;

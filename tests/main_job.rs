@@ -15,6 +15,8 @@ fn every_file_equals_the_truth_and_a_second_run_does_nothing() {
     world.run(&["sync"], 0);
     world.assert_complete();
 
+    assert_eq!(world.sandbox.counters().of(Endpoint::RecordsModify), 0, "nothing is ever written to iCloud");
+
     let before = inventory(&world);
     world.sandbox.reset_counters();
     world.run(&["sync"], 0);

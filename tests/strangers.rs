@@ -58,6 +58,19 @@ fn a_right_file_that_is_there_already_is_adopted_without_a_request() {
 }
 
 #[test]
+fn a_lost_journal_is_made_anew_from_the_files_and_fetches_none_again() {
+    let world = World::new(Options { assets: 40, ..Options::default() });
+    world.run(&["sync"], 0);
+    let tree = world.tree();
+    fs::remove_dir_all(world.data_dir()).unwrap();
+    world.sandbox.reset_counters();
+    world.run(&["sync"], 0);
+    assert_eq!(world.sandbox.counters().of(Endpoint::Cdn), 0, "what stands is read, not fetched");
+    assert_eq!(world.tree(), tree);
+    world.assert_complete();
+}
+
+#[test]
 fn a_part_file_of_another_tool_is_not_ours_to_touch() {
     let world = planned(Options { assets: 4, ..Options::default() });
     let theirs = world.photos().join(format!("{}.part", paths(&world)[0].0));

@@ -144,7 +144,8 @@ pub(crate) const KEY_FILE: Setting = Setting {
 pub(crate) const ACCOUNT: Setting = Setting {
     key: "account",
     value_name: "NAME",
-    help: "The one account to work for, of those in the configuration file [default: all of them]",
+    help: "The one account to work for, of those in the configuration file",
+    default_shown: "all of them",
     in_file: false,
     ..PLAIN
 };
@@ -280,7 +281,7 @@ pub(crate) static ALL: [Setting; 17] = [
     THREADS_NUM,
     FOLDER_STRUCTURE,
     NO_PROGRESS_BAR,
-    RETRY_FAILED,
     NO_WAIT,
+    RETRY_FAILED,
     LOG_LEVEL,
 ];

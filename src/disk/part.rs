@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use crate::disk::error::Error;
 use crate::disk::space;
 use crate::disk::tree::Folder;
+use crate::fault;
 use crate::model::checksum::Hasher;
 
 /// Read and write in pieces of this size: larger ones fall out of the cache between the two hashes.
@@ -44,6 +45,7 @@ impl PartFile {
         folder.remove_part()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let path = folder.part_path();
+        fault::step("create", &path).map_err(|e| Error::io("create part file", &path, e))?;
         let file = rustix::fs::openat(
             &folder.handle,
             folder.part_name().as_str(),
@@ -85,8 +87,8 @@ impl PartFile {
     /// # Errors
     /// The system's word.
     pub fn cut(&mut self, len: u64) -> Result<(), Error> {
-        self.file
-            .set_len(len)
+        fault::step("cut", &self.path)
+            .and_then(|_| self.file.set_len(len))
             .and_then(|()| self.file.seek(SeekFrom::Start(len)))
             .map_err(|e| Error::io("cut part file", &self.path, e))?;
         self.len = len;
@@ -118,6 +120,8 @@ impl PartFile {
     /// The system's word, such as a full disk.
     pub fn append(&mut self, piece: &[Bytes]) -> Result<(), Error> {
         let mut slices: Vec<IoSlice<'_>> = piece.iter().map(|chunk| IoSlice::new(chunk)).collect();
+        let total = piece.iter().map(|chunk| chunk.len() as u64).sum();
+        fault::write(&self.path, self.len, total).map_err(|e| Error::io("write part file", &self.path, e))?;
         let mut left = &mut slices[..];
         IoSlice::advance_slices(&mut left, 0);
         while !left.is_empty() {
@@ -139,6 +143,9 @@ impl PartFile {
     /// # Errors
     /// The system's word.
     pub fn sync(&self) -> Result<(), Error> {
+        if !fault::step("sync", &self.path).map_err(|e| Error::io("sync part file", &self.path, e))? {
+            return Ok(());
+        }
         match rustix::fs::fdatasync(&self.file) {
             Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
             Err(e) => Err(Error::io("sync part file", &self.path, e)),
@@ -189,7 +196,10 @@ impl PartFile {
 ///
 /// # Errors
 /// The system's word.
-pub fn sync_whole(file: &File) -> std::io::Result<()> {
+pub fn sync_whole(file: &File, path: &Path) -> std::io::Result<()> {
+    if !fault::step("sync", path)? {
+        return Ok(());
+    }
     match rustix::fs::fdatasync(file) {
         Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
         Err(e) => Err(e.into()),

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use crate::disk::error::Error;
 use crate::disk::part::PartFile;
 use crate::disk::tree::{Folder, sync_directory};
+use crate::fault;
 
 /// How publishing one file ended.
 #[derive(Debug)]
@@ -65,6 +66,9 @@ fn rename(part: &PartFile, folder: &Folder) -> Published {
         Ok(true) => {}
         Ok(false) => return Published::Refused(Error::InTheWay { path: folder.part_path() }),
         Err(error) => return Published::Refused(error),
+    }
+    if let Err(e) = fault::rename(&folder.part_path(), folder.name()) {
+        return Published::Refused(Error::io("publish file", &folder.final_path(), e));
     }
     match rename_new(&folder.handle, &folder.part_name(), folder.name()) {
         Ok(true) => Published::Done,

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::disk::error::Error;
 use crate::disk::part::PartFile;
 use crate::disk::publish::rename_new;
+use crate::fault;
 use crate::model::layout::PART_SUFFIX;
 use crate::model::recovery::Final;
 
@@ -125,6 +126,7 @@ impl Destination {
         let (name, folders) = components.split_last().expect("split yields at least one component");
         for component in folders {
             assert!(!matches!(*component, "" | "." | ".."), "a stored path stays below its root: {path}");
+            let parent = walked.clone();
             walked.push(component);
             let entered = match enter(&handle, component, &walked) {
                 Err(Error::Io { source, .. }) if create && source.kind() == std::io::ErrorKind::NotFound => {
@@ -134,7 +136,7 @@ impl Destination {
                 entered => entered?,
             };
             if create && !self.known_durable().contains(&walked) {
-                sync_directory(&handle, &walked)?;
+                sync_directory(&handle, &parent)?;
                 self.known_durable().insert(walked.clone());
             }
             handle = entered;
@@ -158,6 +160,7 @@ fn enter(parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
 }
 
 fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
+    fault::step("mkdir", path).map_err(|e| Error::io("create folder", path, e))?;
     match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
         // Another worker may have made it first.
         Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -167,6 +170,9 @@ fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
 
 /// Syncs a directory. File systems that have no such thing say so, and are believed.
 pub(super) fn sync_directory(handle: impl AsFd, path: &Path) -> Result<(), Error> {
+    if !fault::step("syncdir", path).map_err(|e| Error::io("sync folder", path, e))? {
+        return Ok(());
+    }
     match rustix::fs::fsync(handle) {
         Ok(()) | Err(Errno::INVAL | Errno::NOTSUP | Errno::ROFS) => Ok(()),
         Err(e) => Err(Error::io("sync folder", path, e)),
@@ -271,6 +277,7 @@ impl Folder {
     pub fn move_part(&mut self, path: &str) -> Result<(), Error> {
         let (old, from) = (self.part_name(), self.part_path());
         path.rsplit('/').next().unwrap_or(path).clone_into(&mut self.name);
+        fault::rename(&from, &self.part_name()).map_err(|e| Error::io("rename part file", &from, e))?;
         match rename_new(&self.handle, &old, &self.part_name()) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::InTheWay { path: self.part_path() }),
@@ -283,9 +290,11 @@ impl Folder {
     /// # Errors
     /// If it is there and cannot be removed.
     pub fn remove_part(&self) -> Result<(), Error> {
+        let path = self.part_path();
+        fault::step("unlink", &path).map_err(|e| Error::io("remove part file", &path, e))?;
         match rustix::fs::unlinkat(&self.handle, self.part_name().as_str(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(Error::io("remove part file", &self.part_path(), e)),
+            Err(e) => Err(Error::io("remove part file", &path, e)),
         }
     }
 
@@ -354,6 +363,7 @@ fn write_marker(root: &OwnedFd, directory: &Path) -> Result<String, Error> {
     for byte in random {
         let _ = write!(id, "{byte:02x}");
     }
+    fault::step("marker", &path).map_err(|e| Error::io("write marker", &path, e))?;
     // Made under another name and renamed: a marker is whole or not there.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(root, MARKER_NEW, flags, Mode::from_raw_mode(0o644))

@@ -1,8 +1,7 @@
 //! The flow of a run. The file names are the stages:
 //!
-//! [`recover`] → ( [`enumerate`] ∥ [`work`] ) → retry → report, where work is, for each file,
-//! [`prepare`] → [`transfer`] → [`check`] → [`publish`], and [`renew`] between them when URLs have
-//! run out.
+//! `recover` → ( `enumerate` ∥ `work` ) → retry → report, where work is, for each file,
+//! `prepare` → `transfer` → `check` → `publish`, and `renew` between them when URLs have run out.
 //!
 //! Stages share the journal and nothing else that could be lost. Two rules hold everywhere:
 //! *bytes before journal* and *publish before verified* (see the crate's head).

@@ -21,6 +21,9 @@ const IN_A_ROW_MAX: u32 = 9;
 /// Refusals of one file, with other files getting through between them, that make it that file's
 /// failure.
 const ALONE_MAX: u32 = 3;
+/// Sign-ins in a row, for refusals of the content host, without a file getting through. More help
+/// nobody, and Apple counts sign-ins.
+const SIGN_INS_MAX: u32 = 2;
 
 /// When the run may go on, and who was refused.
 #[derive(Debug, Default)]
@@ -35,6 +38,9 @@ struct Row {
     through: u64,
     /// For a refused file: how often, and how many others were through the last time.
     refused: HashMap<FileId, (u32, u64)>,
+    sign_ins: u32,
+    /// The last sign-in that was refused.
+    sign_in: Option<u64>,
 }
 
 impl Pause {
@@ -70,6 +76,16 @@ impl Pause {
         *times >= ALONE_MAX
     }
 
+    /// Whether one more sign-in for the content host's sake makes sense, after the one of this
+    /// number was refused. All who were under way are refused together: they count as one.
+    pub(super) fn may_sign_in(&self, refused: u64) -> bool {
+        let mut row = self.row();
+        if row.sign_in.replace(refused) != Some(refused) {
+            row.sign_ins += 1;
+        }
+        row.sign_ins <= SIGN_INS_MAX
+    }
+
     /// What is left of the pause.
     pub(super) fn left(&self) -> Option<Duration> {
         let until = self.row().until;
@@ -80,6 +96,7 @@ impl Pause {
     pub(super) fn file_through(&self) {
         let mut row = self.row();
         row.through += 1;
+        row.sign_ins = 0;
         row.in_a_row = 0;
     }
 
@@ -106,6 +123,16 @@ mod tests {
         assert!(!pause.begin(None, Instant::now()).unwrap().1, "a second refusal joins");
         assert!(pause.begin(Some(LONGEST * 2), sent).is_some(), "an old refusal says nothing new");
         assert!(Pause::default().begin(Some(LONGEST * 2), sent).is_none(), "too long for this run");
+    }
+
+    #[test]
+    fn a_crowd_that_is_refused_together_asks_for_one_sign_in() {
+        let pause = Pause::default();
+        assert!((0..20).all(|_| pause.may_sign_in(1)));
+        assert!((0..20).all(|_| pause.may_sign_in(2)));
+        assert!(!pause.may_sign_in(3), "signing in does not help");
+        pause.file_through();
+        assert!(pause.may_sign_in(4));
     }
 
     #[test]

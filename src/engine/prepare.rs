@@ -96,7 +96,7 @@ pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Diges
         let ours = |proof: &Proof| *proof != Proof::Length || promised == Some(digests.sha256);
         let proof = checksum.prove(&digests).filter(ours);
         if proof.is_some() {
-            part::sync_whole(&found).map_err(reading)?;
+            part::sync_whole(&found, &folder.final_path()).map_err(reading)?;
             folder.remove_part()?;
             folder.make_durable()?;
         }

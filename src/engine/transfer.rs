@@ -236,7 +236,7 @@ impl Transfer<'_> {
         let detail = error.to_string();
         match error {
             FetchError::UrlExpired { .. } => Err(Setback::UrlExpired { refused: true }),
-            FetchError::SessionExpired { .. } => Err(self.sign_in_again(sent).await),
+            FetchError::SessionExpired { .. } => Err(self.sign_in_again(detail, sent).await),
             FetchError::Throttled { retry_after, .. } => {
                 if self.run.pause.refused_alone(self.claim().file().id) {
                     return Err(Setback::failed(FailureKind::Server, detail));
@@ -263,11 +263,15 @@ impl Transfer<'_> {
     }
 
     /// The content host refuses the session: one sign-in for all, and then a fresh URL, because
-    /// the old one was signed for the old session. The client says when a session keeps ending.
-    async fn sign_in_again(&self, sent: Instant) -> Setback {
+    /// the old one was signed for the old session.
+    async fn sign_in_again(&self, refusal: String, sent: Instant) -> Setback {
+        if !self.run.pause.may_sign_in(self.run.client.sign_ins()) {
+            return Setback::failed(FailureKind::Server, format!("{refusal}, right after a fresh sign-in"));
+        }
         tokio::select! {
             signed_in = self.run.client.reauthenticate() => match signed_in {
-                Ok(()) => Setback::UrlExpired { refused: false },
+                Ok(()) => Setback::UrlExpired { refused: true },
+                // Apple may put a sign-in off, or the network be away: a pause like any other.
                 Err(error) => self.pause(error.into(), sent),
             },
             () = self.run.stop.requested() => Setback::Released,

@@ -281,6 +281,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_certificate_that_our_clock_refuses_is_told_from_one_that_is_bad() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let told = |error| is_about_time(&rustls::Error::InvalidCertificate(error).to_string());
+        assert!(told(CertificateError::NotValidYetContext { time: at(0), not_before: at(9) }));
+        assert!(told(CertificateError::ExpiredContext { time: at(9), not_after: at(0) }));
+        assert!(told(CertificateError::NotValidYet) && told(CertificateError::Expired));
+        assert!(!told(CertificateError::UnknownIssuer));
+    }
+
+    #[test]
     fn an_error_message_holds_words_and_no_tokens() {
         let said = |body: &str| Answer { status: 421, headers: HeaderMap::new(), body: body.into() }.said();
         let body = r#"{"success":false,"error":"Missing X cookie","trustTokens":["SECRET"]}"#;
@@ -296,15 +306,5 @@ mod tests {
             (real(200, "409"), real(200, "200"), real(200, "x"), real(503, "401")),
             (409, 200, 200, 503)
         );
-    }
-
-    #[test]
-    fn a_certificate_that_our_clock_refuses_is_told_from_one_that_is_bad() {
-        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let told = |error| is_about_time(&rustls::Error::InvalidCertificate(error).to_string());
-        assert!(told(CertificateError::NotValidYetContext { time: at(0), not_before: at(9) }));
-        assert!(told(CertificateError::ExpiredContext { time: at(9), not_after: at(0) }));
-        assert!(told(CertificateError::NotValidYet) && told(CertificateError::Expired));
-        assert!(!told(CertificateError::UnknownIssuer));
     }
 }

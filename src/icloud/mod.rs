@@ -225,6 +225,12 @@ impl Client {
         self.shared.http.session().standing()
     }
 
+    /// How many sign-ins there were, the first one counted.
+    #[must_use]
+    pub fn sign_ins(&self) -> u64 {
+        self.generation()
+    }
+
     /// Apple's number for the account.
     #[must_use]
     pub fn dsid(&self) -> String {

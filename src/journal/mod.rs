@@ -5,8 +5,8 @@
 //! queries, and what a crash leaves is what the last commit said.
 //!
 //! # Promises
-//! - An answered write is durable: WAL with `synchronous = FULL`, in groups ([`writer`]).
-//! - One file moves states ([`moves`]), and the schema refuses what it would not do.
+//! - An answered write is durable: WAL with `synchronous = FULL`, in groups (`writer`).
+//! - One file moves states (`moves`), and the schema refuses what it would not do.
 //! - Anyone may read with `sqlite3` while a run is on; the views of `migrations/` are the contract.
 //!
 //! # Locking

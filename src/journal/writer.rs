@@ -10,6 +10,7 @@
 //! fsync, and SQLite's busy back-off turns that into stalls of a second.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -169,5 +170,14 @@ fn commit(connection: &mut Connection, group: &mut [Box<dyn Operation>]) -> Resu
             Err(()) => savepoint.finish()?,
         }
     }
-    transaction.commit()
+    passes("commit")?;
+    transaction.commit()?;
+    // Durable, and nobody knows yet.
+    passes("committed")
+}
+
+/// A fault point of the journal: what fails here fails as a full disk does.
+fn passes(step: &'static str) -> Result<(), rusqlite::Error> {
+    let full = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
+    crate::fault::step(step, Path::new("journal")).map(|_| ()).map_err(|_| full())
 }

@@ -1,7 +1,7 @@
 //! Apple's checksum of a file, and the proof that bytes match it.
 //!
 //! `fileChecksum` is base64. Every recorded answer holds 21 bytes: `0x01`, then SHA-1 over a
-//! fixed salt followed by the file ([`SALT`]; verified on whole recorded files). Three further
+//! fixed salt followed by the file (`SALT`; verified on whole recorded files). Three further
 //! shapes are accepted; anything else is *unknown*: such a file is checked by its length, and its
 //! row says so. SHA-256 is computed in the same pass, for the journal.
 

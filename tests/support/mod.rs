@@ -32,6 +32,11 @@ impl World {
         self.folder.path().join("data")
     }
 
+    /// A file for the log of durable steps.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.folder.path().join("steps.log")
+    }
+
     pub(crate) fn journal(&self) -> Connection {
         Connection::open(self.data_dir().join("journal.db")).unwrap()
     }

@@ -1,7 +1,7 @@
 //! `fileChecksum`: the value a record states about the bytes of a rendition.
 //!
 //! The service signs with 0x01 and a salted SHA-1. The other forms exist because a client must
-//! survive the day that assumption fails; [`Form`] chooses what the sandbox states.
+//! survive the day that assumption fails; [`ChecksumForm`] chooses what the sandbox states.
 
 use crate::media::Content;
 use serde::{Deserialize, Serialize};

@@ -8,9 +8,12 @@ true. A second run must keep its session and its files. Nothing leaves the machi
 may fetch icloudpd. The second factor is not walked: icloudpd sends those calls past the environment's
 certificate authority, so no proxy of ours can answer them.
 
-Environment: ICLOUDPD names an icloudpd to use instead of one that pip installs; SANDBOX names the
-sandbox's binary instead of one that cargo builds. Exits with 0 if all is equal, or if a tool is missing.
+Environment: ICLOUDPD names an icloudpd to use instead of the one that pip installs into a temporary
+folder; SANDBOX names the sandbox's binary instead of the one that cargo builds. Exits with 1 on any
+difference, and with 0 if all is equal or if something it needs is not on this machine (it says what).
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -28,6 +31,10 @@ from collections import Counter
 from pathlib import Path
 
 ICLOUDPD_VERSION = "1.32.3"
+ROOT = Path(__file__).resolve().parents[2]
+# Each takes a few seconds on an idle machine. What hangs must not hold up the other tests.
+PIP_SECONDS_MAX = 90
+ICLOUDPD_SECONDS_MAX = 90
 HOSTS = ["idmsa.apple.com", "*.icloud.com", "*.icloud-content.com"]
 ASSETS = 60
 # Renditions that icloudpd downloads with the options below; it leaves a live photo's edited movie.
@@ -48,12 +55,14 @@ def main() -> int:
 
 
 def compare(work: Path) -> int:
-    icloudpd = find_icloudpd(work)
+    # The cheapest reason to skip comes first.
     context = make_certificates(work)
+    icloudpd = find_icloudpd(work)
+    binary = find_sandbox()
     for protocol in ["s2k", "s2k_fo"]:
         place = work / protocol
         place.mkdir()
-        with running_sandbox(protocol) as sandbox, running_proxy(sandbox["endpoint"], context) as proxy:
+        with running_sandbox(binary, protocol) as sandbox, running_proxy(sandbox["endpoint"], context) as proxy:
             first = run_icloudpd(icloudpd, sandbox, proxy, work / "ca.pem", place)
             if judge(control(sandbox, "truth"), place / "photos", first) != 0:
                 return 1
@@ -81,14 +90,23 @@ def run_icloudpd(icloudpd: str, sandbox: dict, proxy: str, authority: Path, plac
     }
     sizes = ["--size", "original", "--size", "adjusted", "--size", "alternative"]
     flat = [str(part) for option in options.items() for part in option]
-    trust = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "", "no_proxy": "", "REQUESTS_CA_BUNDLE": str(authority)}
-    done = subprocess.run(
-        [icloudpd, *flat, *sizes, "--no-progress-bar"],
-        env={**os.environ, **trust, "TZ": "UTC"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    trust = {
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "REQUESTS_CA_BUNDLE": str(authority),
+    }
+    try:
+        done = subprocess.run(
+            [icloudpd, *flat, *sizes, "--no-progress-bar"],
+            env={**os.environ, **trust, "TZ": "UTC"},
+            capture_output=True,
+            text=True,
+            timeout=ICLOUDPD_SECONDS_MAX,
+        )
+    except subprocess.TimeoutExpired:
+        sys.exit(f"failed: icloudpd did not end within {ICLOUDPD_SECONDS_MAX} seconds")
     if done.returncode != 0:
         print(done.stdout[-4000:], done.stderr[-4000:], sep="\n")
         sys.exit(f"failed: icloudpd ended with {done.returncode}")
@@ -97,7 +115,8 @@ def run_icloudpd(icloudpd: str, sandbox: dict, proxy: str, authority: Path, plac
 
 def control(sandbox: dict, name: str, body: bytes | None = None):
     """Asks the sandbox itself; with a body, tells it to do something."""
-    with urllib.request.urlopen(f"{sandbox['endpoint']}/_sandbox/{name}", data=body) as answer:
+    straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with straight.open(f"{sandbox['endpoint']}/_sandbox/{name}", data=body) as answer:
         return json.load(answer)
 
 
@@ -130,13 +149,36 @@ def find_icloudpd(work: Path) -> str:
     if named := os.environ.get("ICLOUDPD"):
         return named
     environment = work / "venv"
+    pip = [environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
     try:
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True, capture_output=True)
-        pip = [environment / "bin" / "pip", "install", "--quiet", f"icloudpd=={ICLOUDPD_VERSION}"]
-        subprocess.run(pip, check=True, capture_output=True, timeout=300)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Skip(f"icloudpd cannot be installed ({error})") from error
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True, capture_output=True, text=True)
+        subprocess.run(
+            [*pip, f"icloudpd=={ICLOUDPD_VERSION}"],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=PIP_SECONDS_MAX,
+        )
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout or "").strip().splitlines()[-1:]
+        raise Skip(f"icloudpd {ICLOUDPD_VERSION} cannot be installed: {' '.join(said) or error}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Skip(f"icloudpd {ICLOUDPD_VERSION} cannot be installed: {error}") from error
     return str(environment / "bin" / "icloudpd")
+
+
+def find_sandbox() -> str:
+    if named := os.environ.get("SANDBOX"):
+        return named
+    if not shutil.which("cargo"):
+        raise Skip("cargo is not installed and SANDBOX is not set")
+    build = ["cargo", "build", "--quiet", "--package", "rollbook-sandbox", "--bin", "rollbook-sandbox"]
+    told = subprocess.run([*build, "--message-format=json-render-diagnostics"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if told.returncode != 0:
+        sys.exit("failed: the sandbox does not build")
+    # Cargo itself says where it put the binary, whatever its target directory.
+    built = [json.loads(line).get("executable") for line in told.stdout.splitlines()]
+    return next(path for path in reversed(built) if path)
 
 
 def make_certificates(work: Path) -> ssl.SSLContext:
@@ -159,16 +201,9 @@ def make_certificates(work: Path) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def running_sandbox(protocol: str):
-    binary = os.environ.get("SANDBOX")
-    if binary is None:
-        if not shutil.which("cargo"):
-            raise Skip("cargo is not installed and SANDBOX is not set")
-        command = ["cargo", "run", "--quiet", "--package", "rollbook-sandbox", "--"]
-    else:
-        command = [binary]
-    command += ["--assets", str(ASSETS), "--seed", "7", "--protocol", protocol]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent) as process:
+def running_sandbox(binary: str, protocol: str):
+    command = [binary, "--assets", str(ASSETS), "--seed", "7", "--protocol", protocol]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield json.loads(process.stdout.readline())
         finally:
