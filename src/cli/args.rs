@@ -38,6 +38,10 @@ pub(crate) struct Args {
     pub(crate) verb: Verb,
     /// Whether the answer goes to a program.
     pub(crate) json: bool,
+    /// Whether the password is to be kept.
+    pub(crate) save: bool,
+    /// Whether a kept password is to be removed.
+    pub(crate) forget: bool,
     /// What `login` brings to the second factor.
     pub(crate) entry: Option<CodeEntry>,
     /// Flags by the name of their setting.
@@ -73,7 +77,14 @@ impl Args {
             Some((setting.key, value.clone()))
         };
         let flags = settings::ALL.iter().filter_map(typed).collect();
-        Ok(Self { verb, json: is_set(deepest, "json"), entry: entry(deepest), flags })
+        Ok(Self {
+            verb,
+            json: is_set(deepest, "json"),
+            save: is_set(deepest, "save"),
+            forget: is_set(deepest, "forget"),
+            entry: entry(deepest),
+            flags,
+        })
     }
 }
 
@@ -105,7 +116,13 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .args(flags(&[Flag::Everywhere, Flag::Hidden]).map(|flag| flag.global(true)))
         .subcommand(
-            verb("login", "Sign in and keep the session, so that later runs need nobody").args(login()),
+            verb("login", "Sign in and keep the session, so that later runs need nobody")
+                .arg(switch("save", "Keep the password too, encrypted, for when the session ends"))
+                .arg(
+                    switch("forget", "Remove the kept password, and do nothing else")
+                        .conflicts_with_all(["save", "code", "sms"]),
+                )
+                .args(login()),
         )
         .subcommand(
             sync(verb("sync", "Bring home every file that is not here yet, and verify it"))
@@ -130,7 +147,8 @@ fn command() -> Command {
         .after_help(
             "A setting is its flag, else its environment variable, else its key in the configuration\n\
              file (the name of the flag without dashes), else its default: see rollbook config show.\n\
-             The password is never a flag: ROLLBOOK_PASSWORD, or typed at a terminal.",
+             The password is never a flag. It is the first of: ROLLBOOK_PASSWORD, --password-file,\n\
+             --password-command, what \"rollbook login --save\" kept, what is typed at a terminal.",
         )
         .after_long_help(exit::HELP)
 }
@@ -214,7 +232,7 @@ mod tests {
         let mut sync = command();
         let sync = sync.find_subcommand_mut("sync").unwrap().render_long_help().to_string();
         assert!(sync.contains("[env: ROLLBOOK_THREADS_NUM] [default: 10]"), "{sync}");
-        assert!(!help().contains("--endpoint") && !help().contains("PASSWORD]"));
+        assert!(!help().contains("--endpoint") && !help().contains("ROLLBOOK_PASSWORD]"));
     }
 
     #[test]

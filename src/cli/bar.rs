@@ -59,6 +59,18 @@ impl Bar {
     }
 }
 
+impl Bar {
+    /// Tells a notice of the account that `prefix` names.
+    pub(crate) fn notice_of(&self, prefix: &str, notice: &Notice) {
+        let (level, line) = told(prefix, notice);
+        // Someone who watches the bar sees notes too; a log that nobody watches is kept short.
+        let shown = if self.drawn.is_some() { self.level.max(LevelFilter::INFO) } else { self.level };
+        if level <= shown && self.level > LevelFilter::ERROR {
+            output::talk(&self.style.paint(&line));
+        }
+    }
+}
+
 impl Drop for Bar {
     fn drop(&mut self) {
         self.finish();
@@ -83,12 +95,7 @@ impl Monitor for Bar {
     }
 
     fn notice(&self, notice: Notice) {
-        let (level, line) = told(&notice);
-        // Someone who watches the bar sees notes too; a log that nobody watches is kept short.
-        let shown = if self.drawn.is_some() { self.level.max(LevelFilter::INFO) } else { self.level };
-        if level <= shown && self.level > LevelFilter::ERROR {
-            output::talk(&self.style.paint(&line));
-        }
+        self.notice_of("", &notice);
     }
 }
 
@@ -142,9 +149,10 @@ fn numbers(progress: &Progress, phase: Option<Phase>, bytes_per_second: Option<f
 }
 
 /// How much a notice matters, and its line.
-fn told(notice: &Notice) -> (LevelFilter, String) {
-    let warning = |text: String| (LevelFilter::WARN, format!("warning: {}", sanitize(&text)));
-    let note = |text: String| (LevelFilter::INFO, format!("note: {}", sanitize(&text)));
+fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
+    let line = |word: &str, text: String| format!("{word}: {}{}", sanitize(prefix), sanitize(&text));
+    let warning = |text: String| (LevelFilter::WARN, line("warning", text));
+    let note = |text: String| (LevelFilter::INFO, line("note", text));
     match notice {
         Notice::FileFailed { path, failure } => warning(format!("{path}: {failure}")),
         Notice::NoLongerOffered { path } => note(format!("{path} is no longer in iCloud as it was")),
@@ -250,13 +258,14 @@ mod tests {
     #[test]
     fn a_notice_is_one_harmless_line() {
         let failure = Failure::new(FailureKind::WrongBytes, "not\nwhat \u{1b}[1mApple said");
-        let (level, line) = told(&Notice::FileFailed { path: "2024/a\rb.JPG".to_owned(), failure });
+        let (level, line) = told("", &Notice::FileFailed { path: "2024/a\rb.JPG".to_owned(), failure });
         assert_eq!(level, LevelFilter::WARN);
         assert_eq!(line, "warning: 2024/a\u{fffd}b.JPG: wrong-bytes: not\u{fffd}what \u{fffd}[1mApple said");
-        let (level, line) = told(&Notice::Waiting { seconds: 90, why: "apple asks to wait".to_owned() });
+        let waiting = Notice::Waiting { seconds: 90, why: "apple asks to wait".to_owned() };
+        let (level, line) = told("a@b.c: ", &waiting);
         assert_eq!(
             (level, line.as_str()),
-            (LevelFilter::WARN, "warning: waiting for 1 min 30 s: apple asks to wait")
+            (LevelFilter::WARN, "warning: a@b.c: waiting for 1 min 30 s: apple asks to wait")
         );
     }
 }

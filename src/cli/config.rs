@@ -1,51 +1,27 @@
-//! The settings as meant: flags over environment over configuration file over defaults.
+//! The settings as meant: what every layer says, put together and read.
 //!
-//! Each value remembers where it comes from, so that `rollbook config show` can say so, and so
-//! that a value that cannot be used is blamed on the right place.
+//! What is one account's own stands in [`super::account`]. Every value is kept as text too, with
+//! its source, so that `rollbook config show` can say both.
 
-use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::cli::account::{self, Account};
 use crate::cli::args::Args;
-use crate::cli::config_file::ConfigFile;
 use crate::cli::environment::Environment;
-use crate::cli::exit::Exit;
+use crate::cli::layers::{Layers, Source, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
-use crate::icloud::{Endpoints, Region};
 use crate::model::layout::FolderTemplate;
-use crate::model::secret::Secret;
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The command line.
-    Flag(String),
-    /// The environment.
-    Variable(String),
-    /// The configuration file.
-    File(PathBuf),
-    /// Nobody said anything.
-    Default,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) | Self::Variable(name) => f.write_str(name),
-            Self::File(path) => path.display().fmt(f),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
 
 /// A setting, its value as text, and where that comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
+    /// The account it is for; `None` where it is for all, or there is but one.
+    pub(crate) account: Option<String>,
     /// Its name.
     pub(crate) key: &'static str,
     /// Its value; `None` when it has none.
@@ -57,28 +33,23 @@ pub(crate) struct Shown {
 /// Every setting, read.
 #[derive(Debug)]
 pub(crate) struct Config {
-    username: Option<String>,
-    directory: Option<PathBuf>,
-    /// The password, if the environment holds it.
-    pub(crate) password: Option<Secret>,
+    /// The accounts to work for: one, or those of the file's tables.
+    pub(crate) accounts: Vec<Account>,
     /// Where journal, session and lock live.
     pub(crate) data_dir: PathBuf,
-    /// Whom to talk to.
-    pub(crate) endpoints: Endpoints,
-    /// Files fetched at the same time.
+    /// Files fetched at the same time, for each account.
     pub(crate) threads: NonZeroUsize,
     /// Folders below the directory.
     pub(crate) folders: FolderTemplate,
     /// Show no bar.
     pub(crate) no_progress_bar: bool,
-    /// Do not wait for a person.
-    pub(crate) no_wait: bool,
     /// Try every failed file again.
     pub(crate) retry_failed: bool,
+    /// Do not wait for a person.
+    pub(crate) no_wait: bool,
     /// What is told on standard error.
     pub(crate) log_level: LevelFilter,
-    /// All of it as text.
-    pub(crate) shown: Vec<Shown>,
+    shown: Vec<Shown>,
 }
 
 impl Config {
@@ -88,133 +59,80 @@ impl Config {
     /// A problem that names the setting and where its value comes from.
     pub(crate) fn new(args: &Args, environment: &Environment) -> Result<Self, Problem> {
         let layers = Layers::new(args, environment)?;
-        let region = layers.required(&settings::DOMAIN, |value| region(text(value)?))?;
-        let endpoint = layers.read(&settings::ENDPOINT, |value| {
-            Endpoints::at(text(value)?).map_err(|forbidden| forbidden.to_string())
-        })?;
+        let data_dir: PathBuf =
+            layers.required(&settings::DATA_DIR, None, |value| Ok(PathBuf::from(value)))?;
+        let key_file: PathBuf =
+            layers.required(&settings::KEY_FILE, None, |value| Ok(PathBuf::from(value)))?;
+        let accounts = account::read(&layers, &data_dir, &key_file)?;
+        let shown = shown(&layers, &accounts);
         Ok(Self {
-            username: layers.read(&settings::USERNAME, |value| text(value).map(str::to_owned))?,
-            directory: layers.read(&settings::DIRECTORY, |value| Ok(PathBuf::from(value)))?,
-            password: layers.read(&settings::PASSWORD, |value| text(value).map(Secret::new))?,
-            data_dir: layers.required(&settings::DATA_DIR, |value| Ok(PathBuf::from(value)))?,
-            endpoints: endpoint.unwrap_or_else(|| Endpoints::of(region)),
-            threads: layers.required(&settings::THREADS_NUM, |value| threads(text(value)?))?,
+            accounts,
+            data_dir,
+            threads: layers.required(&settings::THREADS_NUM, None, |value| threads(text(value)?))?,
             folders: layers
-                .required(&settings::FOLDER_STRUCTURE, |value| FolderTemplate::parse(text(value)?))?,
-            no_progress_bar: layers.required(&settings::NO_PROGRESS_BAR, |value| truth(text(value)?))?,
-            no_wait: layers.required(&settings::NO_WAIT, |value| truth(text(value)?))?,
-            retry_failed: layers.required(&settings::RETRY_FAILED, |value| truth(text(value)?))?,
-            log_level: layers.required(&settings::LOG_LEVEL, |value| level(text(value)?))?,
-            shown: layers.shown(),
+                .required(&settings::FOLDER_STRUCTURE, None, |value| FolderTemplate::parse(text(value)?))?,
+            no_progress_bar: layers
+                .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
+            retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
+            no_wait: layers.required(&settings::NO_WAIT, None, |value| truth(text(value)?))?,
+            log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
+            shown,
         })
     }
 
-    /// The account.
-    ///
-    /// # Errors
-    /// A problem when none is set.
-    pub(crate) fn username(&self) -> Result<&str, Problem> {
-        self.username.as_deref().ok_or_else(|| unset(&settings::USERNAME))
-    }
-
-    /// The destination.
-    ///
-    /// # Errors
-    /// A problem when none is set.
-    pub(crate) fn directory(&self) -> Result<&PathBuf, Problem> {
-        self.directory.as_ref().ok_or_else(|| unset(&settings::DIRECTORY))
-    }
-}
-
-struct Layers<'a> {
-    args: &'a Args,
-    environment: &'a Environment,
-    file: ConfigFile,
-}
-
-impl<'a> Layers<'a> {
-    fn new(args: &'a Args, environment: &'a Environment) -> Result<Self, Problem> {
-        let mut layers = Self { args, environment, file: ConfigFile::default() };
-        if let Some((path, source)) = layers.find(&settings::CONFIG) {
-            let asked_for = source != Source::Default;
-            layers.file = ConfigFile::read(path.as_ref(), asked_for, environment)?;
+    /// All of it as text. Looks for saved passwords, which may take a moment.
+    pub(crate) fn shown(&self) -> Vec<Shown> {
+        let mut shown = self.shown.clone();
+        for line in shown.iter_mut().filter(|line| line.key == settings::PASSWORD.key) {
+            let own = |account: &&Account| line.account.as_ref().is_none_or(|label| account.label() == label);
+            if let Some(account) = self.accounts.iter().find(own) {
+                let (value, source) = account.show_password();
+                (line.value, line.source) = (value, Source::Password(source));
+            }
         }
-        Ok(layers)
+        shown
     }
 
-    /// The value of the uppermost layer that has one.
-    fn find(&self, setting: &Setting) -> Option<(OsString, Source)> {
-        let flag = || Some((self.args.flags.get(setting.key)?.clone(), Source::Flag(setting.flag_name())));
-        let variable = || {
-            let name = setting.variable();
-            Some((self.environment.get(&name)?.to_owned(), Source::Variable(name)))
-        };
-        let file = || Some((self.file.get(setting)?, Source::File(self.file.path.clone())));
-        let default = || Some((setting.default(self.environment)?, Source::Default));
-        flag().or_else(variable).or_else(file).or_else(default)
-    }
-
-    fn read<T>(
-        &self,
-        setting: &Setting,
-        read: impl FnOnce(&OsStr) -> Result<T, String>,
-    ) -> Result<Option<T>, Problem> {
-        let Some((value, source)) = self.find(setting) else { return Ok(None) };
-        let read = if value.is_empty() { Err("it is empty".to_owned()) } else { read(&value) };
-        read.map(Some).map_err(|why| {
-            let what = format!("cannot use the setting {:?}", setting.key);
-            Problem::new(Exit::Usage, what).why(why).hint(format!("correct it in {source}"))
-        })
-    }
-
-    fn required<T>(
-        &self,
-        setting: &Setting,
-        read: impl FnOnce(&OsStr) -> Result<T, String>,
-    ) -> Result<T, Problem> {
-        self.read(setting, read)?.ok_or_else(|| unset(setting))
-    }
-
-    fn shown(&self) -> Vec<Shown> {
-        let show = |setting: &'static Setting| {
-            let (value, source) = self.find(setting).unzip();
-            let value = match setting.key {
-                // Never the password itself: this output is what people paste into reports.
-                key if key == settings::PASSWORD.key => value.map(|_| "***".to_owned()),
-                _ => value.map(|value| value.to_string_lossy().into_owned()),
-            };
-            Shown { key: setting.key, value, source: source.unwrap_or(Source::Default) }
-        };
-        settings::ALL.iter().map(show).collect()
+    /// The accounts, after a look at whether they can be worked for side by side.
+    ///
+    /// # Errors
+    /// A problem when one has no name, or two would share what is one account's own.
+    pub(crate) fn accounts(&self) -> Result<&[Account], Problem> {
+        self.accounts.iter().try_for_each(|account| account.username().map(|_| ()))?;
+        account::check_apart(&self.accounts)?;
+        Ok(&self.accounts)
     }
 }
 
-fn unset(setting: &Setting) -> Problem {
-    let flag = match setting.short {
-        Some(letter) => format!("-{letter}"),
-        None => setting.flag_name(),
-    };
-    let name = match setting.value_name {
-        "" => String::new(),
-        name => format!(" {name}"),
-    };
-    Problem::new(Exit::Usage, format!("cannot go on without the setting {:?}", setting.key)).hint(format!(
-        "set {flag}{name}, {}, or {} in the configuration file",
-        setting.variable(),
-        setting.key
-    ))
-}
-
-fn text(value: &OsStr) -> Result<&str, String> {
-    value.to_str().ok_or_else(|| "it is not UTF-8".to_owned())
-}
-
-fn region(text: &str) -> Result<Region, String> {
-    match text {
-        "com" => Ok(Region::Com),
-        "cn" => Ok(Region::Cn),
-        other => Err(format!("it is com or cn, not {other:?}")),
+/// What is for all accounts, then what is one account's own.
+fn shown(layers: &Layers<'_>, accounts: &[Account]) -> Vec<Shown> {
+    let several = !layers.file.accounts.is_empty();
+    let own = |setting: &Setting| setting.per_account || setting.key == settings::PASSWORD.key;
+    let for_all = |setting: &&'static Setting| !several || !own(setting);
+    let mut lines = Vec::new();
+    for setting in settings::ALL.iter().filter(for_all) {
+        lines.push(match accounts {
+            [account] if own(setting) => account.show(layers, setting, None),
+            _ => show(layers.find(setting, None), setting, None),
+        });
     }
+    for account in accounts.iter().filter(|_| several) {
+        let label = Some(account.label().to_owned());
+        let settings = settings::ALL.iter().filter(|setting| own(setting));
+        lines.extend(settings.map(|setting| account.show(layers, setting, label.clone())));
+    }
+    lines
+}
+
+/// A setting as it is found.
+pub(crate) fn show(
+    found: Option<(OsString, Source)>,
+    setting: &'static Setting,
+    account: Option<String>,
+) -> Shown {
+    let (value, source) = found.unzip();
+    let value = value.map(|value| value.to_string_lossy().into_owned());
+    Shown { account, key: setting.key, value, source: source.unwrap_or(Source::Default) }
 }
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
@@ -242,8 +160,12 @@ fn level(text: &str) -> Result<LevelFilter, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::io::Write as _;
     use std::os::unix::ffi::OsStrExt as _;
+
+    use crate::cli::exit::Exit;
+    use crate::model::secret::Secret;
 
     use super::*;
 
@@ -276,7 +198,7 @@ mod tests {
             ("--threads-num 4", vec![file, variable], 4, Source::Flag("--threads-num".to_owned())),
         ] {
             let config = config(flags, &variables).unwrap();
-            let shown = config.shown.iter().find(|shown| shown.key == "threads-num").unwrap();
+            let shown = config.shown().into_iter().find(|shown| shown.key == "threads-num").unwrap();
             assert_eq!((config.threads.get(), &shown.source), (threads, &source));
             assert_eq!(shown.value.as_deref(), Some(threads.to_string().as_str()));
         }
@@ -313,19 +235,20 @@ mod tests {
     fn a_path_need_not_be_unicode() {
         let raw = OsStr::from_bytes(b"/photos/\xff");
         let config = Config::new(&args(&[OsStr::new("-d"), raw]), &[("HOME", "/h")].into_iter().collect());
-        assert_eq!(config.unwrap().directory().unwrap().as_os_str(), raw);
+        assert_eq!(config.unwrap().accounts[0].directory().unwrap().as_os_str(), raw);
     }
 
     #[test]
     fn a_password_is_never_shown() {
-        let config = config("", &[("ROLLBOOK_PASSWORD", "hunter2")]).unwrap();
-        assert_eq!(config.password.as_ref().map(Secret::expose), Some("hunter2"));
+        let config = config("-u a", &[("ROLLBOOK_PASSWORD", "hunter2")]).unwrap();
+        let given = config.accounts[0].passwords().unwrap().read().unwrap();
+        assert_eq!(given.as_ref().map(Secret::expose), Some("hunter2"));
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]
     fn what_is_needed_and_not_set_says_how_to_set_it() {
-        let problem = config("", &[]).unwrap().directory().unwrap_err().clone();
+        let problem = config("", &[]).unwrap().accounts[0].directory().unwrap_err().clone();
         let hint = "set -d DIR, ROLLBOOK_DIRECTORY, or directory in the configuration file";
         assert_eq!(problem.hint.as_deref(), Some(hint));
     }

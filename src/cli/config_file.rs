@@ -1,5 +1,8 @@
 //! The configuration file: TOML, one key for each setting, and not a word more.
 //!
+//! Several accounts stand in tables `[[account]]`, each with its `username`, perhaps a `name` to
+//! call it by, and what is its own; everything else stands above them and is for all.
+//!
 //! A key that means nothing is an error with the nearest key as a hint: a typo that is ignored
 //! is a setting that silently is not set. A password is refused.
 
@@ -22,6 +25,30 @@ pub(crate) struct ConfigFile {
     /// Where it stands.
     pub(crate) path: PathBuf,
     values: BTreeMap<&'static str, OsString>,
+    /// The tables of accounts, in their order.
+    pub(crate) accounts: Vec<AccountTable>,
+}
+
+/// One table `[[account]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccountTable {
+    /// What people call it.
+    pub(crate) name: Option<String>,
+    /// What Apple calls it.
+    pub(crate) username: String,
+    values: BTreeMap<&'static str, OsString>,
+}
+
+impl AccountTable {
+    /// The value of a setting.
+    pub(crate) fn get(&self, setting: &Setting) -> Option<OsString> {
+        self.values.get(setting.key).cloned()
+    }
+
+    /// What it is called in a line of output.
+    pub(crate) fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.username)
+    }
 }
 
 impl ConfigFile {
@@ -47,29 +74,49 @@ impl ConfigFile {
 
     fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, Problem> {
         let refused = || Problem::new(Exit::Usage, format!("cannot use configuration: {}", path.display()));
-        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
             // Not the line itself, which could hold a secret.
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             refused().why(format!("line {line}: {}", error.message()))
         })?;
-        let mut values = BTreeMap::new();
-        for (key, value) in &table {
-            let setting = find(key).map_err(|unknown| match unknown {
-                Unknown::Password => refused()
-                    .why("a password in a file ends up in every backup of it")
-                    .hint("delete the key \"password\"; set ROLLBOOK_PASSWORD, or run \"rollbook login\" at a terminal"),
-                Unknown::Key(nearest) => {
-                    let problem = refused().why(format!("there is no setting {key:?}"));
-                    match nearest {
-                        Some(nearest) => problem.hint(format!("write {nearest:?} in its place")),
-                        None => problem.hint("run \"rollbook config show\" without the file for every setting"),
-                    }
-                }
+        let tables = table.remove(settings::ACCOUNT.key);
+        let read = |table: &Table, place| read_table(table, place, environment).map_err(|e| e.on(refused()));
+        let values = read(&table, Place::Top)?;
+        let mut accounts = Vec::new();
+        for table in account_tables(tables.as_ref()).map_err(|error| error.on(refused()))? {
+            let mut table = table.clone();
+            let name = take_name(&mut table).map_err(|error| error.on(refused()))?;
+            let values = read(&table, Place::Account)?;
+            let username =
+                values.get(settings::USERNAME.key).and_then(|name| name.to_str()).map(str::to_owned);
+            let username = username.ok_or_else(|| {
+                refused().why("an [[account]] has no username").hint("add: username = \"…\"")
             })?;
-            let value = read_value(setting, value, environment).map_err(|why| refused().why(why))?;
-            values.insert(setting.key, value);
+            accounts.push(AccountTable { name, username, values });
         }
-        Ok(Self { path: path.to_owned(), values })
+        let file = Self { path: path.to_owned(), values, accounts };
+        file.check_accounts().map_err(|error| error.on(refused()))?;
+        Ok(file)
+    }
+
+    fn check_accounts(&self) -> Result<(), Refusal> {
+        if !self.accounts.is_empty() && self.values.contains_key(settings::USERNAME.key) {
+            return Err(Refusal::new("\"username\" stands beside [[account]]")
+                .hint("move it into an [[account]] of its own"));
+        }
+        let mut known: Vec<String> = Vec::new();
+        for account in &self.accounts {
+            let username = account.username.to_ascii_lowercase();
+            let name = account.name.as_ref().map(|name| name.to_ascii_lowercase());
+            for called in std::iter::once(username.clone()).chain(name.filter(|name| *name != username)) {
+                if known.contains(&called) {
+                    return Err(Refusal::new(format!("two accounts are called {called:?}"))
+                        .hint("give each [[account]] its own name and username"));
+                }
+                known.push(called);
+            }
+        }
+        Ok(())
     }
 
     /// The value of a setting.
@@ -78,23 +125,95 @@ impl ConfigFile {
     }
 }
 
-enum Unknown {
-    Password,
-    /// No such key; the nearest one, if any is near.
-    Key(Option<&'static str>),
+/// What is wrong with the file, and what to do.
+struct Refusal {
+    why: String,
+    hint: Option<String>,
 }
 
-fn find(key: &str) -> Result<&'static Setting, Unknown> {
-    let known = || settings::ALL.iter().filter(|setting| setting.in_file);
+impl Refusal {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn on(self, problem: Problem) -> Problem {
+        let problem = problem.why(self.why);
+        match self.hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+/// Where a key stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    Account,
+}
+
+fn read_table(
+    table: &Table,
+    place: Place,
+    environment: &Environment,
+) -> Result<BTreeMap<&'static str, OsString>, Refusal> {
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        let setting = find(key, place)?;
+        values.insert(setting.key, read_value(setting, value, environment).map_err(Refusal::new)?);
+    }
+    Ok(values)
+}
+
+fn account_tables(value: Option<&Value>) -> Result<Vec<&Table>, Refusal> {
+    let wrong = || {
+        Refusal::new("\"account\" must be a list of tables")
+            .hint("write [[account]] above the keys of each account")
+    };
+    let Some(value) = value else { return Ok(Vec::new()) };
+    value.as_array().ok_or_else(wrong)?.iter().map(|table| table.as_table().ok_or_else(wrong)).collect()
+}
+
+/// Takes the name of an account out of its table: it is no setting.
+fn take_name(table: &mut Table) -> Result<Option<String>, Refusal> {
+    match table.remove("name") {
+        None => Ok(None),
+        Some(Value::String(name)) if !name.is_empty() && !name.contains('/') => Ok(Some(name)),
+        Some(_) => Err(Refusal::new("the name of an account must be text without a slash")),
+    }
+}
+
+fn find(key: &str, place: Place) -> Result<&'static Setting, Refusal> {
+    let known = || {
+        let here = move |setting: &&Setting| setting.in_file && (place == Place::Top || setting.per_account);
+        settings::ALL.iter().filter(here)
+    };
     if let Some(setting) = known().find(|setting| setting.key == key) {
         return Ok(setting);
     }
     if key == settings::PASSWORD.key {
-        return Err(Unknown::Password);
+        return Err(Refusal::new("a password in a file ends up in every backup of it").hint(
+            "delete the key \"password\"; set ROLLBOOK_PASSWORD, password-file or password-command, or run \
+             \"rollbook login --save\" at a terminal",
+        ));
     }
+    if place == Place::Account && settings::ALL.iter().any(|setting| setting.in_file && setting.key == key) {
+        return Err(
+            Refusal::new(format!("{key:?} is for all accounts")).hint("move it above the first [[account]]")
+        );
+    }
+    let refusal = Refusal::new(format!("there is no setting {key:?}"));
     // A third of the letters may differ; beyond that a guess would only confuse.
     let nearest = known().map(|setting| (distance(key, setting.key), setting.key)).min();
-    Err(Unknown::Key(nearest.filter(|(distance, near)| distance * 3 <= near.len()).map(|(_, near)| near)))
+    Err(match nearest.filter(|(distance, near)| distance * 3 <= near.len()) {
+        Some((_, nearest)) => refusal.hint(format!("write {nearest:?} in its place")),
+        None => refusal.hint("run \"rollbook config show\" without the file for every setting"),
+    })
 }
 
 /// Reads a value as the flag would be typed. A path is absolute or begins with `~/`: a relative
@@ -107,7 +226,7 @@ fn read_value(setting: &Setting, value: &Value, environment: &Environment) -> Re
         Value::Boolean(truth) => truth.to_string(),
         other => return Err(format!("{:?} must be text, not {}", setting.key, other.type_str())),
     };
-    if setting.value_name != "DIR" {
+    if !matches!(setting.value_name, "DIR" | "FILE") {
         return Ok(text.into());
     }
     match (text.strip_prefix("~/"), environment.home()) {
@@ -174,5 +293,46 @@ mod tests {
         for wrong in ["directory = 'Photos'", "username = ['a']", "username = ''", "[username]\nx = 1"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn accounts_stand_in_tables_and_what_is_for_all_above_them() {
+        let file = parse(
+            "threads-num = 3\n[[account]]\nname = 'me'\nusername = 'a@b.c'\npassword-file = '~/p'\n\
+             [[account]]\nusername = 'd@e.f'",
+        )
+        .unwrap();
+        let [me, other] = file.accounts.as_slice() else { panic!("{file:?}") };
+        assert_eq!((me.label(), other.label()), ("me", "d@e.f"));
+        assert_eq!(me.get(&settings::PASSWORD_FILE).unwrap(), "/home/u/p");
+        assert_eq!(
+            (other.get(&settings::PASSWORD_FILE), file.get(&settings::THREADS_NUM).is_some()),
+            (None, true)
+        );
+    }
+
+    #[test]
+    fn tables_that_cannot_be_told_apart_or_hold_too_much_are_refused() {
+        for (text, hint) in [
+            ("username = 'a'\n[[account]]\nusername = 'b'", "move it into an [[account]] of its own"),
+            ("[[account]]\nname = 'x'", "add: username = \"…\""),
+            ("[[account]]\nusername = 'a'\nthreads-num = 1", "move it above the first [[account]]"),
+            (
+                "[[account]]\nusername = 'a'\n[[account]]\nusername = 'A'",
+                "give each [[account]] its own name and username",
+            ),
+            (
+                "[[account]]\nusername = 'a'\n[[account]]\nusername = 'b'\nname = 'a'",
+                "give each [[account]] its own name and username",
+            ),
+            ("[account]\nusername = 'a'", "write [[account]] above the keys of each account"),
+            ("[[account]]\nusrname = 'a'", "write \"username\" in its place"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert_eq!((problem.exit, problem.hint.as_deref()), (Exit::Usage, Some(hint)), "{text}");
+        }
+        let problem = parse("[[account]]\nusername = 'a'\npassword = 'hunter2'").unwrap_err();
+        assert!(problem.hint.as_deref().unwrap().contains("login --save"), "{problem}");
+        assert!(!problem.to_string().contains("hunter2"));
     }
 }

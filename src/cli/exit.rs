@@ -34,6 +34,27 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The most urgent of several, where several accounts ended each in its own way: what a person
+    /// asked for, then what only a person can cure, then what the next run may cure.
+    pub(crate) fn most_urgent(all: impl IntoIterator<Item = Self>) -> Self {
+        all.into_iter().min_by_key(|exit| URGENCY.iter().position(|of| of == exit)).unwrap_or(Self::Done)
+    }
+}
+
+/// The most urgent first, as [`HELP`] says it.
+const URGENCY: [Exit; 9] = [
+    Exit::Interrupted,
+    Exit::NeedsPerson,
+    Exit::Usage,
+    Exit::Destination,
+    Exit::Unbalanced,
+    Exit::FilesOpen,
+    Exit::Wait,
+    Exit::Busy,
+    Exit::Done,
+];
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         exit.code().into()
@@ -51,4 +72,19 @@ Exit codes:
     5  Apple asks to wait, or offline
     6  the audit does not balance
     7  another run holds the journal
-  130  interrupted";
+  130  interrupted
+With several accounts, the first of these that one of them ends with: 130, 3, 2, 4, 6, 1, 5, 7, 0.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_urgent_code_is_the_one_of_all_and_the_help_says_the_order() {
+        assert_eq!(Exit::most_urgent([]), Exit::Done);
+        assert_eq!(Exit::most_urgent([Exit::Done, Exit::FilesOpen, Exit::NeedsPerson]), Exit::NeedsPerson);
+        assert_eq!(Exit::most_urgent([Exit::Wait, Exit::Done]), Exit::Wait);
+        let order: Vec<String> = URGENCY.iter().map(|exit| exit.code().to_string()).collect();
+        assert!(HELP.ends_with(&format!("{}.", order.join(", "))));
+    }
+}

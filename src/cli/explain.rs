@@ -36,6 +36,12 @@ impl From<engine::Error> for Problem {
 
 impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
+        // A source of the password that cannot be used has said so itself.
+        if let SignInError::Person { source, .. } = &error
+            && let Some(problem) = Self::within(source)
+        {
+            return problem.clone();
+        }
         match &error {
             SignInError::Throttled { retry_after } => return wait("cannot sign in yet", *retry_after),
             SignInError::Person { source, .. } if source.kind() == io::ErrorKind::Interrupted => {

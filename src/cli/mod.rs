@@ -1,11 +1,12 @@
 //! Everything a person sees: arguments, settings, the bar, problems, exit codes.
 //!
-//! `args` is the command line as typed, `config` what it means together with the environment
-//! and the configuration file. One file of `commands` serves each verb. An error of any layer
+//! `args` is the command line as typed, `config` and `account` what it means together with the
+//! environment and the configuration file (`layers`). How a password is come by: `password`. One file of `commands` serves each verb. An error of any layer
 //! becomes a problem in `explain.rs`: what, why, and what to do.
 //!
 //! This is the only module that prints: data on standard output, talk on standard error.
 
+mod account;
 mod args;
 mod bar;
 mod code;
@@ -17,13 +18,16 @@ mod exit;
 mod explain;
 mod format;
 mod handover;
+mod layers;
 mod log;
 mod output;
+mod password;
 mod person;
 mod problem;
 mod settings;
 mod signals;
 mod standing;
+mod together;
 
 use std::ffi::OsString;
 

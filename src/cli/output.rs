@@ -1,6 +1,6 @@
 //! The two streams: data on standard output, talk on standard error.
 //!
-//! Talk scrolls above the bar while one is shown. A reader that went away (`rollbook status |
+//! Both scroll above the bar while one is shown. A reader that went away (`rollbook status |
 //! head`) is no error; a full disk behind a redirection is.
 
 use std::borrow::Cow;
@@ -14,13 +14,16 @@ use crate::cli::environment::Environment;
 /// The bar on the terminal, if one is shown. A process has one terminal, so this is one static.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Writes data and a line end to standard output.
+/// Writes data and a line end to standard output, above the bar.
 ///
 /// # Errors
 /// When it cannot be written, unless the reader went away.
 pub(crate) fn data(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    let write = || {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{text}").and_then(|()| stdout.flush())
+    };
+    match above_bar(write) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }

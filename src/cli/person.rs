@@ -1,11 +1,12 @@
 //! The person at the terminal: who knows the password and sees the code (see [`super::code`]).
 //!
-//! The password comes from `ROLLBOOK_PASSWORD`, else it is typed, unseen. Without a terminal on
-//! standard input nobody is asked, and the sign-in says what a person has to do.
+//! Where the password comes from when nobody is there, see [`crate::cli::password`]. Without a
+//! terminal on standard input nobody is asked, and the sign-in says what a person has to do.
 
 use std::io::{self, IsTerminal as _};
 
 use crate::cli::code::Codes;
+use crate::cli::password::{self, Passwords};
 use crate::cli::{explain, output};
 use crate::icloud::{CodeEntry, CodePrompt, News, Person};
 use crate::model::secret::Secret;
@@ -13,16 +14,15 @@ use crate::model::secret::Secret;
 /// Asks at the terminal, if there is one.
 #[derive(Debug)]
 pub(crate) struct AtTerminal {
-    username: String,
-    password: Option<Secret>,
+    passwords: Passwords,
     attended: bool,
     codes: Codes,
 }
 
 impl AtTerminal {
-    /// A person who signs in as `username`, perhaps with the password in hand.
-    pub(crate) fn new(username: &str, password: Option<Secret>, codes: Codes) -> Self {
-        Self { username: username.to_owned(), password, attended: is_attended(), codes }
+    /// A person who signs in, perhaps with a password in hand.
+    pub(crate) fn new(passwords: Passwords, codes: Codes) -> Self {
+        Self { passwords, attended: is_attended(), codes }
     }
 }
 
@@ -33,15 +33,9 @@ pub(crate) fn is_attended() -> bool {
 
 impl Person for AtTerminal {
     fn password(&self) -> io::Result<Option<Secret>> {
-        match &self.password {
-            Some(password) => Ok(Some(password.clone())),
-            None if self.attended => {
-                let prompt = format!("Password for {}: ", output::sanitize(&self.username));
-                let typed = rpassword::prompt_password(prompt)?;
-                // An empty line is a person who does not want to, and Apple counts every try.
-                Ok((!typed.is_empty()).then(|| Secret::new(typed)))
-            }
-            None => Ok(None),
+        match self.passwords.read()? {
+            None if self.attended => password::prompt(self.passwords.username()),
+            password => Ok(password),
         }
     }
 
@@ -72,8 +66,9 @@ mod tests {
     fn nobody_is_asked_where_nobody_is() {
         let folder = tempfile::tempdir().unwrap();
         let codes = || Codes::new(Sources::default(), DataDir::at(folder.path()).desk("u"), Stop::default());
+        let passwords = |password| Passwords::new("u", folder.path(), folder.path()).with_variable(password);
         let person =
-            |password| AtTerminal { username: "u".to_owned(), password, attended: false, codes: codes() };
+            |password| AtTerminal { passwords: passwords(password), attended: false, codes: codes() };
         assert_eq!(person(None).password().unwrap(), None);
         assert_eq!(person(None).code(&CodePrompt::default()).unwrap(), None);
         assert_eq!(person(Some(Secret::new("p"))).password().unwrap(), Some(Secret::new("p")));

@@ -3,6 +3,7 @@
 //! Errors become problems in [`super::explain`], nowhere else.
 
 use std::fmt;
+use std::io;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::sanitize;
@@ -32,6 +33,17 @@ impl Problem {
         self
     }
 
+    /// The problem that was made into `error`, if one was.
+    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// Says whose problem it is, where there are several accounts.
+    pub(crate) fn of(mut self, account: &str) -> Self {
+        self.what = format!("{account}: {}", self.what);
+        self
+    }
+
     /// Says what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -48,6 +60,16 @@ impl fmt::Display for Problem {
             }
         }
         Ok(())
+    }
+}
+
+/// A problem can be the source of an `io::Error`, and comes back whole through the layers that pass
+/// that on: see [`Problem::within`].
+impl std::error::Error for Problem {}
+
+impl From<Problem> for io::Error {
+    fn from(problem: Problem) -> Self {
+        Self::other(problem)
     }
 }
 

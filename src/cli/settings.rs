@@ -44,6 +44,8 @@ pub(crate) struct Setting {
     pub(crate) default_shown: &'static str,
     /// Whether the configuration file may hold it.
     pub(crate) in_file: bool,
+    /// Whether an `[[account]]` table of that file may hold it.
+    pub(crate) per_account: bool,
     default: Default,
 }
 
@@ -86,12 +88,14 @@ const PLAIN: Setting = Setting {
     help: "",
     default_shown: "",
     in_file: true,
+    per_account: false,
     default: Default::None,
 };
 
 /// The account.
 pub(crate) const USERNAME: Setting = Setting {
     key: "username",
+    per_account: true,
     short: Some('u'),
     value_name: "NAME",
     help: "Apple account, usually an e-mail address",
@@ -107,12 +111,52 @@ pub(crate) const PASSWORD: Setting = Setting {
     ..PLAIN
 };
 
+/// A file that holds it.
+pub(crate) const PASSWORD_FILE: Setting = Setting {
+    key: "password-file",
+    per_account: true,
+    value_name: "FILE",
+    help: "File whose first line is the password; nobody else may read it",
+    ..PLAIN
+};
+
+/// A command that prints it.
+pub(crate) const PASSWORD_COMMAND: Setting = Setting {
+    key: "password-command",
+    per_account: true,
+    value_name: "CMD",
+    help: "Shell command whose first line of output is the password; it finds the account in \
+           ROLLBOOK_USERNAME",
+    ..PLAIN
+};
+
+/// The key of a saved password.
+pub(crate) const KEY_FILE: Setting = Setting {
+    key: "key-file",
+    value_name: "FILE",
+    help: "Key of the passwords that \"rollbook login --save\" keeps",
+    default_shown: "$XDG_CONFIG_HOME/rollbook/key",
+    default: Default::Xdg("XDG_CONFIG_HOME", ".config", "rollbook/key"),
+    ..PLAIN
+};
+
+/// One account of several.
+pub(crate) const ACCOUNT: Setting = Setting {
+    key: "account",
+    value_name: "NAME",
+    help: "The one account to work for, of those in the configuration file",
+    default_shown: "all of them",
+    in_file: false,
+    ..PLAIN
+};
+
 /// The destination.
 pub(crate) const DIRECTORY: Setting = Setting {
     key: "directory",
+    per_account: true,
     short: Some('d'),
     value_name: "DIR",
-    help: "Folder that receives the photos",
+    help: "Folder that receives the photos; {account} in it stands for the account",
     ..PLAIN
 };
 
@@ -140,6 +184,7 @@ pub(crate) const CONFIG: Setting = Setting {
 /// The region of the account.
 pub(crate) const DOMAIN: Setting = Setting {
     key: "domain",
+    per_account: true,
     value_name: "com|cn",
     help: "Where the account lives: cn for mainland China",
     default_shown: "com",
@@ -150,6 +195,7 @@ pub(crate) const DOMAIN: Setting = Setting {
 /// Another place to find the services.
 pub(crate) const ENDPOINT: Setting = Setting {
     key: "endpoint",
+    per_account: true,
     flag: Flag::Hidden,
     value_name: "URL",
     help: "Base URL of a stand-in for Apple's services; nothing else is talked to",
@@ -189,21 +235,21 @@ pub(crate) const NO_PROGRESS_BAR: Setting = Setting {
     ..PLAIN
 };
 
-/// Whether to wait for a person.
-pub(crate) const NO_WAIT: Setting = Setting {
-    key: "no-wait",
-    flag: Flag::Sync,
-    help: "End with exit code 3 when a code is needed and there is no terminal, instead of waiting a day for one",
-    default_shown: "false",
-    default: Default::Text("false"),
-    ..PLAIN
-};
-
 /// Another chance for everything that failed.
 pub(crate) const RETRY_FAILED: Setting = Setting {
     key: "retry-failed",
     flag: Flag::Sync,
     help: "Try every failed file again now, those that were given up too",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
+/// Whether to wait for a person.
+pub(crate) const NO_WAIT: Setting = Setting {
+    key: "no-wait",
+    flag: Flag::Sync,
+    help: "End with exit code 3 when a code is needed and there is no terminal, instead of waiting a day for one",
     default_shown: "false",
     default: Default::Text("false"),
     ..PLAIN
@@ -220,9 +266,13 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 13] = [
+pub(crate) static ALL: [Setting; 17] = [
+    ACCOUNT,
     USERNAME,
     PASSWORD,
+    PASSWORD_FILE,
+    PASSWORD_COMMAND,
+    KEY_FILE,
     DIRECTORY,
     DATA_DIR,
     CONFIG,

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod part;
 pub mod private;
 pub mod publish;
+pub mod secret_file;
 pub mod space;
 pub mod tree;
 
@@ -23,5 +24,5 @@ pub use desk::{Desk, Waiting};
 pub use error::Error;
 pub use lock::RunLock;
 pub use part::PartFile;
-pub use private::{DataDir, SessionFile};
+pub use private::{DataDir, PrivateFile};
 pub use tree::{Destination, Folder, Place};

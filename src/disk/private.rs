@@ -1,6 +1,6 @@
-//! What is nobody else's business: the data directory, and the session in it.
+//! What is nobody else's business: the data directory, and the session and passwords in it.
 //!
-//! The directory is 0700 and its files 0600. The session is replaced as a whole: a crash leaves
+//! The directory is 0700 and its files 0600. A private file is replaced as a whole: a crash leaves
 //! the old one or the new one.
 
 use std::fmt::Write as _;
@@ -66,14 +66,20 @@ impl DataDir {
 
     /// The file of an account's session.
     #[must_use]
-    pub fn session(&self, username: &str) -> SessionFile {
-        SessionFile { path: self.0.join(format!("session-{}.json", escaped(username))) }
+    pub fn session(&self, username: &str) -> PrivateFile {
+        PrivateFile { path: self.0.join(format!("session-{}.json", plain(username))) }
+    }
+
+    /// The file of an account's saved password, sealed by the caller.
+    #[must_use]
+    pub fn sealed_password(&self, username: &str) -> PrivateFile {
+        PrivateFile { path: self.0.join(format!("password-{}.sealed", plain(username))) }
     }
 
     /// Where whoever signs in `username` waits for a code.
     #[must_use]
     pub fn desk(&self, username: &str) -> Desk {
-        Desk::at(&self.0, &escaped(username))
+        Desk::at(&self.0, &plain(username))
     }
 
     /// The directory itself.
@@ -83,14 +89,33 @@ impl DataDir {
     }
 }
 
-/// The saved session of one account: cookies and tokens.
+/// A username as part of a file name. Escaped, so that two accounts never share a file.
+fn plain(username: &str) -> String {
+    let mut name = String::new();
+    for byte in username.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'@' | b'_') {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "%{byte:02x}");
+        }
+    }
+    name
+}
+
+/// A file of one account that nobody else may read: its session, or its sealed password.
 #[derive(Clone, Debug)]
-pub struct SessionFile {
+pub struct PrivateFile {
     path: PathBuf,
 }
 
-impl SessionFile {
-    /// Reads the session, if there is one. One that others could read is closed to them first.
+impl PrivateFile {
+    /// Where it stands.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the file, if there is one. One that others could read is closed to them first.
     ///
     /// # Errors
     /// If it is there and cannot be read.
@@ -106,17 +131,37 @@ impl SessionFile {
         std::fs::read(&self.path).map(Some)
     }
 
-    /// Replaces the session, durably and as a whole.
+    /// Replaces the file, durably and as a whole.
     ///
     /// # Errors
     /// If it cannot be written; the old one stays.
     pub fn save(&self, bytes: &[u8]) -> io::Result<()> {
         replace(&self.path, bytes)?;
+        self.sync_folder();
+        Ok(())
+    }
+
+    /// Removes the file. `false`: there was none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn remove(&self) -> io::Result<bool> {
+        match std::fs::remove_file(&self.path) {
+            Ok(()) => {
+                self.sync_folder();
+                Ok(true)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Makes a change of the name durable. One that a power cut forgets leaves the old file, which
+    /// is still whole, so a folder that cannot be synced is no failure.
+    fn sync_folder(&self) {
         if let Some(parent) = self.path.parent() {
-            // A rename that a power cut forgets leaves the old session, which is still a session.
             let _ = File::open(parent).and_then(|directory| directory.sync_all());
         }
-        Ok(())
     }
 }
 
@@ -133,19 +178,6 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     file.sync_all()?;
     std::fs::rename(&new, path)?;
     Ok(file)
-}
-
-/// The name of an account as part of a file's name. Escaped, so that two accounts never share one.
-fn escaped(username: &str) -> String {
-    let mut name = String::new();
-    for byte in username.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'@' | b'_') {
-            name.push(char::from(byte));
-        } else {
-            let _ = write!(name, "%{byte:02x}");
-        }
-    }
-    name
 }
 
 /// Reads a text file that a person wrote, such as a configuration.

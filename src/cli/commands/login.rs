@@ -1,107 +1,119 @@
 //! `rollbook login`: sign in once, so that later runs need nobody.
 //!
 //! While a run waits for a code it holds the lock and the session, and this command brings the
-//! code to it instead of signing in beside it.
+//! code to it ([`bring`]) instead of signing in beside it.
 
-use std::io;
-
-use crate::cli::code::{self, Typed};
-use crate::cli::commands::{now, open, print};
+use crate::cli::account::Account;
+use crate::cli::args::Args;
+use crate::cli::commands::open::{self, House, Manner};
+use crate::cli::commands::{accounts, bring, now, print};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
-use crate::cli::handover::{self, Outcome};
-use crate::cli::output::{self, sanitize};
+use crate::cli::handover;
+use crate::cli::output::{Style, sanitize};
+use crate::cli::password;
 use crate::cli::problem::Problem;
 use crate::cli::standing::SignIn;
 use crate::cli::{explain, person};
-use crate::disk::{DataDir, Desk};
+use crate::disk::DataDir;
 use crate::engine::Stop;
-use crate::icloud::{CodeEntry, CodePrompt};
+use crate::icloud::{Need, SignInError};
+use crate::model::secret::Secret;
 
 /// Signs in, by the saved session if it is still good, or brings a code to the run that waits.
-pub(super) async fn run(config: &Config, stop: Stop, entry: Option<CodeEntry>) -> Result<Exit, Problem> {
-    let username = config.username()?;
-    let desk = DataDir::at(&config.data_dir).desk(username);
-    if handover::waiting(&desk)?.is_some() {
-        return tokio::select! {
-            brought = tokio::task::spawn_blocking(move || bring(&desk, entry)) => {
-                brought.unwrap_or_else(|_panicked| Err(handover::unanswered()))
-            }
-            () = stop.requested() => Err(explain::interrupted()),
-        };
+pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
+    let accounts = config.accounts()?;
+    if let Some(account) = waiting(config, accounts)? {
+        let desk = DataDir::at(&config.data_dir).desk(account.username()?);
+        bring::to_waiting_run(desk, args.entry.clone(), &stop).await?;
+        return Ok(Exit::Done);
     }
-    let manner = open::Manner { entry, deliberate: true, ..open::Manner::default() };
-    open::open_as(config, username, &stop, manner).await?;
-    print(&format!(
-        "signed in as {}; the session is kept in {}",
-        sanitize(username),
-        config.data_dir.display()
-    ))?;
-    let standing = SignIn::read(&DataDir::at(&config.data_dir), username, now())?;
+    if args.entry.is_some() && accounts.len() > 1 {
+        return Err(Problem::new(Exit::Usage, "cannot tell whose code it is")
+            .why("the configuration has several accounts, and no run waits for a code")
+            .hint("choose one with --account"));
+    }
+    let house = open::house(config)?;
+    let work = |index: usize| {
+        let (account, house, stop) = (&accounts[index], &house, stop.clone());
+        let manner = Manner { entry: args.entry.clone(), deliberate: true, ..Manner::default() };
+        async move {
+            if args.save {
+                save(house, account, manner, &stop).await
+            } else {
+                open::sign_in(house, account, account.passwords()?, manner, &stop).await?;
+                signed_in(house, account)
+            }
+        }
+    };
+    Ok(accounts::in_turn(accounts, style, work).await?.exit)
+}
+
+/// The first account for which a run waits for a code.
+fn waiting<'a>(config: &Config, accounts: &'a [Account]) -> Result<Option<&'a Account>, Problem> {
+    let data_dir = DataDir::at(&config.data_dir);
+    for account in accounts {
+        if handover::waiting(&data_dir.desk(account.username()?))?.is_some() {
+            return Ok(Some(account));
+        }
+    }
+    Ok(None)
+}
+
+/// Signs in with a password that is kept afterwards.
+async fn save(house: &House, account: &Account, manner: Manner, stop: &Stop) -> Result<(), Problem> {
+    let asked = tokio::task::spawn_blocking({
+        let account = account.clone();
+        move || ask(&account)
+    });
+    let password = tokio::select! {
+        asked = asked => asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?,
+        () = stop.requested() => return Err(explain::interrupted()),
+    };
+    let passwords = account.passwords()?.clone().with_variable(Some(password.clone()));
+    open::sign_in(house, account, &passwords, manner, stop).await?;
+    signed_in(house, account)?;
+    let saving = tokio::task::spawn_blocking({
+        let saved = passwords.saved().clone();
+        move || saved.save(&password)
+    });
+    let kept = saving.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    if !passwords.were_asked() {
+        // Proving it would cost a code, and Apple counts sign-ins.
+        print("the session was still good, so Apple was not asked whether the password is right")?;
+    }
+    print(&kept.to_string())
+}
+
+/// The password that is to be kept: from a source other than what is kept already, or typed.
+fn ask(account: &Account) -> Result<Secret, Problem> {
+    let passwords = account.passwords()?;
+    let password = match passwords.read_configured()? {
+        None if person::is_attended() => password::prompt(passwords.username())
+            .map_err(|error| explain::system("cannot ask for the password", &error))?,
+        password => password,
+    };
+    password.ok_or_else(|| SignInError::NeedsPerson(Need::Password).into())
+}
+
+fn signed_in(house: &House, account: &Account) -> Result<(), Problem> {
+    let username = account.username()?;
+    let folder = house.data_dir.path().display();
+    print(&format!("signed in as {}; the session is kept in {folder}", sanitize(username)))?;
+    let standing = SignIn::read(&house.data_dir, username, now())?;
     for (label, text) in standing.iter().flat_map(|standing| standing.lines(now())) {
         print(&format!("{label}: {text}"))?;
     }
+    Ok(())
+}
+
+/// Removes what `--save` kept.
+pub(super) fn forget(config: &Config) -> Result<Exit, Problem> {
+    for account in &config.accounts {
+        let username = account.username()?;
+        let removed = account.passwords()?.saved().forget()?;
+        let said = if removed { "the kept password is removed" } else { "no password was kept" };
+        print(&format!("{}: {said}; the session stays as it is", sanitize(username)))?;
+    }
     Ok(Exit::Done)
-}
-
-/// Brings codes to the run that waits, until one is accepted.
-fn bring(desk: &Desk, entry: Option<CodeEntry>) -> Result<Exit, Problem> {
-    let mut prompt = CodePrompt::default();
-    if entry.is_none() {
-        output::talk("a run waits for a code; what you type is handed over to it");
-    }
-    let mut next = entry;
-    loop {
-        let entry = match next.take() {
-            Some(entry) => entry,
-            None => ask(&prompt)?,
-        };
-        match handover::deliver(desk, &entry)? {
-            Outcome::Accepted => {
-                print("the code was accepted; the run that waited goes on")?;
-                return Ok(Exit::Done);
-            }
-            Outcome::Refused { left } => {
-                output::talk(&format!("Apple refused the code ({left} more may be tried)"));
-                if left == 0 || !person::is_attended() {
-                    return Err(refused());
-                }
-            }
-            Outcome::Sent { phone } => {
-                let to = phone.as_deref().map_or_else(|| "the trusted devices".into(), sanitize);
-                output::talk(&format!("a code was sent to {to}"));
-            }
-            Outcome::Choose { phones } => {
-                output::talk(&code::choice(phones.iter().map(String::as_str)));
-            }
-            Outcome::Ended => return Err(handover::unanswered()),
-        }
-        prompt = CodePrompt::default();
-    }
-}
-
-/// Asks at the terminal, if there is one.
-fn ask(prompt: &CodePrompt) -> Result<CodeEntry, Problem> {
-    if !person::is_attended() {
-        return Err(Problem::new(Exit::NeedsPerson, "cannot sign in yet")
-            .why("a run waits for a code, and nobody is here to type one")
-            .hint("run \"rollbook login --code 123456\" with the digits, or \"rollbook login --sms 1\""));
-    }
-    loop {
-        output::talk(&code::question(prompt));
-        let mut line = String::new();
-        let read = io::stdin().read_line(&mut line);
-        read.map_err(|error| explain::system("cannot read from the terminal", &error))?;
-        match line.parse().unwrap_or(Typed::Other) {
-            Typed::Nothing => return Err(explain::interrupted()),
-            Typed::Entry(entry) => return Ok(entry),
-            Typed::Other => output::talk("That is not a code of six digits."),
-        }
-    }
-}
-
-fn refused() -> Problem {
-    Problem::new(Exit::NeedsPerson, "cannot sign in yet").why("apple refused the code").hint(
-        "run \"rollbook login --code 123456\" with the newest code, or \"rollbook login --sms\" for another",
-    )
 }

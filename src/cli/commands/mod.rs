@@ -1,5 +1,7 @@
 //! One file for each verb. Here is what they share: a runtime, and how an answer is printed.
 
+mod accounts;
+mod bring;
 mod config;
 mod list;
 mod login;
@@ -32,11 +34,12 @@ pub(super) fn run(args: &Args, config: &Config, style: Style) -> Result<Exit, Pr
     match args.verb {
         Verb::ConfigShow => config::show(config, args.json),
         Verb::Status => status::run(config, args.json),
-        Verb::Login => block_on(|stop| login::run(config, stop, args.entry.clone())),
+        Verb::Login if args.forget => login::forget(config),
+        Verb::Login => block_on(|stop| login::run(args, config, style, stop)),
         Verb::Sync => block_on(|stop| sync::run(config, style, stop)),
         Verb::Plan => block_on(|stop| plan::run(config, style, stop, args.json)),
-        Verb::ListLibraries => block_on(|stop| list::libraries(config, stop, args.json)),
-        Verb::ListAlbums => block_on(|stop| list::albums(config, stop, args.json)),
+        Verb::ListLibraries => block_on(|stop| list::libraries(config, style, stop, args.json)),
+        Verb::ListAlbums => block_on(|stop| list::albums(config, style, stop, args.json)),
     }
 }
 

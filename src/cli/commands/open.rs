@@ -7,13 +7,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cli::account::Account;
 use crate::cli::code::{Codes, Sources};
 use crate::cli::commands::now;
 use crate::cli::config::Config;
+use crate::cli::password::Passwords;
 use crate::cli::person::AtTerminal;
 use crate::cli::problem::Problem;
 use crate::cli::{explain, output, person, standing};
-use crate::disk::{DataDir, RunLock, SessionFile, space};
+use crate::disk::{DataDir, PrivateFile, RunLock, space};
 use crate::engine::Stop;
 use crate::icloud::{Client, CodeEntry, Credentials, Options, SessionStore, SignInError};
 use crate::journal::Journal;
@@ -21,10 +23,10 @@ use crate::journal::Journal;
 /// How long to ask nothing when Apple asks to wait and does not say how long.
 const WAIT_DEFAULT: Duration = Duration::from_secs(15 * 60);
 
-/// An account that is signed in, and the journal of its files.
-pub(super) struct Open {
+/// What all accounts share: one journal, one lock, one place for sessions.
+pub(super) struct House {
     pub(super) journal: Arc<Journal>,
-    pub(super) client: Client,
+    pub(super) data_dir: DataDir,
     // Last, so that it is given back after the journal has closed.
     _lock: RunLock,
 }
@@ -40,24 +42,11 @@ pub(super) struct Manner {
     pub(super) deliberate: bool,
 }
 
-/// Opens everything, and signs in. Waits for nobody who is not there.
+/// Opens what all accounts share.
 ///
 /// # Errors
-/// As [`open_as`].
-pub(super) async fn open(config: &Config, username: &str, stop: &Stop) -> Result<Open, Problem> {
-    open_as(config, username, stop, Manner::default()).await
-}
-
-/// Opens everything, and signs in.
-///
-/// # Errors
-/// A problem; of exit code 130 when someone asks to stop first.
-pub(super) async fn open_as(
-    config: &Config,
-    username: &str,
-    stop: &Stop,
-    manner: Manner,
-) -> Result<Open, Problem> {
+/// A problem of the data directory or the journal, or of another run that is at work.
+pub(super) fn house(config: &Config) -> Result<House, Problem> {
     let data_dir = DataDir::create(&config.data_dir).map_err(explain::data_dir)?;
     let lock = data_dir.lock().map_err(explain::data_dir)?;
     if let Some(kind) = space::network_file_system(data_dir.path()) {
@@ -67,21 +56,34 @@ pub(super) async fn open_as(
         ));
     }
     let journal = Arc::new(Journal::open(&data_dir.journal().map_err(explain::data_dir)?)?);
-    let signing_in = sign_in(config, username, (&data_dir, &journal), manner, stop);
-    let client = tokio::select! {
-        client = signing_in => client?,
-        () = stop.requested() => return Err(explain::interrupted()),
-    };
-    Ok(Open { journal, client, _lock: lock })
+    Ok(House { journal, data_dir, _lock: lock })
 }
 
-async fn sign_in(
-    config: &Config,
-    username: &str,
-    (data_dir, journal): (&DataDir, &Journal),
+/// Signs an account in.
+///
+/// # Errors
+/// A problem; of exit code 130 when someone asks to stop first.
+pub(super) async fn sign_in(
+    house: &House,
+    account: &Account,
+    passwords: &Passwords,
     manner: Manner,
     stop: &Stop,
 ) -> Result<Client, Problem> {
+    tokio::select! {
+        client = ask_apple(house, account, passwords, manner, stop) => client,
+        () = stop.requested() => Err(explain::interrupted()),
+    }
+}
+
+async fn ask_apple(
+    house: &House,
+    account: &Account,
+    passwords: &Passwords,
+    manner: Manner,
+    stop: &Stop,
+) -> Result<Client, Problem> {
+    let (journal, username) = (&house.journal, account.username()?);
     if let Some(at) = journal.reader().next_allowed_at(username)?
         && at > now()
     {
@@ -89,22 +91,25 @@ async fn sign_in(
     }
     let sources =
         Sources { in_hand: manner.entry, wait_max: manner.wait_max, attended: person::is_attended() };
-    let codes = Codes::new(sources, data_dir.desk(username), stop.clone());
+    let codes = Codes::new(sources, house.data_dir.desk(username), stop.clone());
     let credentials = Credentials {
         username: username.to_owned(),
-        store: Box::new(Store(data_dir.session(username))),
-        person: Arc::new(AtTerminal::new(username, config.password.clone(), codes)),
+        store: Box::new(Store(house.data_dir.session(username))),
+        person: Arc::new(AtTerminal::new(passwords.clone(), codes)),
         deliberate: manner.deliberate,
     };
-    let options = Options::of(&config.endpoints);
-    let signed_in = Client::sign_in(config.endpoints.clone(), credentials, options).await;
+    let options = Options::of(&account.endpoints);
+    let signed_in = Client::sign_in(account.endpoints.clone(), credentials, options).await;
     if let Err(SignInError::Throttled { retry_after }) = &signed_in {
         // Kept in the journal: an hourly job must not make the wait longer with each run.
         let until = now().saturating_add_unsigned(retry_after.unwrap_or(WAIT_DEFAULT).as_secs());
         journal.wait_until(username, until, now()).await?;
         return Err(explain::wait_until(until));
     }
-    let client = signed_in?;
+    let client = signed_in.map_err(|error| match error {
+        SignInError::WrongPassword => Problem::from(error).hint(passwords.correction()),
+        error => error.into(),
+    })?;
     if let Some(warning) = standing::warning(&client.standing(), now()) {
         output::talk(&warning);
     }
@@ -112,7 +117,7 @@ async fn sign_in(
 }
 
 /// Keeps the session in its file.
-struct Store(SessionFile);
+struct Store(PrivateFile);
 
 impl SessionStore for Store {
     fn load(&self) -> io::Result<Option<Vec<u8>>> {

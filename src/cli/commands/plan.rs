@@ -8,19 +8,31 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cli::commands::{open, print, print_json, sync, table};
+use crate::cli::commands::open::{self, Manner};
+use crate::cli::commands::{accounts, print, print_json, sync, table};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
 use crate::cli::format;
 use crate::cli::output::{Style, sanitize};
 use crate::cli::problem::Problem;
-use crate::engine::{self, Monitor, Stop, Tools};
+use crate::engine::{self, Settings, Stop, Tools};
 use crate::journal::{Summary, Tally};
 
-/// The answer for a program. The keys are a contract.
+/// The answer for a program. The keys are a contract: those of an account, summed up, and each.
 #[derive(Debug, Serialize)]
+struct Plans {
+    #[serde(flatten)]
+    total: Plan,
+    /// Each account.
+    accounts: Vec<Plan>,
+}
+
+/// What a sync of one account would fetch, or of all.
+#[derive(Clone, Debug, Serialize)]
 struct Plan {
+    /// The account; null in the sum of several.
+    username: Option<String>,
     /// Assets in all libraries.
     assets: u64,
     /// Files that are here and verified.
@@ -33,49 +45,90 @@ struct Plan {
     fetch_bytes: u64,
     /// Of `fetch_files`, those that failed in an earlier run.
     failed_files: u64,
-    /// Where they would go.
-    directory: PathBuf,
-    /// Bytes that this user may still write there.
+    /// Where they would go; null in the sum of several.
+    directory: Option<PathBuf>,
+    /// Bytes that this user may still write there; in the sum, where there is least room.
     free_bytes: u64,
-    /// Whether they suffice.
+    /// Whether they suffice. Of several on one disk, whether they suffice for all.
     enough: bool,
 }
 
-/// Lists the library, and says what is missing here.
+/// Lists the libraries, and says what is missing here.
 pub(super) async fn run(config: &Config, style: Style, stop: Stop, json: bool) -> Result<Exit, Problem> {
-    let settings = sync::settings(config)?;
-    let open = open::open(config, &settings.username, &stop).await?;
-    let bar = Arc::new(sync::begin_bar(config, style));
-    let monitor: Arc<dyn Monitor> = Arc::clone(&bar) as _;
-    let tools = Tools { journal: open.journal, client: open.client, monitor, stop };
-    let outcome = engine::plan(tools, &settings).await;
-    bar.finish();
-    let plan = outcome?;
-    if plan.interrupted {
-        return Err(explain::interrupted());
-    }
-    let plan = Plan::new(&plan.summary, plan.free_bytes, &settings.directory);
+    let accounts = config.accounts()?;
+    let settings = sync::settings(config, accounts)?;
+    let house = open::house(config)?;
+    let together = sync::begin_watch(config, accounts, style);
+    let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
+        let (account, settings) = (&accounts[index], &settings[index]);
+        let (house, together) = (&house, &together);
+        async move {
+            let signed_in =
+                open::sign_in(house, account, account.passwords()?, Manner::default(), &stop).await;
+            together.signed_in();
+            let journal = Arc::clone(&house.journal);
+            let tools = Tools { journal, client: signed_in?, monitor: together.monitor(index), stop };
+            let outcome = engine::plan(tools, settings).await;
+            together.ended(index);
+            let plan = outcome?;
+            if plan.interrupted {
+                return Err(explain::interrupted());
+            }
+            Ok(Plan::new(&plan.summary, plan.free_bytes, settings))
+        }
+    });
+    let ended = ended.await;
+    together.finish();
+    let ended = ended?;
     if json {
-        print_json(&plan)?
+        print_json(&Plans { total: Plan::sum(&ended.answers), accounts: ended.answers })?;
     } else {
-        print(&plan.to_text())?
+        let several = accounts.len() > 1;
+        let head = |plan: &Plan| plan.username.as_deref().map(sanitize).unwrap_or_default().into_owned();
+        let text = |plan: &Plan| {
+            if several { format!("{}\n{}", head(plan), plan.to_text()) } else { plan.to_text() }
+        };
+        print(&ended.answers.iter().map(text).collect::<Vec<_>>().join("\n\n"))?;
     }
-    Ok(Exit::Done)
+    Ok(ended.exit)
 }
 
 impl Plan {
-    fn new(summary: &Summary, free_bytes: u64, directory: &Path) -> Self {
+    fn new(summary: &Summary, free_bytes: u64, settings: &Settings) -> Self {
         let fetch = summary.open();
         Self {
+            username: Some(settings.username.clone()),
             assets: summary.assets,
             verified_files: summary.verified.files,
             verified_bytes: summary.verified.bytes,
             fetch_files: fetch.files,
             fetch_bytes: fetch.bytes,
             failed_files: summary.failed.files,
-            directory: directory.to_owned(),
+            directory: Some(settings.directory.clone()),
             free_bytes,
             enough: free_bytes > fetch.bytes,
+        }
+    }
+
+    /// All accounts as one. Whether they share a disk is not known, so the least room has to do.
+    fn sum(all: &[Self]) -> Self {
+        if let [one] = all {
+            return one.clone();
+        }
+        let of = |number: fn(&Self) -> u64| all.iter().map(number).sum();
+        let fetch_bytes = of(|one| one.fetch_bytes);
+        let free_bytes = all.iter().map(|one| one.free_bytes).min().unwrap_or_default();
+        Self {
+            username: None,
+            assets: of(|one| one.assets),
+            verified_files: of(|one| one.verified_files),
+            verified_bytes: of(|one| one.verified_bytes),
+            fetch_files: of(|one| one.fetch_files),
+            fetch_bytes,
+            failed_files: of(|one| one.failed_files),
+            directory: None,
+            free_bytes,
+            enough: free_bytes > fetch_bytes,
         }
     }
 
@@ -98,7 +151,8 @@ impl Plan {
             row("to fetch", fetch, fetch_size, &failed),
             row("free space", String::new(), format::bytes(self.free_bytes), room),
         ];
-        format!("{}\nin {}", table(rows, &[1, 2]), sanitize(&self.directory.to_string_lossy()))
+        let directory = self.directory.as_deref().unwrap_or(Path::new("")).to_string_lossy();
+        format!("{}\nin {}", table(rows, &[1, 2]), sanitize(&directory))
     }
 }
 
@@ -116,7 +170,16 @@ mod tests {
             verified: tally(5, 2000),
             ..Summary::default()
         };
-        let plan = Plan::new(&summary, 1_000_000, Path::new("/nowhere/yet"));
+        let settings = Settings {
+            username: "a@b.c".to_owned(),
+            directory: PathBuf::from("/nowhere/yet"),
+            threads: std::num::NonZeroUsize::MIN,
+            folders: crate::model::layout::FolderTemplate::parse("none").unwrap(),
+            retry_failed: false,
+        };
+        let plan = Plan::new(&summary, 1_000_000, &settings);
+        let total = Plan::sum(&[plan.clone(), Plan { free_bytes: 5_000_000, ..plan.clone() }]);
+        assert_eq!((total.fetch_files, total.free_bytes, total.enough), (184, 1_000_000, false));
         assert_eq!((plan.fetch_files, plan.failed_files, plan.enough), (92, 2, false));
         let text = plan.to_text();
         assert!(text.contains("92 files") && text.contains("2 of them failed before"), "{text}");

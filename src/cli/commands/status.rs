@@ -30,18 +30,39 @@ struct Status {
     assets_open: u64,
     /// Files by standing: the states, then what is out of scope.
     files: Vec<Standing>,
+    /// Every account of the configuration.
+    accounts: Vec<OfAccount>,
     /// Every library.
     libraries: Vec<Library>,
     /// The last run; null if there was none.
     last_run: Option<Run>,
-    /// Unix seconds until when Apple asked the account of `--username` to wait; null if it did not.
+    /// Unix seconds until when Apple asked an account to wait, the last of them; null if it did not.
     wait_until: Option<i64>,
-    /// How the sign-in of `--username` stands; null before the first one.
+    /// How the sign-in stands, where there is but one account; null before the first one.
     sign_in: Option<SignIn>,
     /// How many problems there are.
     problems_total: u64,
     /// Each of them.
     problems: Vec<Trouble>,
+}
+
+/// What the journal holds of one account.
+#[derive(Debug, Serialize)]
+struct OfAccount {
+    /// Its name.
+    username: String,
+    /// Assets known.
+    assets: u64,
+    /// Of those, assets that still want a file.
+    assets_open: u64,
+    /// Files by standing.
+    files: Vec<Standing>,
+    /// Whether a library of it was ever listed to the end.
+    listed: bool,
+    /// Unix seconds until when Apple asked it to wait; null if it did not.
+    wait_until: Option<i64>,
+    /// How its sign-in stands; null before the first one.
+    sign_in: Option<SignIn>,
 }
 
 /// Files of one standing.
@@ -109,10 +130,14 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
             .why(format!("there is no journal yet: {}", path.display()))
             .hint("run \"rollbook sync\", or set --data-dir to where the journal is"));
     }
-    let username = config.username().ok();
-    let mut status = Status::read(&path, username, if json { usize::MAX } else { PROBLEMS_SHOWN })?;
-    if let Some(username) = username {
-        status.sign_in = SignIn::read(&DataDir::at(&config.data_dir), username, now())?;
+    let usernames: Vec<&str> = config.accounts.iter().filter_map(|account| account.username().ok()).collect();
+    let mut status = Status::read(&path, &usernames, if json { usize::MAX } else { PROBLEMS_SHOWN })?;
+    let data_dir = DataDir::at(&config.data_dir);
+    for account in &mut status.accounts {
+        account.sign_in = SignIn::read(&data_dir, &account.username, now())?;
+    }
+    if let [only] = status.accounts.as_slice() {
+        status.sign_in = only.sign_in.clone();
     }
     if json {
         print_json(&status)?
@@ -123,19 +148,23 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
 }
 
 impl Status {
-    fn read(path: &Path, username: Option<&str>, problems_max: usize) -> Result<Self, journal::Error> {
+    fn read(path: &Path, usernames: &[&str], problems_max: usize) -> Result<Self, journal::Error> {
         let reader = Reader::open(path)?;
         let summary = reader.summary(None)?;
         let problems_total = summary.failed.files + summary.record_problems;
         let problems_max = problems_max.min(usize::try_from(problems_total).unwrap_or(usize::MAX));
+        let libraries: Vec<Library> = reader.libraries()?.into_iter().map(Library::from).collect();
+        let accounts = usernames.iter().map(|username| OfAccount::read(&reader, username, &libraries));
+        let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             journal: path.to_owned(),
             assets: summary.assets,
             assets_open: summary.assets_open,
             files: standings(&summary),
-            libraries: reader.libraries()?.into_iter().map(Library::from).collect(),
+            libraries,
             last_run: reader.last_run()?.map(Run::from),
-            wait_until: username.map(|name| reader.next_allowed_at(name)).transpose()?.flatten(),
+            wait_until: accounts.iter().filter_map(|account| account.wait_until).max(),
+            accounts,
             sign_in: None,
             problems_total,
             problems: reader.problems(problems_max)?.into_iter().map(Trouble::from).collect(),
@@ -150,6 +179,9 @@ impl Status {
             vec![of.standing.to_owned(), format::counted(of.files, "file"), format::bytes(of.bytes)]
         });
         parts.push(table(files, &[1, 2]));
+        if self.accounts.len() > 1 {
+            parts.push(table(self.accounts.iter().map(OfAccount::row), &[1, 2, 3]));
+        }
         if !self.libraries.is_empty() {
             parts.push(table(self.libraries.iter().map(Library::row), &[]));
         }
@@ -171,7 +203,7 @@ impl Status {
         if let Some(run) = &self.last_run {
             lines.push(format!("last run  {}", run.line()));
         }
-        if let Some(at) = self.wait_until {
+        if let Some(at) = self.wait_until.filter(|_| self.accounts.len() < 2) {
             lines.push(format!("waiting   Apple asked to wait until {}", format::moment(at)));
         }
         let sign_in = self.sign_in.iter().flat_map(|of| of.lines(now()));
@@ -206,6 +238,46 @@ fn standings(summary: &Summary) -> Vec<Standing> {
     ]
     .map(standing)
     .into()
+}
+
+impl OfAccount {
+    fn read(reader: &Reader, username: &str, libraries: &[Library]) -> Result<Self, journal::Error> {
+        let summary = reader.summary(Some(username))?;
+        let mut own = libraries.iter().filter(|library| library.username == username);
+        Ok(Self {
+            username: username.to_owned(),
+            assets: summary.assets,
+            assets_open: summary.assets_open,
+            files: standings(&summary),
+            listed: own.any(|library| library.enumerated_at.is_some()),
+            wait_until: reader.next_allowed_at(username)?,
+            sign_in: None,
+        })
+    }
+
+    fn row(&self) -> Vec<String> {
+        let files = |wanted: &[&str]| {
+            let of = self.files.iter().filter(|of| wanted.contains(&of.standing));
+            format::count(of.map(|of| of.files).sum())
+        };
+        let mut remarks = Vec::new();
+        if let Some(at) = self.wait_until {
+            remarks.push(format!("Apple asked to wait until {}", format::moment(at)));
+        }
+        let sign_in = self.sign_in.iter().flat_map(|of| of.lines(now()));
+        remarks.extend(sign_in.map(|(label, text)| format!("{label}: {text}")));
+        if !self.listed {
+            remarks.push("no library listed yet".to_owned());
+        }
+        let remark = remarks.join("; ");
+        vec![
+            self.username.clone(),
+            format::counted(self.assets, "asset"),
+            format!("{} verified", files(&["verified"])),
+            format!("{} open", files(&["pending", "partial", "expired-url", "failed"])),
+            remark,
+        ]
+    }
 }
 
 impl Library {
@@ -286,6 +358,7 @@ mod tests {
                 failed: journal::Tally { files: 12, bytes: 12_000 },
                 ..Summary::default()
             }),
+            accounts: Vec::new(),
             libraries: Vec::new(),
             last_run: None,
             wait_until: Some(0),

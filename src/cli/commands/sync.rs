@@ -4,31 +4,68 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cli::bar::Bar;
-use crate::cli::commands::{open, print};
+use crate::cli::account::Account;
+use crate::cli::commands::open::{self, House, Manner};
+use crate::cli::commands::{accounts, print};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
+use crate::cli::together::Together;
 use crate::cli::{code, format};
-use crate::engine::{self, Monitor, Progress, Report, Settings, Stop, Tools};
+use crate::engine::{self, Progress, Report, Settings, Stop, Tools};
 
-/// Brings home what is not here yet.
+/// Brings home what is not here yet, of all accounts side by side.
 pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
-    let settings = settings(config)?;
-    let began = Instant::now();
+    let accounts = config.accounts()?;
+    let settings = settings(config, accounts)?;
+    let house = open::house(config)?;
     let wait_max = (!config.no_wait).then_some(code::WAIT_MAX);
-    let manner = open::Manner { wait_max, ..open::Manner::default() };
-    let open = open::open_as(config, &settings.username, &stop, manner).await?;
-    let bar = Arc::new(begin_bar(config, style));
-    let monitor: Arc<dyn Monitor> = Arc::clone(&bar) as _;
-    let tools = Tools { journal: open.journal, client: open.client, monitor, stop };
-    let outcome = engine::sync(tools, &settings).await;
-    let progress = bar.finish();
+    let together = begin_watch(config, accounts, style);
+    let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
+        let one = One { account: &accounts[index], settings: &settings[index], index, wait_max };
+        sync_account(&house, one, &together, style, stop)
+    });
+    let ended = ended.await;
+    together.finish();
+    let ended = ended?;
+    Ok(Exit::most_urgent(ended.answers.into_iter().chain([ended.exit])))
+}
+
+/// One of the accounts of a run.
+struct One<'a> {
+    account: &'a Account,
+    settings: &'a Settings,
+    index: usize,
+    /// How long to wait for a code that nobody is there to type.
+    wait_max: Option<Duration>,
+}
+
+async fn sync_account(
+    house: &House,
+    one: One<'_>,
+    together: &Arc<Together>,
+    style: Style,
+    stop: Stop,
+) -> Result<Exit, Problem> {
+    let began = Instant::now();
+    let manner = Manner { wait_max: one.wait_max, ..Manner::default() };
+    let signed_in = open::sign_in(house, one.account, one.account.passwords()?, manner, &stop).await;
+    together.signed_in();
+    let tools = Tools {
+        journal: Arc::clone(&house.journal),
+        client: signed_in?,
+        monitor: together.monitor(one.index),
+        stop,
+    };
+    let outcome = engine::sync(tools, one.settings).await;
+    let progress = together.ended(one.index);
+    let prefix = together.prefix(one.index);
     match outcome {
         Ok(report) => {
-            print(&summary(&report.progress, report.bytes_fetched, began.elapsed()))?;
-            for line in remarks(&report) {
+            let line = summary(&report.progress, report.bytes_fetched, began.elapsed());
+            print(&format!("{prefix}{line}"))?;
+            for line in remarks(&prefix, &report) {
                 output::talk(&style.paint(&line));
             }
             Ok(exit(&report))
@@ -36,27 +73,32 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exi
         Err(error) => {
             // What was done before stays done, and is worth a line.
             if progress != Progress::default() {
-                print(&summary(&progress, progress.bytes_done, began.elapsed()))?;
+                let line = summary(&progress, progress.bytes_done, began.elapsed());
+                print(&format!("{prefix}{line}"))?;
             }
             Err(error.into())
         }
     }
 }
 
-/// What the engine needs to know.
-pub(super) fn settings(config: &Config) -> Result<Settings, Problem> {
-    Ok(Settings {
-        username: config.username()?.to_owned(),
-        directory: config.directory()?.clone(),
-        threads: config.threads,
-        folders: config.folders.clone(),
-        retry_failed: config.retry_failed,
-    })
+/// What the engine needs to know of each account.
+pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Settings>, Problem> {
+    let of = |account: &Account| {
+        Ok(Settings {
+            username: account.username()?.to_owned(),
+            directory: account.directory()?.clone(),
+            threads: config.threads,
+            folders: config.folders.clone(),
+            retry_failed: config.retry_failed,
+        })
+    };
+    accounts.iter().map(of).collect()
 }
 
-/// A bar, if there is a terminal and it is wanted.
-pub(super) fn begin_bar(config: &Config, style: Style) -> Bar {
-    Bar::begin(!config.no_progress_bar && output::is_terminal(), style, config.log_level)
+/// A watch over all accounts, with a bar if there is a terminal and it is wanted.
+pub(super) fn begin_watch(config: &Config, accounts: &[Account], style: Style) -> Arc<Together> {
+    let labels: Vec<&str> = accounts.iter().map(Account::label).collect();
+    Together::begin(!config.no_progress_bar && output::is_terminal(), style, config.log_level, &labels)
 }
 
 fn exit(report: &Report) -> Exit {
@@ -90,24 +132,26 @@ fn summary(progress: &Progress, bytes_fetched: u64, took: Duration) -> String {
 }
 
 /// What the summary leaves open, and where to look.
-fn remarks(report: &Report) -> Vec<String> {
+fn remarks(prefix: &str, report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     let files = report.summary.open().files;
     if report.interrupted {
         let left = format::counted(files, "file");
         lines.push(format!(
-            "stopped with {left} known and not here yet; \"rollbook sync\" goes on from there"
+            "{prefix}stopped with {left} known and not here yet; \"rollbook sync\" goes on from there"
         ));
     } else if files > 0 {
         let open = format::counted(files, "file");
         lines.push(format!(
-            "warning: {open} not here yet; \"rollbook status\" says why, \"rollbook sync\" goes on"
+            "warning: {prefix}{open} not here yet; \"rollbook status\" says why, \"rollbook sync\" goes on"
         ));
     }
     let problems = report.summary.record_problems;
     if problems > 0 {
         let records = format::counted(problems, "record");
-        lines.push(format!("warning: {records} of Apple's cannot be used; \"rollbook status\" names them"));
+        lines.push(format!(
+            "warning: {prefix}{records} of Apple's cannot be used; \"rollbook status\" names them"
+        ));
     }
     lines
 }
@@ -137,12 +181,12 @@ mod tests {
     #[test]
     fn a_run_ends_with_zero_only_if_nothing_is_open() {
         let mut report = Report::default();
-        assert_eq!((exit(&report), remarks(&report).len()), (Exit::Done, 0));
+        assert_eq!((exit(&report), remarks("", &report).len()), (Exit::Done, 0));
         report.summary.record_problems = 2;
-        assert_eq!((exit(&report), remarks(&report).len()), (Exit::Done, 1));
+        assert_eq!((exit(&report), remarks("", &report).len()), (Exit::Done, 1));
         report.summary.expired_url.files = 1;
-        assert_eq!((exit(&report), remarks(&report).len()), (Exit::FilesOpen, 2));
+        assert_eq!((exit(&report), remarks("", &report).len()), (Exit::FilesOpen, 2));
         report.interrupted = true;
-        assert_eq!((exit(&report), remarks(&report).len()), (Exit::Interrupted, 2));
+        assert_eq!((exit(&report), remarks("", &report).len()), (Exit::Interrupted, 2));
     }
 }
