@@ -121,8 +121,10 @@ fn a_missing_mount_is_absent_and_nothing_is_lost() {
     let away = world.photos().with_extension("away");
     fs::rename(world.photos(), &away).unwrap();
     fs::create_dir(world.photos()).unwrap();
+    world.sandbox.reset_counters();
     let ran = world.run(&["sync"], 4);
     assert!(ran.stderr().contains("absent"), "{}", ran.stderr());
+    assert!(world.sandbox.counters().requests.is_empty(), "nobody is asked when there is nowhere to write");
     assert_eq!(
         fs::read_dir(world.photos()).unwrap().count(),
         0,

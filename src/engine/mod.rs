@@ -67,6 +67,8 @@ pub struct Tools {
     pub journal: Arc<Journal>,
     /// A signed-in account.
     pub client: Client,
+    /// Where its files go, from [`open_destination`].
+    pub destination: Destination,
     /// Who watches.
     pub monitor: Arc<dyn Monitor>,
     /// Who may ask to stop.
@@ -178,13 +180,21 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     Ok(Plan { summary, interrupted, free_bytes: disk::space::free_bytes(run.directory())? })
 }
 
-/// Opens the destination and the run.
-async fn begin(tools: Tools, settings: &Settings) -> Result<Run, Error> {
-    let Tools { journal, client, monitor, stop } = tools;
-    let account = journal.account(&settings.username, &client.dsid(), now()).await?;
+/// Opens the account's destination. Comes before signing in: where nothing can be written, nobody is
+/// asked for anything.
+///
+/// # Errors
+/// [`disk::Error::Absent`] and its kin.
+pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<Destination, Error> {
     let expected = journal.reader().destination(&settings.username)?;
     let directory = settings.directory.clone();
-    let destination = run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?;
+    Ok(run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?)
+}
+
+/// Remembers the destination, and opens the run.
+async fn begin(tools: Tools, settings: &Settings) -> Result<Run, Error> {
+    let Tools { journal, client, destination, monitor, stop } = tools;
+    let account = journal.account(&settings.username, &client.dsid(), now()).await?;
     journal.add_destination(account, destination.id(), destination.directory(), now()).await?;
     let id = journal.begin_run(account, now()).await?;
     Ok(Run::new(id, account, journal, client, destination, Board::new(monitor), stop))

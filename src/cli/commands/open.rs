@@ -15,8 +15,8 @@ use crate::cli::password::Passwords;
 use crate::cli::person::AtTerminal;
 use crate::cli::problem::Problem;
 use crate::cli::{explain, output, person, standing};
-use crate::disk::{DataDir, PrivateFile, RunLock, space};
-use crate::engine::Stop;
+use crate::disk::{DataDir, Destination, PrivateFile, RunLock, space};
+use crate::engine::{self, Settings, Stop};
 use crate::icloud::{Client, CodeEntry, Credentials, Options, SessionStore, SignInError};
 use crate::journal::Journal;
 
@@ -57,6 +57,22 @@ pub(super) fn house(config: &Config) -> Result<House, Problem> {
     }
     let journal = Arc::new(Journal::open(&data_dir.journal().map_err(explain::data_dir)?)?);
     Ok(House { journal, data_dir, _lock: lock })
+}
+
+/// Opens an account's destination, and then signs it in.
+///
+/// # Errors
+/// A problem; nobody is asked for anything where nothing can be written.
+pub(super) async fn destination_and_client(
+    house: &House,
+    account: &Account,
+    settings: &Settings,
+    manner: Manner,
+    stop: &Stop,
+) -> Result<(Destination, Client), Problem> {
+    let destination = engine::open_destination(&house.journal, settings).await?;
+    let client = sign_in(house, account, account.passwords()?, manner, stop).await?;
+    Ok((destination, client))
 }
 
 /// Signs an account in.

@@ -63,11 +63,12 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop, json: bool) -
         let (account, settings) = (&accounts[index], &settings[index]);
         let (house, together) = (&house, &together);
         async move {
-            let signed_in =
-                open::sign_in(house, account, account.passwords()?, Manner::default(), &stop).await;
+            let manner = Manner::default();
+            let opened = open::destination_and_client(house, account, settings, manner, &stop).await;
             together.signed_in();
-            let journal = Arc::clone(&house.journal);
-            let tools = Tools { journal, client: signed_in?, monitor: together.monitor(index), stop };
+            let (destination, client) = opened?;
+            let (journal, monitor) = (Arc::clone(&house.journal), together.monitor(index));
+            let tools = Tools { journal, client, destination, monitor, stop };
             let outcome = engine::plan(tools, settings).await;
             together.ended(index);
             let plan = outcome?;

@@ -50,11 +50,13 @@ async fn sync_account(
 ) -> Result<Exit, Problem> {
     let began = Instant::now();
     let manner = Manner { wait_max: one.wait_max, ..Manner::default() };
-    let signed_in = open::sign_in(house, one.account, one.account.passwords()?, manner, &stop).await;
+    let opened = open::destination_and_client(house, one.account, one.settings, manner, &stop).await;
     together.signed_in();
+    let (destination, client) = opened?;
     let tools = Tools {
         journal: Arc::clone(&house.journal),
-        client: signed_in?,
+        client,
+        destination,
         monitor: together.monitor(one.index),
         stop,
     };
