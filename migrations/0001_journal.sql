@@ -13,6 +13,13 @@ CREATE TABLE account (
     created_at      INTEGER NOT NULL
 ) STRICT;
 
+-- Apple's word on signing in with a password, for all accounts: it counts those by address too.
+CREATE TABLE governor (
+    governor_id        INTEGER PRIMARY KEY CHECK (governor_id = 1),
+    sign_in_allowed_at INTEGER
+) STRICT;
+INSERT INTO governor (governor_id) VALUES (1);
+
 -- One photo library: a CloudKit zone.
 CREATE TABLE library (
     library_id       INTEGER PRIMARY KEY,

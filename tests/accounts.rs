@@ -191,6 +191,33 @@ fn an_account_whose_run_breaks_off_stops_no_other() {
 }
 
 #[test]
+fn a_sign_in_that_apple_puts_off_is_put_off_for_every_account_and_every_process() {
+    let two = Two::new(some(5), some(5));
+    let throttle = Fault::always(Endpoint::SigninInit, What::retry_after(503, "3600"));
+    two.world.sandbox.faults().add(throttle);
+    two.run(&["sync", "--account", "one"], 5);
+    // The other account's services would answer; nobody asks them for a sign-in.
+    let waiting = two.run(&["sync", "--account", "other"], 5);
+    assert!(waiting.stderr().contains("apple asks to wait until"), "{}", waiting.stderr());
+    assert_eq!(two.other.counters().auth(), 0);
+    for _ in 0..3 {
+        two.run(&["sync"], 5);
+    }
+    assert_eq!(two.other.counters().auth(), 0, "a restart loop asks nothing");
+    assert_eq!(two.world.sandbox.counters().of(Endpoint::SigninComplete), 0);
+}
+
+#[test]
+fn a_saved_session_goes_on_while_sign_ins_are_put_off() {
+    let two = Two::new(some(5), some(5));
+    two.run(&["login", "--account", "other"], 0);
+    let throttle = Fault::always(Endpoint::SigninInit, What::retry_after(503, "3600"));
+    two.world.sandbox.faults().add(throttle);
+    two.run(&["sync"], 5);
+    assert_eq!(two.tree("other"), truth(&two.other));
+}
+
+#[test]
 fn one_account_is_chosen_by_name_or_username_and_no_other_is_asked() {
     let two = Two::new(some(5), some(5));
     for (flag, name) in

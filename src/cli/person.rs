@@ -6,9 +6,12 @@
 use std::io::{self, IsTerminal as _};
 
 use crate::cli::code::Codes;
+use crate::cli::commands::now;
 use crate::cli::password::{self, Passwords};
+use crate::cli::problem::Problem;
 use crate::cli::{explain, output};
 use crate::icloud::{CodeEntry, CodePrompt, News, Person};
+use crate::journal::Reader;
 use crate::model::secret::Secret;
 
 /// Asks at the terminal, if there is one.
@@ -17,12 +20,14 @@ pub(crate) struct AtTerminal {
     passwords: Passwords,
     attended: bool,
     codes: Codes,
+    /// Knows until when Apple put off sign-ins. None in a test without a journal.
+    governor: Option<Reader>,
 }
 
 impl AtTerminal {
     /// A person who signs in, perhaps with a password in hand.
-    pub(crate) fn new(passwords: Passwords, codes: Codes) -> Self {
-        Self { passwords, attended: is_attended(), codes }
+    pub(crate) fn new(passwords: Passwords, codes: Codes, governor: Reader) -> Self {
+        Self { passwords, attended: is_attended(), codes, governor: Some(governor) }
     }
 }
 
@@ -33,6 +38,11 @@ pub(crate) fn is_attended() -> bool {
 
 impl Person for AtTerminal {
     fn password(&self) -> io::Result<Option<Secret>> {
+        // A saved session needs no password and goes on; a password waits until Apple wants one.
+        let allowed_at = self.governor.as_ref().map(Reader::sign_in_allowed_at).transpose();
+        if let Some(at) = allowed_at.map_err(Problem::from)?.flatten().filter(|at| *at > now()) {
+            return Err(explain::wait_until(at).into());
+        }
         match self.passwords.read()? {
             None if self.attended => password::prompt(self.passwords.username()),
             password => Ok(password),
@@ -67,8 +77,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let codes = || Codes::new(Sources::default(), DataDir::at(folder.path()).desk("u"), Stop::default());
         let passwords = |password| Passwords::new("u", folder.path(), folder.path()).with_variable(password);
-        let person =
-            |password| AtTerminal { passwords: passwords(password), attended: false, codes: codes() };
+        let person = |password| AtTerminal {
+            passwords: passwords(password),
+            attended: false,
+            codes: codes(),
+            governor: None,
+        };
         assert_eq!(person(None).password().unwrap(), None);
         assert_eq!(person(None).code(&CodePrompt::default()).unwrap(), None);
         assert_eq!(person(Some(Secret::new("p"))).password().unwrap(), Some(Secret::new("p")));

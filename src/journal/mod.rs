@@ -110,6 +110,14 @@ impl Reader {
         runs::next_allowed_at(&*self.pool.get()?, username)
     }
 
+    /// Before when nobody of this journal may sign in with a password, in Unix seconds.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn sign_in_allowed_at(&self) -> Result<Option<i64>, Error> {
+        runs::sign_in_allowed_at(&*self.pool.get()?)
+    }
+
     /// The id of the destination that an account's files go to, if it has one.
     ///
     /// # Errors
@@ -204,6 +212,14 @@ impl Journal {
     pub async fn wait_until(&self, username: &str, at: i64, now: i64) -> Result<(), Error> {
         let username = username.to_owned();
         self.writer.run(move |c| runs::wait_until(c, &username, at, now)).await
+    }
+
+    /// Remembers until when Apple put off signing in with a password, for all accounts.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn put_off_sign_ins(&self, at: i64) -> Result<(), Error> {
+        self.writer.run(move |c| runs::put_off_sign_ins(c, at)).await
     }
 
     /// Finds or makes the row of a library, and stores what Apple says it holds.

@@ -73,6 +73,20 @@ pub(super) fn wait_until(connection: &Connection, username: &str, at: i64, now: 
     Ok(())
 }
 
+/// Before when nobody of this journal may sign in with a password, in Unix seconds.
+pub(super) fn sign_in_allowed_at(connection: &Connection) -> Result<Option<i64>, Error> {
+    Ok(connection.query_row("SELECT sign_in_allowed_at FROM governor", [], |row| row.get(0))?)
+}
+
+/// Remembers until when Apple put sign-ins off, for all accounts and processes.
+pub(super) fn put_off_sign_ins(connection: &Connection, at: i64) -> Result<(), Error> {
+    connection.execute(
+        "UPDATE governor SET sign_in_allowed_at = max(coalesce(sign_in_allowed_at, 0), :at)",
+        named_params! { ":at": at },
+    )?;
+    Ok(())
+}
+
 /// Finds or makes the row of a library, and stores what Apple says it holds.
 pub(super) fn library(
     connection: &Connection,

@@ -90,7 +90,7 @@ fn table(rows: impl IntoIterator<Item = Vec<String>>, right: &[usize]) -> String
 }
 
 /// The clock on the wall, in Unix seconds.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -111,7 +111,7 @@ async fn ask_apple(
     let credentials = Credentials {
         username: username.to_owned(),
         store: Box::new(Store(house.data_dir.session(username))),
-        person: Arc::new(AtTerminal::new(passwords.clone(), codes)),
+        person: Arc::new(AtTerminal::new(passwords.clone(), codes, journal.reader().clone())),
         deliberate: manner.deliberate,
     };
     let options = Options::of(&account.endpoints);
@@ -120,6 +120,8 @@ async fn ask_apple(
         // Kept in the journal: an hourly job must not make the wait longer with each run.
         let until = now().saturating_add_unsigned(retry_after.unwrap_or(WAIT_DEFAULT).as_secs());
         journal.wait_until(username, until, now()).await?;
+        // Sign-ins are counted by address as well: no other account tries its password meanwhile.
+        journal.put_off_sign_ins(until).await?;
         return Err(explain::wait_until(until));
     }
     let client = signed_in.map_err(|error| match error {
