@@ -134,8 +134,8 @@ CREATE TABLE asset_file (
     checksum       TEXT    NOT NULL,
     size_bytes     INTEGER NOT NULL CHECK (size_bytes >= 0),
     uti            TEXT    NOT NULL,
-    -- Relative to the destination. Chosen once. path_key is a digest of the path with letter case
-    -- and Unicode form folded.
+    -- Relative to the account's destination. Chosen once. path_key is a digest of account and path
+    -- with letter case and Unicode form folded.
     path           TEXT    NOT NULL,
     path_key       INTEGER NOT NULL UNIQUE,
 

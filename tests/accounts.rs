@@ -179,6 +179,24 @@ fn two_accounts_come_home_side_by_side_each_to_its_own_folder_with_its_own_sessi
 }
 
 #[test]
+fn the_same_names_in_two_accounts_need_no_suffix() {
+    let two = Two::new(some(12), some(12));
+    let same = Sandbox::start(Options {
+        username: "other@example.com".into(),
+        password: "another 43".into(),
+        ..some(12)
+    });
+    let config = fs::read_to_string(two.beside("config.toml")).unwrap();
+    fs::write(two.beside("config.toml"), config.replace(&two.other.endpoint(), &same.endpoint())).unwrap();
+    two.run(&["sync"], 0);
+    let names = |name: &str| -> Vec<String> {
+        let below = format!("{name}/");
+        two.world.published().into_keys().filter_map(|p| p.strip_prefix(&below).map(str::to_owned)).collect()
+    };
+    assert_eq!(names("one"), names("other"));
+}
+
+#[test]
 fn an_account_whose_run_breaks_off_stops_no_other() {
     let two = Two::new(some(30), some(30));
     // The session of the other account is lost for good in the middle of its listing.

@@ -33,6 +33,8 @@ pub struct ClaimedFile {
     pub id: FileId,
     /// The asset it belongs to.
     pub asset: AssetId,
+    /// The library of that asset.
+    pub library: LibraryId,
     /// The asset's record name, for a tag when the path is taken.
     pub asset_name: AssetName,
     /// Which file of the asset.
@@ -93,7 +95,7 @@ pub struct Claimed {
 }
 
 const CLAIMABLE: &str = "
-    SELECT f.file_id, f.asset_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
+    SELECT f.file_id, f.asset_id, f.library_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
            f.url_expires_at, u.url
     FROM asset_file f INDEXED BY asset_file_claimable
@@ -171,7 +173,7 @@ pub(super) fn release(connection: &Connection, claim: &Claim) -> Result<(), Erro
 }
 
 const DEAD: &str = "
-    SELECT f.file_id, f.asset_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
+    SELECT f.file_id, f.asset_id, f.library_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
            NULL AS url_expires_at, NULL AS url
     FROM asset_file f INDEXED BY asset_file_claimed JOIN asset a USING (asset_id)
@@ -220,6 +222,7 @@ fn read(found: &rusqlite::Row<'_>, run: RunId) -> Result<Claim, Error> {
         file: Box::new(ClaimedFile {
             id: FileId(found.get("file_id")?),
             asset: AssetId(found.get("asset_id")?),
+            library: LibraryId(found.get("library_id")?),
             asset_name: AssetName(found.get("record_name")?),
             rendition: row::rendition(found, "rendition")?,
             checksum: AppleChecksum::parse(&checksum),

@@ -8,6 +8,7 @@ use rusqlite::{Connection, named_params};
 use crate::journal::claim::Claim;
 use crate::journal::error::Error;
 use crate::model::asset::{Asset, Offer};
+use crate::model::ids::{AccountId, LibraryId};
 use crate::model::layout;
 
 /// A path and its folded key.
@@ -17,12 +18,18 @@ pub(super) struct FreePath {
 }
 
 /// The first stem under `folder` whose every file name is free: the asset's files share it.
-pub(super) fn free_stem(connection: &Connection, asset: &Asset, folder: &str) -> Result<String, Error> {
+pub(super) fn free_stem(
+    connection: &Connection,
+    library: LibraryId,
+    asset: &Asset,
+    folder: &str,
+) -> Result<String, Error> {
+    let account = account_of(connection, library)?;
     for stem in layout::stems(asset) {
         let stem = if folder.is_empty() { stem } else { format!("{folder}/{stem}") };
         let mut free = true;
         for offer in &asset.offers {
-            let key = layout::path_key(&layout::file_name(&stem, asset, offer));
+            let key = key(account, &layout::file_name(&stem, asset, offer));
             free = free && is_free(connection, key)?;
         }
         if free {
@@ -35,13 +42,15 @@ pub(super) fn free_stem(connection: &Connection, asset: &Asset, folder: &str) ->
 /// A free path for one offer under the asset's stem.
 pub(super) fn free_path(
     connection: &Connection,
+    library: LibraryId,
     asset: &Asset,
     stem: &str,
     offer: &Offer,
 ) -> Result<FreePath, Error> {
     let wanted = layout::file_name(stem, asset, offer);
     let others = layout::other_paths(&wanted, &asset.name);
-    first_free(connection, std::iter::once(wanted.clone()).chain(others))
+    let account = account_of(connection, library)?;
+    first_free(connection, account, std::iter::once(wanted.clone()).chain(others))
 }
 
 /// Moves a claimed row to another name, because a stranger's file holds its own.
@@ -50,7 +59,8 @@ pub(super) fn free_path(
 pub(super) fn rename(connection: &Connection, claim: &mut Claim, refused: &[String]) -> Result<(), Error> {
     let file = claim.file();
     let others = layout::other_paths(&refused[0], &file.asset_name).filter(|path| !refused.contains(path));
-    let free = first_free(connection, others)?;
+    let account = account_of(connection, file.library)?;
+    let free = first_free(connection, account, others)?;
     let mut statement = connection.prepare_cached(
         "UPDATE asset_file SET path = :path, path_key = :key
          WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker",
@@ -68,15 +78,27 @@ pub(super) fn rename(connection: &Connection, claim: &mut Claim, refused: &[Stri
 
 fn first_free(
     connection: &Connection,
+    account: AccountId,
     mut candidates: impl Iterator<Item = String>,
 ) -> Result<FreePath, Error> {
     loop {
         let text = candidates.next().expect("candidates never end");
-        let key = layout::path_key(&text);
+        let key = key(account, &text);
         if is_free(connection, key)? {
             return Ok(FreePath { text, key });
         }
     }
+}
+
+/// The key of a path within its account: each account has a directory of its own.
+fn key(account: AccountId, path: &str) -> i64 {
+    layout::path_key(&format!("{account}/{path}"))
+}
+
+fn account_of(connection: &Connection, library: LibraryId) -> Result<AccountId, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT account_id FROM library WHERE library_id = :library")?;
+    Ok(AccountId(statement.query_row(named_params! { ":library": library.0 }, |row| row.get(0))?))
 }
 
 fn is_free(connection: &Connection, key: i64) -> Result<bool, Error> {

@@ -100,7 +100,7 @@ fn record_asset(
         None => {
             is_new = true;
             seen.assets_new += 1;
-            let stem = place::free_stem(connection, asset, &template.folder(asset.captured))?;
+            let stem = place::free_stem(connection, at.library, asset, &template.folder(asset.captured))?;
             let id = insert_asset(connection, at.library, asset, &stem)?;
             keep_provider_record(connection, id, asset)?;
             KnownAsset { id, change_tag: asset.change_tag.clone(), stem }
@@ -257,7 +257,7 @@ fn insert_file(
     known: &KnownAsset,
     offer: &Offer,
 ) -> Result<(), Error> {
-    let path = place::free_path(connection, asset, &known.stem, offer)?;
+    let path = place::free_path(connection, library, asset, &known.stem, offer)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
              url_expires_at)
