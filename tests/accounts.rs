@@ -145,6 +145,20 @@ fn one_account_waits_for_its_code_while_the_other_comes_home_and_then_goes_on() 
 }
 
 #[test]
+fn two_accounts_that_wait_have_a_code_file_each() {
+    let two = Two::new(Options { two_factor: true, ..some(5) }, Options { two_factor: true, ..some(5) });
+    let run = two.command(&["sync"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let waits = |name: &str| two.world.data_dir().join(format!("waiting-{name}.json")).exists();
+    wait_until("both wait", || waits("user@example.com") && waits("other@example.com"));
+    for sandbox in [&two.other, &two.world.sandbox] {
+        let file = two.world.data_dir().join(format!("code-{}", sandbox.username()));
+        fs::write(file, sandbox.two_factor_code()).unwrap();
+    }
+    finish(run, 0);
+    assert_eq!((two.tree("one"), two.tree("other")), (truth(&two.world.sandbox), truth(&two.other)));
+}
+
+#[test]
 fn a_code_that_could_be_for_either_account_is_sent_for_none() {
     let two = Two::new(some(5), Options { two_factor: true, ..some(5) });
     two.run(&["login", "--code", "123456"], 2);

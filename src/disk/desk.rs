@@ -6,7 +6,7 @@
 //! - `waiting-NAME.json`: somebody waits, and since when. True only while its lock is held, which
 //!   the system gives back with the process: a killed run waits for nobody.
 //! - `request-NAME.json` and `reply-NAME.json`: what another process asks, and what came of it.
-//! - `code`: six digits that a person wrote there.
+//! - `code`: six digits that a person wrote there; `code-NAME` where several accounts could wait.
 //!
 //! What is in them is for [`crate::cli`] to say.
 
@@ -26,6 +26,7 @@ pub struct Desk {
     request: PathBuf,
     reply: PathBuf,
     code: PathBuf,
+    own_code: PathBuf,
 }
 
 /// Says that somebody waits, until it is dropped.
@@ -42,7 +43,14 @@ impl Desk {
             request: folder.join(format!("request-{name}.json")),
             reply: folder.join(format!("reply-{name}.json")),
             code: folder.join("code"),
+            own_code: folder.join(format!("code-{name}")),
         }
+    }
+
+    /// The same desk, with a code file of the account's own: a code goes to no other account.
+    #[must_use]
+    pub fn among_several(self) -> Self {
+        Self { code: self.own_code.clone(), ..self }
     }
 
     /// Says that somebody waits here from now on. What was left for an earlier one is thrown away.

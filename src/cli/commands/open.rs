@@ -27,6 +27,8 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(15 * 60);
 pub(super) struct House {
     pub(super) journal: Arc<Journal>,
     pub(super) data_dir: DataDir,
+    /// Whether several accounts are configured, so that each needs a code file of its own.
+    several: bool,
     // Last, so that it is given back after the journal has closed.
     _lock: RunLock,
 }
@@ -56,7 +58,8 @@ pub(super) fn house(config: &Config) -> Result<House, Problem> {
         ));
     }
     let journal = Arc::new(Journal::open(&data_dir.journal().map_err(explain::data_dir)?)?);
-    Ok(House { journal, data_dir, _lock: lock })
+    let several = config.accounts().is_ok_and(|accounts| accounts.len() > 1);
+    Ok(House { journal, data_dir, several, _lock: lock })
 }
 
 /// Opens an account's destination, and then signs it in.
@@ -107,7 +110,9 @@ async fn ask_apple(
     }
     let sources =
         Sources { in_hand: manner.entry, wait_max: manner.wait_max, attended: person::is_attended() };
-    let codes = Codes::new(sources, house.data_dir.desk(username), stop.clone());
+    let desk = house.data_dir.desk(username);
+    let desk = if house.several { desk.among_several() } else { desk };
+    let codes = Codes::new(sources, desk, stop.clone());
     let credentials = Credentials {
         username: username.to_owned(),
         store: Box::new(Store(house.data_dir.session(username))),
