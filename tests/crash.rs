@@ -121,8 +121,12 @@ fn cut_the_power(log: &[Logged], mut survives: impl FnMut() -> bool) {
     let mut names: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     let mut synced_files: BTreeSet<PathBuf> = BTreeSet::new();
     let mut synced_folders: BTreeSet<PathBuf> = BTreeSet::new();
+    // Two workers may make one folder: the second attempt finds it there, and does nothing.
+    let mut made = BTreeSet::new();
+    let happened = |step: &&Logged| step.name != "mkdir" || made.insert(step.path.clone());
+    let log: Vec<&Logged> = log.iter().filter(happened).collect();
     // Backwards: a sync covers what came before it.
-    for step in log.iter().rev() {
+    for step in log.into_iter().rev() {
         let now = names.get(&step.path).cloned().unwrap_or_else(|| step.path.clone());
         let folder = step.path.parent().unwrap().to_owned();
         match step.name.as_str() {
