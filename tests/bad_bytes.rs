@@ -98,7 +98,7 @@ fn passing_faults_are_outlived_without_a_failed_attempt() {
 fn the_second_attempt_has_a_fresh_url() {
     let world = World::new(Options { assets: 5, ..Options::default() });
     let asset = world.sandbox.truth()[0].asset_record.clone();
-    // Three requests fail for good; the retry pass asks for a new URL and gets through.
+    // The first request finds nothing; the retry pass asks for a new URL and gets through.
     world.sandbox.faults().add(Fault {
         on: Target::file(&asset, Rendition::Original),
         times: Times::Count(1),

@@ -1,8 +1,9 @@
 //! Kill it any time, cut the power, fail any step: the next run repairs it, alone.
 //!
 //! The binary under test has fault points (feature `faults`): each system call that changes the
-//! disk and each commit of the journal is a numbered step. These tests fail the n-th step for
-//! n = 1, 2, 3 … until a run completes, and compare tree, rows and bytes with the truth.
+//! disk and each commit of the journal is a numbered step. These tests kill a run before its n-th
+//! step (each of the first 80, then every third), cut the power at every second one, let steps
+//! fail, and compare tree, rows and bytes with the truth.
 
 mod support;
 
@@ -15,8 +16,11 @@ use std::path::{Path, PathBuf};
 use rollbook_sandbox::{Options, Sandbox};
 use support::World;
 
-/// What one promise covers, and what may be in flight behind it.
+/// What one promise covers.
 const PROMISE_BYTES: u64 = 8 * 1024 * 1024;
+/// What the sandbox may have sent and nobody received: the largest buffers of a loopback connection
+/// (6 MiB to receive and 4 MiB to send are the defaults of Linux).
+const IN_FLIGHT_BYTES: u64 = 10 * 1024 * 1024;
 const LARGE_MB: u32 = 20;
 
 fn library() -> Options {
@@ -55,23 +59,21 @@ fn a_kill_before_any_step_is_repaired_by_the_next_run() {
         if world.data_dir().join("journal.db").exists() && world.try_count("1").is_some() {
             world.assert_rows_are_true();
         }
+        let kept = world.bytes_kept();
         let fetched = world.sandbox.counters().cdn_bytes;
         world.run(&["sync"], 0);
         world.assert_complete();
         let again = world.sandbox.counters().cdn_bytes - fetched;
         let truth: u64 = world.sandbox.truth().iter().map(|file| file.size).sum();
-        // What a kill costs: for each of three files in flight, what came after its last promise.
-        let bound = truth.saturating_sub(promised(fetched, truth)) + 3 * PROMISE_BYTES;
-        assert!(again <= bound, "kill:{n}: {again} bytes again, {fetched} before, {truth} in all");
+        assert!(again <= truth - kept, "kill:{n}: {again} bytes came, {kept} of {truth} were promised");
+        // What was sent and not promised: one promise of the large file, the small ones in flight,
+        // and what the sockets still held.
+        let lost = fetched.saturating_sub(kept);
+        assert!(lost <= PROMISE_BYTES + IN_FLIGHT_BYTES, "kill:{n}: {lost} bytes were lost");
         // Dense where many files are in flight, wider where only the large one grows.
         n += if n < 80 { 1 } else { 3 };
     }
     assert!(killed > 60, "{killed} kills of {steps} steps");
-}
-
-/// Bytes of the first run that a kill must not cost.
-fn promised(fetched: u64, truth: u64) -> u64 {
-    fetched.min(truth).saturating_sub(3 * PROMISE_BYTES)
 }
 
 #[test]

@@ -27,7 +27,6 @@ fn all_urls_expire_in_the_middle_of_a_run_and_it_converges() {
 
 #[test]
 fn urls_that_expired_between_runs_are_renewed_in_batches_before_they_are_used() {
-    // URLs that live so short that no claim ever hands one out.
     let world = World::new(Options { assets: 150, url_life_s: 3600, ..Options::default() });
     world.run(&["plan"], 0);
     // As if the night had passed: the journal's leases are over.

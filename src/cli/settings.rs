@@ -12,7 +12,7 @@ use crate::cli::environment::Environment;
 ///
 /// Where each connection is held to 3 MB/s and a round trip takes 60 ms, files come in proportion to
 /// this number: measured, 6 a second with 5, 13 with 10, 25 with 20 and 45 with 40. Ten fill a line
-/// of 240 Mbit/s, and are no more connections than a browser opens.
+/// of 240 Mbit/s; more is for people with a faster one.
 pub(crate) const THREADS_DEFAULT: &str = "10";
 /// Most files fetched at the same time. Beyond it a connection waits for its turn at the content
 /// hosts, and file descriptors of a small system run out.

@@ -103,22 +103,6 @@ impl Destination {
     /// # Errors
     /// [`Error::InTheWay`] if a component is a link or a file.
     pub fn folder(&self, place: &Place) -> Result<Folder, Error> {
-        self.walk(place, true)
-    }
-
-    /// Opens the folder of `place` if it is there.
-    ///
-    /// # Errors
-    /// [`Error::InTheWay`] if a component is a link or a file.
-    pub fn existing_folder(&self, place: &Place) -> Result<Option<Folder>, Error> {
-        match self.walk(place, false) {
-            Ok(folder) => Ok(Some(folder)),
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn walk(&self, place: &Place, create: bool) -> Result<Folder, Error> {
         let path = place.path.as_str();
         let mut walked = self.directory.clone();
         let mut handle = rustix::io::dup(&self.root).map_err(|e| Error::io("open directory", &walked, e))?;
@@ -129,13 +113,13 @@ impl Destination {
             let parent = walked.clone();
             walked.push(component);
             let entered = match enter(&handle, component, &walked) {
-                Err(Error::Io { source, .. }) if create && source.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                     make(&handle, component, &walked)?;
                     enter(&handle, component, &walked)?
                 }
                 entered => entered?,
             };
-            if create && !self.known_durable().contains(&walked) {
+            if !self.known_durable().contains(&walked) {
                 sync_directory(&handle, &parent)?;
                 self.known_durable().insert(walked.clone());
             }

@@ -87,7 +87,8 @@ pub enum Event {
     Requeued,
     /// By transfer or recovery: the part file is not what was promised.
     Restarted,
-    /// By recovery: the file under its final name is gone.
+    /// The file under its final name is gone. No stage looks for that yet: cases F and G of the
+    /// recovery table wait for a scrub of verified files.
     Lost,
     /// By enumeration: Apple has another version, and this one was never brought home.
     Changed,

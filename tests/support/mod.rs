@@ -123,6 +123,15 @@ impl World {
         assert_eq!(verdict, "ok");
     }
 
+    /// Bytes that the journal says need not come again: those of verified files, and promised ones.
+    pub(crate) fn bytes_kept(&self) -> u64 {
+        if self.try_count("1").is_none() {
+            return 0;
+        }
+        let sql = "SELECT coalesce(sum(done_bytes), 0) FROM v_file";
+        self.journal().query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap() as u64
+    }
+
     /// Rows of `asset_file` for which `condition` holds.
     pub(crate) fn count(&self, condition: &str) -> i64 {
         let sql = format!("SELECT count(*) FROM asset_file WHERE {condition}");
