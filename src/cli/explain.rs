@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cli::exit::Exit;
 use crate::cli::format;
 use crate::cli::problem::Problem;
-use crate::icloud::{Denial, Need, News, SignInError};
+use crate::icloud::{Cause, Denial, Need, News, NoAnswer, SignInError};
 use crate::{disk, engine, icloud, journal};
 
 /// The setting that both Advanced Data Protection and a privacy switch can close.
@@ -107,11 +107,21 @@ fn sign_in_hint(error: &SignInError) -> &'static str {
         }
         SignInError::TooManyCodes => "wait a few hours, then run \"rollbook login\"",
         SignInError::NoSuchPhone { .. } => "run \"rollbook login --sms\", which lists the phones",
-        SignInError::Offline { detail, .. } if detail.contains("clock of this machine") => CLOCK_HINT,
-        SignInError::Offline { .. } => "check the network, then run the same command again",
+        SignInError::Offline { detail, .. } => offline_hint(detail),
         SignInError::Store(_) => "make the data directory writable, or set --data-dir to one that is",
         error if sign_in_exit(error) == Exit::Wait => LATER_HINT,
         _ => LOGIN_HINT,
+    }
+}
+
+fn offline_hint(why: &NoAnswer) -> &'static str {
+    match why.cause() {
+        Cause::Network => "check the network, then run the same command again",
+        Cause::Clock => CLOCK_HINT,
+        Cause::TrustRoots => {
+            "install the package ca-certificates, or set SSL_CERT_FILE to a file of trust roots; a proxy or a \
+             guest network that puts itself between needs its own root there"
+        }
     }
 }
 
@@ -149,12 +159,7 @@ impl From<icloud::Error> for Problem {
             icloud::Error::Denied(Denial::NoSuchZone(_)) => {
                 (Exit::NeedsPerson, "open Photos at https://www.icloud.com once, then sync again")
             }
-            icloud::Error::Offline { detail, .. } if detail.contains("clock of this machine") => {
-                (Exit::Wait, CLOCK_HINT)
-            }
-            icloud::Error::Offline { .. } => {
-                (Exit::Wait, "check the network, then run the same command again")
-            }
+            icloud::Error::Offline { detail, .. } => (Exit::Wait, offline_hint(detail)),
             icloud::Error::Server { .. } | icloud::Error::Malformed { .. } => (Exit::Wait, LATER_HINT),
         };
         Self::new(exit, "cannot read the photo library").why(&error).hint(hint)
@@ -279,7 +284,7 @@ mod tests {
 
     #[test]
     fn every_way_to_end_early_has_its_exit_code_and_a_hint() {
-        let offline = || SignInError::Offline { host: "h".to_owned(), detail: "d".to_owned() };
+        let offline = || SignInError::Offline { host: "h".to_owned(), detail: NoAnswer::network("d") };
         let refused = |status| SignInError::Refused { step: "s", status, said: String::new() };
         let path = PathBuf::from("/p");
         let denied = icloud::Error::Denied(Denial::AccessOff("d".to_owned()));

@@ -18,6 +18,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use crate::icloud::Client;
 use crate::icloud::error::FetchError;
 use crate::icloud::http::{self, Http, Unreachable};
+use crate::icloud::no_answer::NoAnswer;
 use crate::icloud::wire;
 use crate::model::backoff;
 use crate::model::signed_url::SignedUrl;
@@ -48,7 +49,7 @@ impl Downloads {
         let built = http::builder(http.endpoints(), http.session()).http1_only().build();
         let client = built.map_err(|error| Unreachable {
             host: "this machine".to_owned(),
-            detail: http::told(error),
+            detail: NoAnswer::of(error),
             passing: false,
         })?;
         Ok(Self { client, stall_after })
@@ -284,11 +285,11 @@ fn is_strong(etag: &str) -> bool {
 
 fn network(host: &str, error: reqwest::Error) -> FetchError {
     let (host, redirected, unconnected) = (host.to_owned(), error.is_redirect(), error.is_connect());
-    let detail = http::told(error);
+    let detail = NoAnswer::of(error);
     match (redirected, unconnected) {
-        (true, _) => FetchError::BadAnswer { host, detail },
+        (true, _) => FetchError::BadAnswer { host, detail: detail.to_string() },
         (_, true) => FetchError::Offline { host, detail },
-        _ => FetchError::Network { host, detail },
+        _ => FetchError::Network { host, detail: detail.to_string() },
     }
 }
 

@@ -7,6 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::icloud::no_answer::NoAnswer;
+
 /// A URL that this program refuses to talk to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("refusing to talk to {host}: {reason}")]
@@ -119,7 +121,7 @@ pub enum SignInError {
         /// The host that did not answer.
         host: String,
         /// What the network said.
-        detail: String,
+        detail: NoAnswer,
     },
     /// An answer that makes no sense.
     #[error("cannot understand the answer at {step}: {detail}")]
@@ -180,7 +182,7 @@ pub enum Error {
         /// The host that did not answer.
         host: String,
         /// What the network said.
-        detail: String,
+        detail: NoAnswer,
     },
     /// The account or the zone does not allow it.
     #[error(transparent)]
@@ -279,7 +281,7 @@ pub enum FetchError {
         /// The host.
         host: String,
         /// What the network said.
-        detail: String,
+        detail: NoAnswer,
     },
     /// The connection broke before the body was complete.
     #[error("connection to {host} failed: {detail}")]

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::icloud::auth::session::Session;
 use crate::icloud::clock::Clock;
 use crate::icloud::endpoints::Endpoints;
+use crate::icloud::no_answer::NoAnswer;
 use crate::icloud::wire::{self, Lenient, Value};
 use crate::model::backoff;
 
@@ -52,7 +53,7 @@ pub(super) struct Answer {
 #[derive(Clone, Debug)]
 pub(super) struct Unreachable {
     pub(super) host: String,
-    pub(super) detail: String,
+    pub(super) detail: NoAnswer,
     /// Whether another try could help.
     pub(super) passing: bool,
 }
@@ -114,14 +115,14 @@ impl Http {
     async fn exchange(&self, call: &Call, host: &str) -> Result<Answer, Unreachable> {
         let forbidden = |error: crate::icloud::error::Forbidden| Unreachable {
             host: host.to_owned(),
-            detail: error.to_string(),
+            detail: NoAnswer::network(error.to_string()),
             passing: false,
         };
         self.endpoints.check(&call.url).map_err(forbidden)?;
-        let broken = |error: reqwest::Error| Unreachable {
-            host: host.to_owned(),
-            passing: !error.is_redirect() && !error.is_builder(),
-            detail: told(error),
+        let broken = |error: reqwest::Error| {
+            let may_pass = !error.is_redirect() && !error.is_builder();
+            let detail = NoAnswer::of(error);
+            Unreachable { host: host.to_owned(), passing: may_pass && detail.is_passing(), detail }
         };
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut request = client.request(call.method.clone(), call.url.clone()).headers(call.headers.clone());
@@ -132,7 +133,7 @@ impl Http {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let detail = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
+                let detail = NoAnswer::network(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes"));
                 return Err(Unreachable { host: host.to_owned(), detail, passing: false });
             }
             body.extend_from_slice(&chunk);
@@ -226,38 +227,13 @@ fn client(endpoints: &Endpoints, session: &Session) -> Result<reqwest::Client, U
     let built = builder(endpoints, session).read_timeout(READ_TIMEOUT).build();
     built.map_err(|error| Unreachable {
         host: "this machine".to_owned(),
-        detail: told(error),
+        detail: NoAnswer::of(error),
         passing: false,
     })
 }
 
-/// What a network error says, down to its cause and without the URL: that may be signed.
-pub(super) fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    let text = wire::shortened(&text);
-    if is_about_time(&text) {
-        format!("{text}; the clock of this machine says {}", date(now()))
-    } else {
-        text
-    }
-}
-
-/// Whether a certificate was refused for its dates, which the clock of this machine decides.
-fn is_about_time(text: &str) -> bool {
-    // As rustls words it, with and without the dates.
-    ["certificate expired", "certificate not valid yet", "NotValidYet", "certificate: Expired"]
-        .iter()
-        .any(|words| text.contains(words))
-}
-
 /// A time in Unix seconds, as HTTP writes it.
-fn date(at: i64) -> String {
+pub(super) fn date(at: i64) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(at.max(0).unsigned_abs()))
 }
 
@@ -275,20 +251,7 @@ pub(super) fn now() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use rustls::CertificateError;
-    use rustls::pki_types::UnixTime;
-
     use super::*;
-
-    #[test]
-    fn a_certificate_that_our_clock_refuses_is_told_from_one_that_is_bad() {
-        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let told = |error| is_about_time(&rustls::Error::InvalidCertificate(error).to_string());
-        assert!(told(CertificateError::NotValidYetContext { time: at(0), not_before: at(9) }));
-        assert!(told(CertificateError::ExpiredContext { time: at(9), not_after: at(0) }));
-        assert!(told(CertificateError::NotValidYet) && told(CertificateError::Expired));
-        assert!(!told(CertificateError::UnknownIssuer));
-    }
 
     #[test]
     fn an_error_message_holds_words_and_no_tokens() {

@@ -24,6 +24,7 @@ mod download;
 mod endpoints;
 mod error;
 mod http;
+mod no_answer;
 mod photos;
 mod wire;
 
@@ -36,6 +37,7 @@ pub use auth::{CodeEntry, CodePrompt, News, Person, Phone, SessionStore, Standin
 pub use download::{Body, Wanted};
 pub use endpoints::{Endpoints, Region};
 pub use error::{Denial, Error, FetchError, Forbidden, Need, SignInError};
+pub use no_answer::{Cause, NoAnswer};
 pub use photos::{ChangedLibraries, Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
 
 use auth::consent::Patience;

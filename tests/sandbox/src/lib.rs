@@ -40,6 +40,7 @@ mod setup;
 mod sign;
 mod srp;
 mod state;
+mod tls;
 mod url;
 
 pub use account::Obstacle;
@@ -50,3 +51,4 @@ pub use library::{Kind, LibraryHandle, Rendition, TruthFile};
 pub use options::{Mix, Options};
 pub use sandbox::{Faults, Sandbox};
 pub use srp::Protocol;
+pub use tls::Certificate;

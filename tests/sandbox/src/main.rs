@@ -1,7 +1,7 @@
 //! Starts a sandbox, says where it listens in one line of JSON, and runs until it is killed.
 
 use clap::Parser;
-use rollbook_sandbox::{ChecksumForm, Options, Protocol, Sandbox};
+use rollbook_sandbox::{Certificate, ChecksumForm, Options, Protocol, Sandbox};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -21,6 +21,9 @@ struct Arguments {
     /// Port on 127.0.0.1; 0 lets the system choose.
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Speak TLS. The line of JSON then holds the certificate to trust.
+    #[arg(long)]
+    tls: bool,
     /// Account name.
     #[arg(long, default_value = "user@example.com")]
     username: String,
@@ -100,6 +103,7 @@ impl From<Arguments> for Options {
             seed: arguments.seed,
             assets: arguments.assets,
             port: arguments.port,
+            tls: arguments.tls.then_some(Certificate::Good),
             username: arguments.username,
             password: arguments.password,
             two_factor: arguments.two_factor,
@@ -130,6 +134,7 @@ fn main() -> ExitCode {
         "endpoint": sandbox.endpoint(),
         "username": sandbox.username(),
         "password": sandbox.password(),
+        "authority_pem": sandbox.authority_pem(),
     });
     let mut out = std::io::stdout();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {

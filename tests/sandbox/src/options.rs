@@ -3,6 +3,7 @@
 use crate::account::Obstacle;
 use crate::checksum::ChecksumForm;
 use crate::srp::Protocol;
+use crate::tls::Certificate;
 
 /// How a [`Sandbox`](crate::Sandbox) behaves. [`Options::default`] is a small, fast, healthy library.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Options {
     pub assets: u32,
     /// The port on 127.0.0.1; 0 lets the system choose.
     pub port: u16,
+    /// Speaks TLS on the port, with this certificate; without one, plain HTTP.
+    pub tls: Option<Certificate>,
     /// The account name.
     pub username: String,
     /// The account's password.
@@ -67,6 +70,7 @@ impl Default for Options {
             seed: 1,
             assets: 60,
             port: 0,
+            tls: None,
             username: "user@example.com".into(),
             password: "correct horse 42".into(),
             two_factor: false,

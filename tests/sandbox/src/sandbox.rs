@@ -7,6 +7,7 @@ use crate::library::{LibraryHandle, TruthFile};
 use crate::options::Options;
 use crate::server;
 use crate::state::State;
+use crate::tls::Tls;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub struct Sandbox {
     state: Arc<State>,
+    tls: Option<Arc<Tls>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -29,22 +31,28 @@ impl Sandbox {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).expect("the port is free");
         listener.set_nonblocking(true).expect("a listener can be made non-blocking");
         let port = listener.local_addr().expect("a bound listener has an address").port();
+        let tls = options.tls.map(|certificate| Arc::new(Tls::new(certificate)));
         let state = Arc::new(State::new(options, port));
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("sandbox".into())
             .spawn({
-                let state = state.clone();
-                move || serve(listener, state, stopped)
+                let (state, tls) = (state.clone(), tls.clone());
+                move || serve(listener, state, tls, stopped)
             })
             .expect("a thread can be started");
-        Self { state, stop: Some(stop), thread: Some(thread) }
+        Self { state, tls, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// `http://127.0.0.1:PORT`. Below it live `/appleauth/auth/…` and `/setup/ws/1/…`; all other
+    /// `http://127.0.0.1:PORT`, or `https://…` if TLS was chosen. Below it live `/appleauth/auth/…` and `/setup/ws/1/…`; all other
     /// addresses come from the answers.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.state.port)
+        self.state.base()
+    }
+
+    /// The certificate, in PEM, that a client of a TLS port must trust.
+    pub fn authority_pem(&self) -> Option<&str> {
+        self.tls.as_ref().map(|tls| tls.authority_pem.as_str())
     }
 
     /// The account name.
@@ -151,7 +159,7 @@ impl Drop for Sandbox {
     }
 }
 
-fn serve(listener: TcpListener, state: Arc<State>, stopped: oneshot::Receiver<()>) {
+fn serve(listener: TcpListener, state: Arc<State>, tls: Option<Arc<Tls>>, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("sandbox-worker")
@@ -161,7 +169,7 @@ fn serve(listener: TcpListener, state: Arc<State>, stopped: oneshot::Receiver<()
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is non-blocking");
         tokio::select! {
-            () = server::run(listener, state) => {}
+            () = server::run(listener, state, tls) => {}
             _ = stopped => {}
         }
     });

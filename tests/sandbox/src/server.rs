@@ -7,6 +7,7 @@ use crate::http::{Call, Reply};
 use crate::library::Rendition;
 use crate::line::Line;
 use crate::state::State;
+use crate::tls::Tls;
 use crate::{auth, cdn, cloudkit, control, setup};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -20,15 +21,23 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::TcpListener;
 
 /// Accepts connections until the task is dropped.
-pub(crate) async fn run(listener: TcpListener, state: Arc<State>) {
+pub(crate) async fn run(listener: TcpListener, state: Arc<State>, tls: Option<Arc<Tls>>) {
     loop {
         // A failed accept concerns one client; the next one may do better.
         let Ok((stream, _)) = listener.accept().await else { continue };
         stream.set_nodelay(true).ok();
-        let state = state.clone();
+        let (state, tls) = (state.clone(), tls.clone());
         tokio::spawn(async move {
             let reset = Arc::new(AtomicBool::new(false));
-            let line = TokioIo::new(Line::new(stream, reset.clone()));
+            let line = match tls {
+                None => Line::plain(stream, reset.clone()),
+                // A client that does not trust the certificate hangs up.
+                Some(tls) => match tls.acceptor.accept(stream).await {
+                    Ok(stream) => Line::encrypted(stream, reset.clone()),
+                    Err(_) => return,
+                },
+            };
+            let line = TokioIo::new(line);
             let serve = service_fn(move |request| respond(state.clone(), reset.clone(), request));
             // A client that hangs up, and a cut on purpose, end here too; neither is news.
             hyper::server::conn::http1::Builder::new().serve_connection(line, serve).await.ok();

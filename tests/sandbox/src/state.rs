@@ -77,6 +77,12 @@ impl State {
         now.saturating_add_signed(self.options.clock_ahead_s)
     }
 
+    /// The address of the sandbox itself.
+    pub(crate) fn base(&self) -> String {
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
     /// Which hosts the client believes to talk to.
     pub(crate) fn facade(&self, call: &Call) -> Facade {
         let host = call.header("host").unwrap_or_default();
@@ -91,7 +97,7 @@ impl State {
                 cookie_domain: Some(".icloud.com"),
             },
             None => {
-                let base = format!("http://127.0.0.1:{}", self.port);
+                let base = self.base();
                 Facade { cloudkit: base.clone(), content: base, cookie_domain: None }
             }
         }
