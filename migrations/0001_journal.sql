@@ -28,15 +28,29 @@ CREATE TABLE library (
     zone_name        TEXT    NOT NULL,
     zone_owner       TEXT    NOT NULL,
     zone_type        TEXT    NOT NULL,
-    -- The zone's sync token from the first page of the last complete enumeration: everything
-    -- that changed since is asked for from here.
+    -- What changed since is asked for from here: the token of the first page of the last complete
+    -- enumeration, then that of the last page of changes whose rows are here. NULL: to be enumerated.
     sync_token       TEXT,
-    -- What Apple says it holds, and what a complete enumeration found.
+    -- What Apple says it holds, visible and hidden, and what a complete enumeration found.
     apple_count      INTEGER,
     enumerated_count INTEGER,
     enumerated_at    INTEGER,
+    -- When Apple's count was last compared with ours, and by how much it was ahead right after the
+    -- last complete enumeration: records that cannot be used are counted by Apple and not by us.
+    recounted_at     INTEGER,
+    count_ahead      INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account_id, database, zone_name, zone_owner)
 ) STRICT;
+
+-- Where each database of an account was last asked which libraries changed. Of another kind than
+-- the tokens of libraries, and kept once all changes that it named are rows.
+CREATE TABLE database_token (
+    account_id INTEGER NOT NULL REFERENCES account,
+    database   TEXT    NOT NULL CHECK (database IN ('private', 'shared')),
+    sync_token TEXT    NOT NULL,
+    asked_at   INTEGER NOT NULL,
+    PRIMARY KEY (account_id, database)
+) STRICT, WITHOUT ROWID;
 
 -- One execution of the program for one account.
 CREATE TABLE run (
@@ -79,12 +93,19 @@ CREATE TABLE asset (
     hidden            INTEGER NOT NULL CHECK (hidden IN (0, 1)),
     -- Folder and stem that all its files share. Chosen once.
     stem              TEXT    NOT NULL,
-    -- Gone from iCloud. The row and its files stay.
+    -- Gone from iCloud's library, and where to. The row and its files stay. 'moved': another
+    -- library of the account holds the same photo.
     removed_at        INTEGER,
+    removed_as        TEXT    CHECK (removed_as IN ('recently-deleted', 'purged', 'moved')),
     -- Its files in scope that are not verified, kept by trigger: 0 means complete.
     files_open        INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (library_id, record_name)
+    UNIQUE (library_id, record_name),
+    CHECK ((removed_at IS NULL) = (removed_as IS NULL))
 ) STRICT;
+
+-- Serves Reader::assets_of_masters (a change of a master concerns its assets), Reader::twin (the same
+-- bytes in another library are copied, not fetched) and asset_change::moved.
+CREATE INDEX asset_by_master ON asset (master_name);
 
 -- Both provider records of an asset, without URLs: zlib-compressed JSON, so that a later feature
 -- needs no new enumeration.
@@ -92,6 +113,60 @@ CREATE TABLE provider_record (
     asset_id INTEGER PRIMARY KEY REFERENCES asset,
     json_z   BLOB    NOT NULL
 ) STRICT;
+
+-- Append-only: what happened to an asset in iCloud since it was first listed, other than its bytes
+-- coming home. Serves v_history.
+CREATE TABLE asset_history (
+    asset_history_id INTEGER PRIMARY KEY,
+    asset_id         INTEGER NOT NULL REFERENCES asset,
+    run_id           INTEGER REFERENCES run,
+    at               INTEGER NOT NULL,
+    event            TEXT    NOT NULL CHECK (event IN ('added', 'edited', 'reverted', 'replaced',
+        'renamed', 'redated', 'favorited', 'unfavorited', 'hidden', 'unhidden', 'deleted', 'purged',
+        'moved', 'restored', 'album_joined', 'album_left')),
+    -- Old and new value, or the name of the album or library.
+    detail           TEXT
+) STRICT;
+-- Serves v_history asked for one asset.
+CREATE INDEX asset_history_of ON asset_history (asset_id);
+
+CREATE TRIGGER asset_history_append_only_update BEFORE UPDATE ON asset_history
+BEGIN
+    SELECT RAISE(ABORT, 'history is append-only');
+END;
+
+CREATE TRIGGER asset_history_append_only_delete BEFORE DELETE ON asset_history
+BEGIN
+    SELECT RAISE(ABORT, 'history is append-only');
+END;
+
+-- Albums, and the folders they lie in.
+CREATE TABLE album (
+    album_id    INTEGER PRIMARY KEY,
+    library_id  INTEGER NOT NULL REFERENCES library,
+    record_name TEXT    NOT NULL,
+    -- As the person named it: not unique, and not a path.
+    name        TEXT    NOT NULL,
+    -- The folder it lies in, by record name; NULL at the top.
+    parent_name TEXT,
+    is_folder   INTEGER NOT NULL CHECK (is_folder IN (0, 1)),
+    -- Its place among its neighbours.
+    position    INTEGER,
+    -- Deleted in iCloud. The row stays.
+    removed_at  INTEGER,
+    UNIQUE (library_id, record_name)
+) STRICT;
+
+-- What lies in an album. The asset is named by its record: it may become a row later than this one.
+CREATE TABLE album_asset (
+    album_id   INTEGER NOT NULL REFERENCES album,
+    asset_name TEXT    NOT NULL,
+    -- Its place in the album; NULL when the service gave none.
+    position   INTEGER,
+    -- Taken out of the album, or the album was deleted. The row stays.
+    removed_at INTEGER,
+    PRIMARY KEY (album_id, asset_name)
+) STRICT, WITHOUT ROWID;
 
 -- Every legal move of an asset file: the same rows as LEGAL_MOVES in src/model/state.rs.
 CREATE TABLE legal_move (
@@ -259,7 +334,8 @@ BEGIN
     INSERT INTO tally (library_id, standing)
     SELECT NEW.library_id, value FROM json_each(
         '["pending", "partial", "verified", "failed", "expired-url",
-          "excluded", "released", "superseded", "assets", "assets-open"]');
+          "excluded", "released", "superseded", "assets", "assets-open", "assets-hidden",
+          "assets-removed"]');
 END;
 
 -- The third belt: no program and no person makes an illegal move.
@@ -341,6 +417,22 @@ BEGIN
     UPDATE tally SET files = files + 1 WHERE library_id = NEW.library_id AND standing = 'assets';
 END;
 
+-- Of the assets that are in iCloud, those that are hidden; and those that are gone from there.
+CREATE TRIGGER asset_hidden_tally_insert AFTER INSERT ON asset WHEN NEW.hidden
+BEGIN
+    UPDATE tally SET files = files + 1 WHERE library_id = NEW.library_id AND standing = 'assets-hidden';
+END;
+
+CREATE TRIGGER asset_removed_tally AFTER UPDATE OF hidden, removed_at ON asset
+WHEN OLD.hidden <> NEW.hidden OR (OLD.removed_at IS NULL) <> (NEW.removed_at IS NULL)
+BEGIN
+    UPDATE tally SET files = files + (NEW.removed_at IS NOT NULL) - (OLD.removed_at IS NOT NULL)
+    WHERE library_id = NEW.library_id AND standing = 'assets-removed';
+    UPDATE tally SET files = files + (NEW.hidden AND NEW.removed_at IS NULL)
+                                   - (OLD.hidden AND OLD.removed_at IS NULL)
+    WHERE library_id = NEW.library_id AND standing = 'assets-hidden';
+END;
+
 -- The contract, version 1 -------------------------------------------------------------------
 
 -- Every file: where it is, where it stands, and how it was proved.
@@ -361,7 +453,8 @@ SELECT a.asset_id, l.zone_name AS library, a.record_name AS asset, a.filename, a
        count(f.file_id) AS files,
        coalesce(sum(f.standing = 'verified'), 0) AS files_verified,
        a.files_open,
-       coalesce(sum(f.size_bytes), 0) AS size_bytes
+       coalesce(sum(f.size_bytes), 0) AS size_bytes,
+       a.hidden, a.removed_as
 FROM asset a JOIN library l USING (library_id) LEFT JOIN asset_file f ON f.asset_id = a.asset_id
 GROUP BY a.asset_id;
 
@@ -384,13 +477,18 @@ SELECT r.run_id, a.username AS account, r.started_at, r.ended_at,
        r.files_done, r.bytes_fetched, r.version
 FROM run r JOIN account a USING (account_id);
 
--- What happened, in order.
+-- What happened to files here, and to assets in iCloud: those lines have a negative history_id, and
+-- no path, rendition and states.
 CREATE VIEW v_history AS
 SELECT h.history_id, h.at, h.run_id, f.path, f.rendition, a.record_name AS asset,
        h.event, h.from_state, h.to_state, h.detail
-FROM history h JOIN asset_file f USING (file_id) JOIN asset a USING (asset_id);
+FROM history h JOIN asset_file f USING (file_id) JOIN asset a USING (asset_id)
+UNION ALL
+SELECT -h.asset_history_id, h.at, h.run_id, NULL, NULL, a.record_name,
+       h.event, NULL, NULL, h.detail
+FROM asset_history h JOIN asset a USING (asset_id);
 
 -- Files and bytes by standing.
 CREATE VIEW v_summary AS
 SELECT standing, sum(files) AS files, sum(bytes) AS bytes FROM tally
-WHERE standing NOT IN ('assets', 'assets-open') GROUP BY standing;
+WHERE standing NOT LIKE 'assets%' GROUP BY standing;

@@ -19,8 +19,12 @@ pub struct Tally {
 /// The journal in a handful of numbers, read from the tally at any size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Assets known.
+    /// Assets known, those that are gone from iCloud not counted.
     pub assets: u64,
+    /// Of those, the hidden ones.
+    pub assets_hidden: u64,
+    /// Assets that are gone from iCloud; their files stay.
+    pub assets_removed: u64,
     /// Of those, the ones with a file in scope that is not verified.
     pub assets_open: u64,
     /// Not begun.
@@ -68,6 +72,8 @@ pub(super) fn summary(connection: &Connection, account: Option<&str>) -> Result<
         match standing.as_str() {
             "assets" => summary.assets = tally.files,
             "assets-open" => summary.assets_open = tally.files,
+            "assets-hidden" => summary.assets_hidden = tally.files,
+            "assets-removed" => summary.assets_removed = tally.files,
             "pending" => summary.pending = tally,
             "partial" => summary.partial = tally,
             "verified" => summary.verified = tally,
@@ -79,6 +85,7 @@ pub(super) fn summary(connection: &Connection, account: Option<&str>) -> Result<
             _ => return Err(Error::UnknownWord { what: "standing", value: standing }),
         }
     }
+    summary.assets = summary.assets.saturating_sub(summary.assets_removed);
     summary.record_problems = connection.query_row(
         "SELECT count(*) FROM record_problem JOIN library USING (library_id)
                  JOIN account USING (account_id)
