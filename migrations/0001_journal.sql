@@ -295,6 +295,16 @@ CREATE TABLE signed_url (
     url     TEXT    NOT NULL
 ) STRICT;
 
+-- Renditions whose checksums prove nothing: the first twenty files all came whole and none
+-- matched. Serves Journal::doubted; such files are verified by length.
+CREATE TABLE doubted_rendition (
+    account_id INTEGER NOT NULL REFERENCES account,
+    rendition  TEXT    NOT NULL,
+    since_at   INTEGER NOT NULL,
+    run_id     INTEGER NOT NULL REFERENCES run,
+    PRIMARY KEY (account_id, rendition)
+) STRICT, WITHOUT ROWID;
+
 -- Append-only: every change of a state, written by trigger.
 CREATE TABLE history (
     history_id INTEGER PRIMARY KEY,

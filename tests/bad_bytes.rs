@@ -3,7 +3,7 @@
 
 mod support;
 
-use rollbook_sandbox::{Endpoint, Fault, Options, Rendition, Target, Times, What};
+use rollbook_sandbox::{Endpoint, Fault, Mix, Options, Rendition, Target, Times, What};
 use support::World;
 
 /// The first original of the library, and a fault that strikes it every time.
@@ -107,4 +107,67 @@ fn the_second_attempt_has_a_fresh_url() {
     world.run(&["sync"], 0);
     world.assert_complete();
     assert_eq!(world.sandbox.counters().of(Endpoint::RecordsLookup), 1);
+}
+
+/// Libraries of edited photos whose edited versions have checksums by a rule that nobody knows.
+fn by_another_rule(assets: u32) -> World {
+    let none = Mix {
+        live: 0,
+        jpeg: 0,
+        heic: 0,
+        edited: 0,
+        edited_live: 0,
+        video: 0,
+        edited_video: 0,
+        jpeg_raw: 0,
+        raw_jpeg: 0,
+        screenshot: 0,
+    };
+    let mix = Mix { edited: 1, ..none };
+    World::new(Options { assets, mix, wrong_checksums: Some(Rendition::JPEGFull), ..Options::default() })
+}
+
+fn edited(world: &World) -> i64 {
+    world.sandbox.truth().iter().filter(|file| file.rendition == Rendition::JPEGFull).count() as i64
+}
+
+#[test]
+fn a_kind_of_file_whose_checksums_never_match_is_kept_by_length_and_says_so() {
+    let world = by_another_rule(40);
+    let ran = world.run(&["sync", "--threads-num", "3"], 0);
+    let warning = "\"edited\" all came whole, and not one matches";
+    assert_eq!(ran.stderr().matches(warning).count(), 1, "{}", ran.stderr());
+    world.assert_rows_are_true();
+    assert_eq!(world.tree().len(), world.sandbox.truth().len());
+    assert_eq!(world.count("verified_by = 'length'"), edited(&world));
+    assert_eq!(world.count("(rendition = 'edited') = (verified_by = 'apple-signature')"), 0);
+    // Twenty or a few more came twice; nothing of them comes a third time.
+    world.sandbox.reset_counters();
+    world.run(&["sync"], 0);
+    assert_eq!(world.sandbox.counters().of(Endpoint::Cdn), 0);
+}
+
+#[test]
+fn fewer_mismatches_than_prove_anything_stay_failures() {
+    let world = by_another_rule(19);
+    world.run(&["sync"], 1);
+    assert!(edited(&world) < 20);
+    assert_eq!(world.count("error_kind = 'wrong-bytes' AND rendition = 'edited'"), edited(&world));
+    assert_eq!(world.count("verified_by = 'length'"), 0);
+}
+
+#[test]
+fn mismatches_among_matches_are_corruption() {
+    let world = World::new(Options { assets: 40, ..Options::default() });
+    let originals = world.sandbox.truth().into_iter().filter(|file| file.rendition == Rendition::Original);
+    for file in originals.skip(10) {
+        world.sandbox.faults().add(Fault {
+            on: Target::file(&file.asset_record, Rendition::Original),
+            times: Times::Always,
+            what: What::FlipBit { offset: 100 },
+        });
+    }
+    world.run(&["sync", "--threads-num", "1"], 1);
+    assert!(world.count("error_kind = 'wrong-bytes'") >= 25);
+    assert_eq!(world.count("verified_by = 'length'"), 0);
 }

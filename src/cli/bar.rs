@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 use crate::cli::format;
 use crate::cli::output::{self, Style, sanitize};
 use crate::engine::{Monitor, Notice, Phase, Progress};
+use crate::journal::MISMATCHES_MIN;
 
 /// Time between two drawings. Smooth to the eye, and too rare to be felt by the transfers.
 const TICK: Duration = Duration::from_millis(100);
@@ -160,6 +161,11 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             note(format!("{taken} is a file of somebody else; ours is {instead}"))
         }
         Notice::Restarted { path, why } => warning(format!("{path} begins again: {why}")),
+        Notice::ChecksumsDoubted { rendition } => warning(format!(
+            "the first {MISMATCHES_MIN} files of the kind \"{}\" all came whole, and not one matches Apple's checksum; \
+             from now on such files are checked by their length, and their rows say so",
+            rendition.as_str()
+        )),
         Notice::LibrarySkipped { library, why } => warning(format!("library {library} is left out: {why}")),
         Notice::Waiting { seconds, why } => warning(format!("waiting for {}: {why}", format::wait(*seconds))),
         Notice::Note(text) => note(text.clone()),

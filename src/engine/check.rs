@@ -2,6 +2,7 @@
 //! the bytes came in.
 
 use crate::disk::{Folder, PartFile};
+use crate::engine::doubts::Doubts;
 use crate::engine::setback::{Setback, Unfinished};
 use crate::engine::transfer::Whole;
 use crate::journal::Claim;
@@ -18,7 +19,7 @@ pub(super) struct Checked {
 }
 
 /// Proves the bytes, or says why not. A part that fails is worth nothing and goes.
-pub(super) fn check(whole: Whole) -> Result<Checked, Unfinished> {
+pub(super) fn check(doubts: &Doubts, whole: Whole) -> Result<Checked, Unfinished> {
     let Whole { claim, folder, sink } = whole;
     let size_bytes = claim.file().size_bytes;
     if sink.part.len() != size_bytes {
@@ -26,7 +27,7 @@ pub(super) fn check(whole: Whole) -> Result<Checked, Unfinished> {
         return Err(Unfinished::new(claim, Setback::spoiled(FailureKind::WrongLength, detail)));
     }
     let digests = sink.hasher.finish();
-    match claim.file().checksum.prove(&digests) {
+    match doubts.prove(claim.file().rendition, &claim.file().checksum, &digests) {
         Some(proof) => Ok(Checked { claim, folder, part: sink.part, digests, proof }),
         None => {
             let detail = format!(

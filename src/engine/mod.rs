@@ -10,6 +10,7 @@
 
 mod board;
 mod check;
+mod doubts;
 mod enumerate;
 mod error;
 mod intake;
@@ -39,6 +40,7 @@ use crate::icloud::{self, Client};
 use crate::journal::{Journal, Requeue, Summary, Tally};
 use crate::model::layout::FolderTemplate;
 use board::Board;
+use doubts::Doubts;
 use enumerate::Library;
 use run::{Run, now};
 use tokio::sync::watch;
@@ -197,7 +199,8 @@ async fn begin(tools: Tools, settings: &Settings) -> Result<Run, Error> {
     let account = journal.account(&settings.username, &client.dsid(), now()).await?;
     journal.add_destination(account, destination.id(), destination.directory(), now()).await?;
     let id = journal.begin_run(account, now()).await?;
-    Ok(Run::new(id, account, journal, client, destination, Board::new(monitor), stop))
+    let doubts = Doubts::of(journal.doubted(id).await?);
+    Ok(Run::new(id, account, journal, client, destination, Board::new(monitor), doubts, stop))
 }
 
 /// What the journal holds of this account.

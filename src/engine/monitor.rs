@@ -3,6 +3,7 @@
 //! The engine never prints and never knows a terminal. Numbers are absolute, so a late listener
 //! is right at the next call.
 
+use crate::model::asset::Rendition;
 use crate::model::failure::Failure;
 
 /// How far the run is. `assets_done` never exceeds `assets_total`: the renditions of an asset
@@ -64,6 +65,11 @@ pub enum Notice {
         path: String,
         /// What was wrong with the part.
         why: String,
+    },
+    /// Not one checksum of this kind of file matches: from now on its length has to do.
+    ChecksumsDoubted {
+        /// Which kind of file.
+        rendition: Rendition,
     },
     /// One library cannot be listed; the others go on.
     LibrarySkipped {

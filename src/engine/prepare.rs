@@ -4,6 +4,8 @@
 //! runs for every claim, so a row is repaired whenever it is next wanted, and at the start of a
 //! run for the claims of dead runs ([`super::recover`]).
 
+use std::sync::Arc;
+
 use crate::disk::{self, Folder, PartFile, Place, part};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, off_thread};
@@ -84,7 +86,8 @@ pub(super) async fn look(run: &Run, file: &ClaimedFile) -> Result<(Folder, Case,
 /// file is ours. Such a file is ours only if its digest is the one that the journal promised
 /// before the file was published.
 pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Digests, Proof)>, disk::Error> {
-    let (place, checksum, stop) = (place(file), file.checksum.clone(), run.stop.clone());
+    let (place, rendition, checksum) = (place(file), file.rendition, file.checksum.clone());
+    let (doubts, stop) = (Arc::clone(&run.doubts), run.stop.clone());
     let promised = file.prefix.filter(|_| file.offset_bytes == file.size_bytes);
     run.on_disk(move |destination| {
         let folder = destination.folder(&place)?;
@@ -94,7 +97,7 @@ pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Diges
         part::hash(&mut found, None, &mut hasher, || !stop.is_requested()).map_err(reading)?;
         let digests = hasher.finish();
         let ours = |proof: &Proof| *proof != Proof::Length || promised == Some(digests.sha256);
-        let proof = checksum.prove(&digests).filter(ours);
+        let proof = doubts.prove(rendition, &checksum, &digests).filter(ours);
         if proof.is_some() {
             part::sync_whole(&found, &folder.final_path()).map_err(reading)?;
             folder.remove_part()?;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::disk::{Folder, PartFile, publish as disk_publish};
 use crate::engine::check::Checked;
+use crate::engine::doubts;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
@@ -38,6 +39,11 @@ impl Published {
     /// Tells the row. The last step of every file.
     pub(super) async fn record(self, run: &Run) {
         let Self { claim, digests, proof } = self;
+        if proof != Proof::Length
+            && let Err(error) = doubts::matched(run, claim.file().rendition).await
+        {
+            run.halt(error);
+        }
         match run.journal.verified(claim, now(), digests.sha256, proof).await {
             Ok(asset_complete) => {
                 run.pause.file_through();

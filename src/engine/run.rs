@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::disk::{self, Destination};
 use crate::engine::board::Board;
+use crate::engine::doubts::Doubts;
 use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
@@ -27,6 +28,7 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) destination: Arc<Destination>,
     pub(super) board: Board,
+    pub(super) doubts: Arc<Doubts>,
     pub(super) stop: Stop,
     pub(super) pause: Pause,
     /// Rang when there may be new work: rows were added, a transfer ended, enumeration ended.
@@ -41,6 +43,7 @@ pub(super) struct Run {
 }
 
 impl Run {
+    #[expect(clippy::too_many_arguments, reason = "each is another part of the run")]
     pub(super) fn new(
         id: RunId,
         account: AccountId,
@@ -48,6 +51,7 @@ impl Run {
         client: Client,
         destination: Destination,
         board: Board,
+        doubts: Doubts,
         stop: Stop,
     ) -> Self {
         Self {
@@ -57,6 +61,7 @@ impl Run {
             client,
             destination: Arc::new(destination),
             board,
+            doubts: Arc::new(doubts),
             stop,
             pause: Pause::default(),
             bell: Notify::new(),

@@ -1,6 +1,7 @@
 //! How a claim ends when the file did not come home, and what the row is told.
 
 use crate::disk::Place;
+use crate::engine::doubts;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::prepare::place;
@@ -85,8 +86,12 @@ impl Unfinished {
                 if !keep_part {
                     remove_part(run, place(claim.file())).await;
                 }
-                let told = run.journal.failed(claim, now(), failure.clone(), keep_part).await;
+                let (rendition, kind) = (claim.file().rendition, failure.kind);
+                let mut told = run.journal.failed(claim, now(), failure.clone(), keep_part).await;
                 run.board.failed(Notice::FileFailed { path, failure });
+                if told.is_ok() && kind == FailureKind::WrongBytes {
+                    told = doubts::mismatched(run, rendition).await;
+                }
                 told
             }
         };

@@ -90,7 +90,7 @@ async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
         Prepared::Ready { claim, folder, sink } => {
             let size_bytes = claim.file().size_bytes;
             let whole = transfer(run, claim, folder, sink).await?;
-            let checked = check(whole).inspect_err(|_| run.board.discarded(size_bytes))?;
+            let checked = check(&run.doubts, whole).inspect_err(|_| run.board.discarded(size_bytes))?;
             Ok(Home::Checked(promise_whole(run, checked).await?))
         }
         Prepared::Standing { claim, digests, proof } => {

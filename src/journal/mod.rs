@@ -16,6 +16,7 @@
 //! This is the only module that says `rusqlite` or `r2d2`.
 
 mod claim;
+mod doubt;
 mod error;
 mod moves;
 mod place;
@@ -31,12 +32,13 @@ use std::path::{Path, PathBuf};
 use r2d2_sqlite::SqliteConnectionManager;
 
 pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
+pub use doubt::MISMATCHES_MIN;
 pub use error::Error;
 pub use moves::Requeue;
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
 pub use seen::{Place, Seen};
 
-use crate::model::asset::{Page, Zone};
+use crate::model::asset::{Page, Rendition, Zone};
 use crate::model::checksum::{Proof, Sha256Digest};
 use crate::model::failure::Failure;
 use crate::model::ids::{AccountId, FileId, LibraryId, RunId};
@@ -417,6 +419,31 @@ impl Journal {
                 Ok(claim)
             })
             .await
+    }
+
+    /// Weighs whether checksums of a rendition prove anything, after one that did not match. `true`
+    /// if doubt begins with it.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn weigh_doubt(&self, run: RunId, rendition: Rendition, now: i64) -> Result<bool, Error> {
+        self.writer.run(move |c| doubt::weigh(c, run, rendition, now)).await
+    }
+
+    /// The renditions whose checksums prove nothing, in the account of a run.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub async fn doubted(&self, run: RunId) -> Result<Vec<Rendition>, Error> {
+        self.writer.run(move |c| doubt::doubted(c, run)).await
+    }
+
+    /// Ends the doubt about a rendition: one of its checksums matched.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn end_doubt(&self, run: RunId, rendition: Rendition) -> Result<(), Error> {
+        self.writer.run(move |c| doubt::end(c, run, rendition)).await
     }
 
     /// Records that a verified file is gone from its place.

@@ -2,6 +2,7 @@
 
 use crate::account::Obstacle;
 use crate::checksum::ChecksumForm;
+use crate::library::Rendition;
 use crate::srp::Protocol;
 use crate::tls::Certificate;
 
@@ -42,6 +43,8 @@ pub struct Options {
     pub url_life_s: u64,
     /// Which form `fileChecksum` has.
     pub checksum_form: ChecksumForm,
+    /// A rendition whose every checksum follows another rule than the one we know.
+    pub wrong_checksums: Option<Rendition>,
     /// Most assets on one page of a listing (two records each).
     pub page_cap: u32,
     /// Empty pages with `moreComing` that come before every page of `changes/zone`.
@@ -84,6 +87,7 @@ impl Default for Options {
             iterations: 1_000,
             url_life_s: 3_600,
             checksum_form: ChecksumForm::Signature21,
+            wrong_checksums: None,
             page_cap: 100,
             empty_change_pages: 1,
             shared_zone: false,

@@ -57,6 +57,7 @@ pub(crate) struct Facts {
 #[derive(Debug, Default)]
 pub(crate) struct Checksums {
     form: checksum::ChecksumForm,
+    wrong: Option<Rendition>,
     known: Mutex<HashMap<FileKey, Facts>>,
 }
 
@@ -67,7 +68,11 @@ impl Checksums {
         }
         // Not under the lock: a large video takes a while.
         let content = content();
-        let checksum = checksum::of(&content, self.form).into();
+        let mut checksum = checksum::of(&content, self.form);
+        if self.wrong == Some(key.rendition) {
+            checksum.iter_mut().skip(1).for_each(|byte| *byte = !*byte);
+        }
+        let checksum = checksum.into();
         let facts = Facts { checksum, size_bytes: content.len() };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, facts.clone());
         facts
@@ -124,7 +129,11 @@ impl Library {
             }
             zones.push(shared);
         }
-        let checksums = Checksums { form: options.checksum_form, known: Mutex::default() };
+        let checksums = Checksums {
+            form: options.checksum_form,
+            wrong: options.wrong_checksums,
+            known: Mutex::default(),
+        };
         Self { zones, checksums, views: Mutex::default(), masters: Mutex::default() }
     }
 
