@@ -13,7 +13,6 @@ use rollbook::model::asset::{Asset, Database, MediaKind, Offer, Page, Rendition,
 use rollbook::model::checksum::{AppleChecksum, Hasher, Proof, Sha256Digest};
 use rollbook::model::failure::{Failure, FailureKind};
 use rollbook::model::ids::{AccountId, AssetName, FileId, LibraryId, MasterName, RunId};
-use rollbook::model::layout::FolderTemplate;
 use rollbook::model::signed_url::SignedUrl;
 use rollbook::model::state::{LEGAL_MOVES, State};
 use rusqlite::Connection;
@@ -210,7 +209,7 @@ impl Game {
         let assets = by_name.into_iter().map(|(name, (version, url))| asset(name, version, url)).collect();
         let page = Page { assets, ..Page::default() };
         let at = Place { library: self.library, run: self.run, now: NOW };
-        self.journal.record_page(at, FolderTemplate::default(), page).await.unwrap();
+        self.journal.record_page(at, std::sync::Arc::default(), page).await.unwrap();
     }
 
     /// The rules of reconciling, said a second time and differently.

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
 
@@ -15,6 +16,7 @@ use crate::cli::environment::Environment;
 use crate::cli::layers::{Layers, Source, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
+use crate::model::choices::Choices;
 use crate::model::layout::FolderTemplate;
 
 /// A setting, its value as text, and where that comes from.
@@ -39,8 +41,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Files fetched at the same time, for each account.
     pub(crate) threads: NonZeroUsize,
-    /// Folders below the directory.
-    pub(crate) folders: FolderTemplate,
+    /// Which files, and where they go.
+    pub(crate) choices: Arc<Choices>,
     /// Show no bar.
     pub(crate) no_progress_bar: bool,
     /// Try every failed file again.
@@ -69,8 +71,7 @@ impl Config {
             accounts,
             data_dir,
             threads: layers.required(&settings::THREADS_NUM, None, |value| threads(text(value)?))?,
-            folders: layers
-                .required(&settings::FOLDER_STRUCTURE, None, |value| FolderTemplate::parse(text(value)?))?,
+            choices: Arc::new(choices(&layers)?),
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
@@ -133,6 +134,13 @@ pub(crate) fn show(
     let (value, source) = found.unzip();
     let value = value.map(|value| value.to_string_lossy().into_owned());
     Shown { account, key: setting.key, value, source: source.unwrap_or(Source::Default) }
+}
+
+/// Which files are wanted, and where they go.
+fn choices(layers: &Layers<'_>) -> Result<Choices, Problem> {
+    let folders =
+        layers.required(&settings::FOLDER_STRUCTURE, None, |value| FolderTemplate::parse(text(value)?))?;
+    Ok(Choices { folders, ..Choices::default() })
 }
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {

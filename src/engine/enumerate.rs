@@ -3,6 +3,7 @@
 //! It shares nothing with the downloads but the journal. A library that cannot be listed is
 //! named and skipped; the others go on.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -11,8 +12,8 @@ use crate::engine::run::{Run, now};
 use crate::icloud::{self, Listing};
 use crate::journal::Place;
 use crate::model::asset::{Page, Zone};
+use crate::model::choices::Choices;
 use crate::model::ids::{AssetId, LibraryId};
-use crate::model::layout::FolderTemplate;
 
 /// A library of this run.
 #[derive(Clone, Debug)]
@@ -23,10 +24,10 @@ pub(super) struct Library {
 
 /// Lists every library into the journal. A failure that concerns more than one library halts the
 /// run.
-pub(super) async fn enumerate(run: &Run, libraries: &[Library], folders: &FolderTemplate) {
+pub(super) async fn enumerate(run: &Run, libraries: &[Library], choices: &Arc<Choices>) {
     for library in libraries {
         let listed = tokio::select! {
-            listed = list(run, library, folders) => listed,
+            listed = list(run, library, choices) => listed,
             () = run.stop.requested() => return,
         };
         match listed {
@@ -48,7 +49,7 @@ pub(super) async fn enumerate(run: &Run, libraries: &[Library], folders: &Folder
     run.board.enumerated();
 }
 
-async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<(), Error> {
+async fn list(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<(), Error> {
     let mut listing = run.client.listing(&library.zone);
     let mut token = None;
     let mut roll = Roll::default();
@@ -60,7 +61,7 @@ async fn list(run: &Run, library: &Library, folders: &FolderTemplate) -> Result<
         token = token.or_else(|| page.sync_token.clone());
         let at = Place { library: library.id, run: run.id, now: now() };
         let recorded = async {
-            let seen = run.journal.record_page(at, folders.clone(), page).await?;
+            let seen = run.journal.record_page(at, Arc::clone(choices), page).await?;
             run.board.seen(&seen);
             seen.assets.iter().for_each(|asset| roll.call(*asset));
             run.first_page.store(true, Ordering::SeqCst);

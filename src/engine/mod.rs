@@ -38,7 +38,7 @@ pub use stop::Stop;
 use crate::disk::{self, Destination};
 use crate::icloud::{self, Client};
 use crate::journal::{Journal, Requeue, Summary, Tally};
-use crate::model::layout::FolderTemplate;
+use crate::model::choices::Choices;
 use board::Board;
 use doubts::Doubts;
 use enumerate::Library;
@@ -57,8 +57,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// Files fetched at the same time.
     pub threads: NonZeroUsize,
-    /// Folders below the directory.
-    pub folders: FolderTemplate,
+    /// Which files, and where they go.
+    pub choices: Arc<Choices>,
     /// Try every failed file again, parked ones too.
     pub retry_failed: bool,
 }
@@ -135,7 +135,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     let Some(libraries) = unless_stopped(run, libraries(run)).await? else { return Ok(()) };
     let (enumerating, watched) = watch::channel(true);
     let listing = async {
-        enumerate::enumerate(run, &libraries, &settings.folders).await;
+        enumerate::enumerate(run, &libraries, &settings.choices).await;
         enumerating.send_replace(false);
         run.bell.notify_one();
     };
@@ -165,7 +165,7 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
         run.board.begin(&summary(&run, settings).await?);
         run.board.phase(Phase::Syncing);
         if let Some(libraries) = unless_stopped(&run, libraries(&run)).await? {
-            enumerate::enumerate(&run, &libraries, &settings.folders).await;
+            enumerate::enumerate(&run, &libraries, &settings.choices).await;
         }
         Ok::<(), Error>(())
     };

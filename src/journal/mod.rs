@@ -28,6 +28,7 @@ mod seen;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
@@ -40,9 +41,9 @@ pub use seen::{Place, Seen};
 
 use crate::model::asset::{Page, Rendition, Zone};
 use crate::model::checksum::{Proof, Sha256Digest};
+use crate::model::choices::Choices;
 use crate::model::failure::Failure;
 use crate::model::ids::{AccountId, FileId, LibraryId, RunId};
-use crate::model::layout::FolderTemplate;
 use crate::model::signed_url::SignedUrl;
 
 /// Connections that read: the bar, `status`, renewal and a watcher may ask at once, and no more.
@@ -257,8 +258,8 @@ impl Journal {
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub async fn record_page(&self, at: Place, template: FolderTemplate, page: Page) -> Result<Seen, Error> {
-        self.writer.run(move |c| seen::record_page(c, at, &template, &page)).await
+    pub async fn record_page(&self, at: Place, choices: Arc<Choices>, page: Page) -> Result<Seen, Error> {
+        self.writer.run(move |c| seen::record_page(c, at, &choices, &page)).await
     }
 
     /// Records that a library was listed from end to end.

@@ -15,8 +15,8 @@ use crate::journal::moves;
 use crate::journal::place;
 use crate::journal::row::{self, int};
 use crate::model::asset::{Asset, Offer, Page};
+use crate::model::choices::Choices;
 use crate::model::ids::{AssetId, FileId, LibraryId, RunId};
-use crate::model::layout::FolderTemplate;
 use crate::model::reconcile::{self, KnownFile, Step};
 use crate::model::state::State;
 
@@ -52,12 +52,12 @@ pub struct Place {
 pub(super) fn record_page(
     connection: &Connection,
     at: Place,
-    template: &FolderTemplate,
+    choices: &Choices,
     page: &Page,
 ) -> Result<Seen, Error> {
     let mut seen = Seen::default();
     for asset in &page.assets {
-        record_asset(connection, at, template, asset, &mut seen)?;
+        record_asset(connection, at, choices, asset, &mut seen)?;
     }
     for oddity in &page.oddities {
         let mut statement = connection.prepare_cached(
@@ -84,7 +84,7 @@ struct KnownAsset {
 fn record_asset(
     connection: &Connection,
     at: Place,
-    template: &FolderTemplate,
+    choices: &Choices,
     asset: &Asset,
     seen: &mut Seen,
 ) -> Result<(), Error> {
@@ -100,7 +100,8 @@ fn record_asset(
         None => {
             is_new = true;
             seen.assets_new += 1;
-            let stem = place::free_stem(connection, at.library, asset, &template.folder(asset.captured))?;
+            let stem =
+                place::free_stem(connection, at.library, asset, &choices.folders.folder(asset.captured))?;
             let id = insert_asset(connection, at.library, asset, &stem)?;
             keep_provider_record(connection, id, asset)?;
             KnownAsset { id, change_tag: asset.change_tag.clone(), stem }

@@ -6,6 +6,7 @@
 pub mod asset;
 pub mod backoff;
 pub mod checksum;
+pub mod choices;
 pub mod failure;
 pub mod ids;
 pub mod layout;

@@ -175,7 +175,7 @@ mod tests {
             username: "a@b.c".to_owned(),
             directory: PathBuf::from("/nowhere/yet"),
             threads: std::num::NonZeroUsize::MIN,
-            folders: crate::model::layout::FolderTemplate::parse("none").unwrap(),
+            choices: Arc::default(),
             retry_failed: false,
         };
         let plan = Plan::new(&summary, 1_000_000, &settings);

@@ -90,7 +90,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             username: account.username()?.to_owned(),
             directory: account.directory()?.clone(),
             threads: config.threads,
-            folders: config.folders.clone(),
+            choices: Arc::clone(&config.choices),
             retry_failed: config.retry_failed,
         })
     };
