@@ -180,22 +180,26 @@ INSERT INTO legal_move (from_state, event, to_state) VALUES
     ('pending',     'changed',     'pending'),
     ('pending',     'progressed',  'partial'),
     ('pending',     'verified',    'verified'),
+    ('pending',     'adopted',     'verified'),
     ('pending',     'failed',      'failed'),
     ('pending',     'url_expired', 'expired-url'),
     ('partial',     'restarted',   'pending'),
     ('partial',     'changed',     'pending'),
     ('partial',     'progressed',  'partial'),
     ('partial',     'verified',    'verified'),
+    ('partial',     'adopted',     'verified'),
     ('partial',     'failed',      'failed'),
     ('partial',     'url_expired', 'expired-url'),
     ('verified',    'lost',        'pending'),
     ('failed',      'requeued',    'pending'),
     ('failed',      'changed',     'pending'),
     ('failed',      'requeued',    'partial'),
+    ('failed',      'adopted',     'verified'),
     ('expired-url', 'url_renewed', 'pending'),
     ('expired-url', 'changed',     'pending'),
     ('expired-url', 'url_renewed', 'partial'),
-    ('expired-url', 'failed',      'failed');
+    ('expired-url', 'failed',      'failed'),
+    ('expired-url', 'adopted',     'verified');
 
 -- One rendition of one asset = one row = one file on disk.
 CREATE TABLE asset_file (
@@ -329,6 +333,27 @@ CREATE TABLE record_problem (
     resolved_at INTEGER,
     PRIMARY KEY (library_id, record_name, kind)
 ) STRICT;
+
+-- What `adopt` found on the disk, one row for each local file: relative to the destination, or absolute
+-- where the files were brought in from elsewhere. Its digests stand as long as size, time and inode do,
+-- so that a run that was killed, or a second one, reads no file twice. Serves v_adoption.
+CREATE TABLE adoption (
+    account_id  INTEGER NOT NULL REFERENCES account,
+    path        TEXT    NOT NULL,
+    size_bytes  INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    inode       INTEGER NOT NULL,
+    sha256      BLOB    CHECK (length(sha256) = 32),
+    signature   BLOB    CHECK (length(signature) = 20),
+    outcome     TEXT    NOT NULL CHECK (outcome IN
+        ('adopted', 'adoptable', 'already', 'duplicate', 'altered', 'unknown', 'unreadable')),
+    -- The file of ours that it is, is once more, or should have been.
+    file_id     INTEGER REFERENCES asset_file,
+    detail      TEXT,
+    run_id      INTEGER NOT NULL REFERENCES run,
+    PRIMARY KEY (account_id, path),
+    CHECK ((sha256 IS NULL) = (signature IS NULL))
+) STRICT, WITHOUT ROWID;
 
 -- Counts kept in step by trigger, so that `status` reads a handful of rows at any size.
 CREATE TABLE tally (
@@ -502,3 +527,10 @@ FROM asset_history h JOIN asset a USING (asset_id);
 CREATE VIEW v_summary AS
 SELECT standing, sum(files) AS files, sum(bytes) AS bytes FROM tally
 WHERE standing NOT LIKE 'assets%' GROUP BY standing;
+
+-- What `adopt` made of every local file.
+CREATE VIEW v_adoption AS
+SELECT u.username AS account, d.path AS local_path, d.size_bytes, d.outcome, d.detail,
+       f.path, f.rendition, a.record_name AS asset, d.run_id
+FROM adoption d JOIN account u USING (account_id)
+LEFT JOIN asset_file f USING (file_id) LEFT JOIN asset a USING (asset_id);

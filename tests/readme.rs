@@ -272,6 +272,7 @@ fn every_flag_command_and_variable_of_the_readme_exists() {
         &["login", "--help"],
         &["sync", "--help"],
         &["plan", "--help"],
+        &["adopt", "--help"],
         &["status", "--help"],
         &["list", "libraries", "--help"],
         &["config", "show", "--help"],

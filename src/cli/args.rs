@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::cli::code::Code;
 use crate::cli::exit;
 use crate::cli::settings::{self, Flag, Setting};
+use crate::disk::standing::Bring;
 use crate::icloud::CodeEntry;
 
 /// What to do.
@@ -21,6 +23,8 @@ pub(crate) enum Verb {
     Sync,
     /// Say what a sync would fetch.
     Plan,
+    /// Make a tree of another tool ours.
+    Adopt,
     /// Say what the journal holds.
     Status,
     /// Name the libraries.
@@ -44,6 +48,8 @@ pub(crate) struct Args {
     pub(crate) forget: bool,
     /// What `login` brings to the second factor.
     pub(crate) entry: Option<CodeEntry>,
+    /// What `adopt` is to take over, and how.
+    pub(crate) adopt: AdoptArgs,
     /// Flags by the name of their setting.
     pub(crate) flags: BTreeMap<&'static str, OsString>,
 }
@@ -66,6 +72,7 @@ impl Args {
             ["sync"] if is_set(deepest, "dry-run") => Verb::Plan,
             ["sync"] => Verb::Sync,
             ["plan"] => Verb::Plan,
+            ["adopt"] => Verb::Adopt,
             ["status"] => Verb::Status,
             ["list", "libraries"] => Verb::ListLibraries,
             ["list", "albums"] => Verb::ListAlbums,
@@ -83,8 +90,49 @@ impl Args {
             save: is_set(deepest, "save"),
             forget: is_set(deepest, "forget"),
             entry: entry(deepest),
+            adopt: AdoptArgs::read(deepest),
             flags,
         })
+    }
+}
+
+/// What `adopt` is to take over, and how.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AdoptArgs {
+    /// The tree; the destination itself if none is named.
+    pub(crate) directory: Option<PathBuf>,
+    /// How files from elsewhere come into the destination.
+    pub(crate) bring: Option<Bring>,
+    /// Adopt nothing.
+    pub(crate) dry_run: bool,
+}
+
+impl AdoptArgs {
+    fn read(matches: &ArgMatches) -> Self {
+        let bring = match (is_set(matches, "link"), is_set(matches, "copy")) {
+            (true, _) => Some(Bring::Link),
+            (_, true) => Some(Bring::Copy),
+            _ => None,
+        };
+        let directory = matches.try_get_one::<PathBuf>("tree").ok().flatten().cloned();
+        Self { directory, bring, dry_run: is_set(matches, "dry-run") }
+    }
+
+    fn command() -> Command {
+        verb("adopt", "Take over files that another tool downloaded, by their content, where they stand")
+            .arg(
+                Arg::new("tree")
+                    .value_name("TREE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help("Where to look, in the destination or elsewhere [default: the destination]"),
+            )
+            .arg(switch("link", "Bring files from elsewhere into the destination, as hard links"))
+            .arg(
+                switch("copy", "The same as copies, which share their bytes where the file system can")
+                    .conflicts_with("link"),
+            )
+            .arg(switch("dry-run", "Say what would be adopted, and adopt nothing"))
+            .arg(json())
     }
 }
 
@@ -130,6 +178,7 @@ fn command() -> Command {
                 .arg(json().requires("dry-run")),
         )
         .subcommand(sync(verb("plan", "Say what a sync would fetch, and whether there is room")).arg(json()))
+        .subcommand(sync(AdoptArgs::command()))
         .subcommand(
             verb("status", "Say what the journal holds; asks nobody else, also during a run").arg(json()),
         )

@@ -129,8 +129,10 @@ fn numbers(progress: &Progress, phase: Option<Phase>, bytes_per_second: Option<f
         Some(Phase::Syncing) => String::new(),
         Some(Phase::Recovering) => "checking what is here  ".to_owned(),
         Some(Phase::Retrying) => "second try  ".to_owned(),
+        Some(Phase::Adopting) => "reading  ".to_owned(),
     };
-    let _ = write!(line, "{} of {} assets", format::count(assets_done), format::count(assets_total));
+    let noun = if phase == Some(Phase::Adopting) { "files" } else { "assets" };
+    let _ = write!(line, "{} of {} {noun}", format::count(assets_done), format::count(assets_total));
     let _ = write!(line, "  {}", format::bytes(bytes_done));
     // Until the listing has ended the total still grows, and would promise an end too early.
     if enumerated {

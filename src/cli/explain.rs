@@ -30,6 +30,13 @@ impl From<engine::Error> for Problem {
             engine::Error::Disk(error) => error.into(),
             engine::Error::Service(error) => error.into(),
             engine::Error::SignIn(error) => error.into(),
+            engine::Error::OutsideDestination { ref folder, .. } => {
+                let folder = folder.display();
+                Self::new(Exit::Usage, "cannot adopt what lies elsewhere").why(&error).hint(format!(
+                    "run \"rollbook adopt --directory {folder}\" if the photos are to stay there, or \
+                         \"rollbook adopt {folder} --link\" (or --copy) to bring them into the destination"
+                ))
+            }
         }
     }
 }

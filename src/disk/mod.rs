@@ -18,7 +18,9 @@ pub mod private;
 pub mod publish;
 pub mod secret_file;
 pub mod space;
+pub mod standing;
 pub mod tree;
+pub mod walk;
 
 pub use desk::{Desk, Waiting};
 pub use error::Error;

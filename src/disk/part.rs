@@ -166,6 +166,34 @@ impl PartFile {
         }
     }
 
+    /// Sets the modification time to that of another file.
+    pub(super) fn set_modified_at(&self, at: SystemTime) {
+        let _ = self.file.set_modified(at);
+    }
+
+    /// Becomes a copy that shares its bytes with `source` until one of the two changes. `false`: this
+    /// file system has no such thing, and nothing was done.
+    pub(super) fn clone_from(&mut self, source: &File) -> Result<bool, Error> {
+        #[cfg(target_os = "linux")]
+        {
+            fault::step("clone", &self.path).map_err(|e| Error::io("clone to part file", &self.path, e))?;
+            if rustix::fs::ioctl_ficlone(&self.file, source).is_ok() {
+                let meta = self.file.metadata().map_err(|e| Error::io("look at part file", &self.path, e))?;
+                self.len = meta.len();
+                return Ok(true);
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = source;
+        Ok(false)
+    }
+
+    /// Reads all of it through `hasher`.
+    pub(super) fn hash(&mut self, hasher: &mut Hasher) -> Result<(), Error> {
+        let read = hash(&mut self.file, None, hasher, || true);
+        read.map(|_| ()).map_err(|e| Error::io("read part file", &self.path, e))
+    }
+
     fn reserve(&self, size_bytes: u64) -> Result<(), Error> {
         #[cfg(target_os = "linux")]
         if size_bytes >= RESERVE_MIN_BYTES {

@@ -21,12 +21,12 @@ use crate::model::layout::PART_SUFFIX;
 use crate::model::recovery::Final;
 
 /// The marker's name. Hidden from a person who looks at photos.
-const MARKER: &str = ".rollbook";
+pub(super) const MARKER: &str = ".rollbook";
 /// What the marker's last line starts with.
 const MARKER_KEY: &str = "destination ";
 
 /// The marker while it is being made.
-const MARKER_NEW: &str = ".rollbook.new";
+pub(super) const MARKER_NEW: &str = ".rollbook.new";
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -95,6 +95,11 @@ impl Destination {
         &self.directory
     }
 
+    /// One more handle on the directory itself.
+    pub(super) fn root(&self) -> Result<OwnedFd, Errno> {
+        rustix::io::dup(&self.root)
+    }
+
     /// Opens the folder of `place`, creating what is missing.
     ///
     /// The folder is durable when this returns, whoever made it: a crash, or another worker, may have
@@ -135,7 +140,7 @@ impl Destination {
     }
 }
 
-fn enter(parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
+pub(super) fn enter(parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, Error> {
     match rustix::fs::openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(handle) => Ok(handle),
         Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::InTheWay { path: path.to_owned() }),

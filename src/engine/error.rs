@@ -1,5 +1,7 @@
 //! What ends a run early. A failed file does not: it is a row.
 
+use std::path::PathBuf;
+
 use crate::{disk, icloud, journal};
 
 /// Why a run ended before its work was done. Everything durable stays; the next run goes on.
@@ -17,4 +19,12 @@ pub enum Error {
     /// The session ended and could not be renewed without a person.
     #[error(transparent)]
     SignIn(#[from] icloud::SignInError),
+    /// A tree to adopt does not lie in the destination, and nobody said how its files are to come there.
+    #[error("{} does not lie in the destination {}", folder.display(), destination.display())]
+    OutsideDestination {
+        /// The tree.
+        folder: PathBuf,
+        /// The destination.
+        destination: PathBuf,
+    },
 }

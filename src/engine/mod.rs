@@ -8,6 +8,7 @@
 //!
 //! The engine never prints: it tells a [`Monitor`].
 
+mod adopt;
 mod board;
 mod check;
 mod doubts;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use adopt::{Adopted, Adopting, HowToAdopt, adopt};
 pub use error::Error;
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
 pub use stop::Stop;

@@ -33,6 +33,8 @@ pub enum Phase {
     Recovering,
     /// Listing the library and fetching files.
     Syncing,
+    /// Reading local files, to see which are ours. The counts are of files, not of assets.
+    Adopting,
     /// The second attempt of files that failed, with fresh URLs.
     Retrying,
 }

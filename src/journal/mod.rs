@@ -15,6 +15,7 @@
 //!
 //! This is the only module that says `rusqlite` or `r2d2`.
 
+mod adopt;
 mod claim;
 mod doubt;
 mod error;
@@ -27,11 +28,13 @@ mod schema;
 mod seen;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
+pub use adopt::{Adoption, Known, KnownLocal};
 pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
 pub use error::Error;
@@ -39,6 +42,7 @@ pub use moves::Requeue;
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
 pub use seen::{Place, Seen};
 
+use crate::model::adoption::{Candidate, Finding};
 use crate::model::asset::{Page, Rendition, Zone};
 use crate::model::checksum::{Proof, Sha256Digest};
 use crate::model::choices::Choices;
@@ -127,6 +131,50 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn destination(&self, username: &str) -> Result<Option<String>, Error> {
         runs::destination(&*self.pool.get()?, username)
+    }
+
+    /// The account, and whether every library of it was listed from end to end at least once.
+    ///
+    /// # Errors
+    /// If the journal cannot be read; so for every question below.
+    pub fn known_account(&self, username: &str) -> Result<Option<(AccountId, bool)>, Error> {
+        runs::known_account(&*self.pool.get()?, username)
+    }
+
+    /// The files of an account that have one of these lengths.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn of_sizes(&self, account: AccountId, sizes: &HashSet<u64>) -> Result<Vec<Candidate>, Error> {
+        adopt::of_sizes(&*self.pool.get()?, account, sizes)
+    }
+
+    /// The files of an account that are still to come, of assets with one of these names, in lower case.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn open_of_names(
+        &self,
+        account: AccountId,
+        names: &HashSet<String>,
+    ) -> Result<Vec<Candidate>, Error> {
+        adopt::open_of_names(&*self.pool.get()?, account, names)
+    }
+
+    /// Digests of local files that earlier runs of `adopt` read.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn known_locals(&self, account: AccountId) -> Result<Known, Error> {
+        adopt::known(&*self.pool.get()?, account)
+    }
+
+    /// Up to `limit` local files of a run of `adopt` that a person should look at.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn adoptions(&self, run: RunId, limit: usize) -> Result<Vec<Adoption>, Error> {
+        adopt::to_look_at(&*self.pool.get()?, run, limit)
     }
 
     /// Up to `limit` rows of a library that want a fresh URL.
@@ -453,6 +501,29 @@ impl Journal {
     /// [`Error::LostClaim`] if the row is not verified.
     pub async fn lost(&self, run: RunId, file: FileId, now: i64) -> Result<(), Error> {
         self.writer.run(move |c| moves::lost(c, run, file, now)).await
+    }
+
+    /// Records what `adopt` found, and makes the adopted files ours, where they stand. Call after they
+    /// are durable. Gives what really became of each.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_findings(
+        &self,
+        account: AccountId,
+        run: RunId,
+        now: i64,
+        findings: Vec<Finding>,
+    ) -> Result<Vec<Finding>, Error> {
+        self.writer.run(move |c| adopt::record(c, account, run, now, findings)).await
+    }
+
+    /// Forgets local files below `prefix` that a run of `adopt` did not meet any more.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn forget_gone(&self, account: AccountId, run: RunId, prefix: String) -> Result<(), Error> {
+        self.writer.run(move |c| adopt::forget_gone(c, account, run, &prefix)).await
     }
 
     /// Moves a claimed row to another name; `refused` are the names found taken on disk, the

@@ -66,6 +66,36 @@ pub(super) fn verified(
     forget_url(connection, claim.file().id)
 }
 
+/// Records that another tool's file stands at the row's path, proved and durable, and is ours now.
+///
+/// Call after file and folder are synced. `false`: the row is claimed or verified by other hands, and
+/// stays as it is.
+pub(super) fn adopted(
+    connection: &Connection,
+    run: RunId,
+    file: FileId,
+    now: i64,
+    sha256: Sha256Digest,
+    proof: Proof,
+) -> Result<bool, Error> {
+    let moved = at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = 'verified', event = 'adopted', moved_at = :now,
+             moved_run_id = :run, sha256 = :sha256, verified_by = :proof, verified_at = :now,
+             offset_bytes = 0, prefix_sha256 = NULL, etag = NULL, url_expires_at = NULL,
+             urls_refused = 0, attempts = 0, error_kind = NULL, error_detail = NULL, retry_at = NULL
+         WHERE file_id = :file AND claim_run_id IS NULL
+           AND state IN ('pending', 'partial', 'failed', 'expired-url')",
+        &[(":now", &now), (":run", &run.0), (":sha256", &&sha256.0[..]), (":proof", &proof.as_str())],
+    );
+    match moved {
+        Ok(()) => forget_url(connection, file).map(|()| true),
+        Err(Error::LostClaim(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Records a failed attempt and ends the claim. The promised prefix is kept only if `keep_part`.
 pub(super) fn failed(
     connection: &Connection,

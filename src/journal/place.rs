@@ -3,13 +3,14 @@
 //! The candidates come from [`crate::model::layout`]; here the first free one is taken, in the
 //! same operation that stores it.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use crate::journal::claim::Claim;
 use crate::journal::error::Error;
 use crate::model::asset::{Asset, Offer};
-use crate::model::ids::{AccountId, LibraryId};
+use crate::model::ids::{AccountId, AssetName, FileId, LibraryId};
 use crate::model::layout;
+use crate::model::state::State;
 
 /// A path and its folded key.
 pub(super) struct FreePath {
@@ -73,6 +74,69 @@ pub(super) fn rename(connection: &Connection, claim: &mut Claim, refused: &[Stri
         return Err(Error::LostClaim(file.id));
     }
     claim.file_mut().path = free.text;
+    Ok(())
+}
+
+/// Frees `path` for a file that stands there: another row that was promised it, and has nothing yet, is
+/// given another. Says why not, if the path is not to be had.
+pub(super) fn make_way(
+    connection: &Connection,
+    account: AccountId,
+    file: FileId,
+    path: &str,
+) -> Result<Option<String>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT f.file_id, f.path, f.state, f.offset_bytes, f.claim_run_id IS NOT NULL, a.record_name
+         FROM asset_file f JOIN asset a USING (asset_id) WHERE f.path_key = :key AND f.file_id <> :file",
+    )?;
+    let key = key(account, path);
+    type Holder = (i64, String, String, i64, bool, String);
+    let holder: Option<Holder> = statement
+        .query_row(named_params! { ":key": key, ":file": file.0 }, |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?))
+        })
+        .optional()?;
+    let Some((holder, held, state, offset_bytes, claimed, name)) = holder else { return Ok(None) };
+    if state == State::Verified.as_str() {
+        return Ok(Some(format!("{held} is another file of ours, and no file system tells the names apart")));
+    }
+    if offset_bytes > 0 || claimed {
+        return Ok(Some(format!("{held} is promised to a file that is half here")));
+    }
+    let name = AssetName(name);
+    let others = layout::other_paths(&held, &name);
+    let free = first_free(connection, account, others)?;
+    set(connection, FileId(holder), &free)?;
+    Ok(None)
+}
+
+/// Says that a row's file stands at `path`, which [`make_way`] has freed.
+pub(super) fn stand_at(
+    connection: &Connection,
+    account: AccountId,
+    file: FileId,
+    path: &str,
+) -> Result<(), Error> {
+    set(connection, file, &FreePath { text: path.to_owned(), key: key(account, path) })
+}
+
+/// Chooses another path for a row that has nothing on the disk yet: `wanted`, or one like it.
+pub(super) fn choose(
+    connection: &Connection,
+    account: AccountId,
+    file: FileId,
+    wanted: &str,
+    name: &AssetName,
+) -> Result<(), Error> {
+    let others = layout::other_paths(wanted, name);
+    let free = first_free(connection, account, std::iter::once(wanted.to_owned()).chain(others))?;
+    set(connection, file, &free)
+}
+
+fn set(connection: &Connection, file: FileId, free: &FreePath) -> Result<(), Error> {
+    let mut statement = connection
+        .prepare_cached("UPDATE asset_file SET path = :path, path_key = :key WHERE file_id = :file")?;
+    statement.execute(named_params! { ":path": free.text, ":key": free.key, ":file": file.0 })?;
     Ok(())
 }
 

@@ -51,6 +51,23 @@ pub(super) fn account(
     Ok(AccountId(id))
 }
 
+/// The row of an account, and whether every library of it was listed from end to end at least once.
+pub(super) fn known_account(
+    connection: &Connection,
+    username: &str,
+) -> Result<Option<(AccountId, bool)>, Error> {
+    let known = connection
+        .query_row(
+            "SELECT account_id, coalesce(min(l.enumerated_at IS NOT NULL), 0)
+             FROM account LEFT JOIN library l USING (account_id) WHERE username = :username
+             GROUP BY account_id",
+            named_params! { ":username": username },
+            |row| Ok((AccountId(row.get(0)?), row.get(1)?)),
+        )
+        .optional()?;
+    Ok(known)
+}
+
 /// Until when Apple asked this account to wait, in Unix seconds.
 pub(super) fn next_allowed_at(connection: &Connection, username: &str) -> Result<Option<i64>, Error> {
     let at = connection

@@ -110,6 +110,20 @@ pub struct Digests {
     signature: [u8; 20],
 }
 
+impl Digests {
+    /// Digests that were computed before and kept.
+    #[must_use]
+    pub fn kept(sha256: Sha256Digest, signature: [u8; 20]) -> Self {
+        Self { sha256, signature }
+    }
+
+    /// The digest that Apple's signature of the bytes would hold.
+    #[must_use]
+    pub fn signature(&self) -> [u8; 20] {
+        self.signature
+    }
+}
+
 /// Computes both digests in one pass over the bytes.
 #[derive(Clone)]
 pub struct Hasher {

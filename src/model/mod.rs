@@ -3,6 +3,7 @@
 //! Everything above this module (journal, icloud, disk, engine) speaks in these types, and
 //! none of them knows of the others. Read [`state`] first, then [`recovery`].
 
+pub mod adoption;
 pub mod asset;
 pub mod backoff;
 pub mod checksum;

@@ -2,14 +2,15 @@
 //!
 //! | from ↓ to →     | pending            | partial     | verified | failed | expired-url |
 //! |-----------------|--------------------|-------------|----------|--------|-------------|
-//! | **pending**     | changed            | progressed  | verified | failed | url_expired |
-//! | **partial**     | restarted, changed | progressed  | verified | failed | url_expired |
+//! | **pending**     | changed            | progressed  | verified, adopted | failed | url_expired |
+//! | **partial**     | restarted, changed | progressed  | verified, adopted | failed | url_expired |
 //! | **verified**    | lost               | –           | .        | –      | –           |
-//! | **failed**      | requeued, changed  | requeued    | –        | .      | –           |
-//! | **expired-url** | url_renewed, changed | url_renewed | –      | failed | .           |
+//! | **failed**      | requeued, changed  | requeued    | adopted  | .      | –           |
+//! | **expired-url** | url_renewed, changed | url_renewed | adopted | failed | .          |
 //!
-//! In words: *verified comes only from bytes in hand; failed must be requeued first; an expired
-//! URL is not a failure and burns no attempt.* A verified file whose photo is edited at Apple does
+//! In words: *verified comes only from bytes in hand; failed must be requeued before it is
+//! fetched again; an expired URL is not a failure and burns no attempt.* A file that another tool
+//! brought home, and that stands proved where it is, is adopted from any state. A verified file whose photo is edited at Apple does
 //! not change: the new version is a new row, and this one is superseded where it stands.
 //!
 //! "In flight" is not a state. It is a claim on a pending or partial row, so a crash leaves a dead
@@ -77,6 +78,8 @@ pub enum Event {
     Progressed,
     /// By publish or recovery: proved, under its final name, and the name is durable.
     Verified,
+    /// By `adopt`: another tool's file was read, proved, and made durable where it stands.
+    Adopted,
     /// By a worker that gave up, or by renewal when Apple no longer has the file.
     Failed,
     /// By claim or transfer: the URL has run out, or is about to.
@@ -96,9 +99,10 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Progressed,
         Self::Verified,
+        Self::Adopted,
         Self::Failed,
         Self::UrlExpired,
         Self::UrlRenewed,
@@ -114,6 +118,7 @@ impl Event {
         match self {
             Self::Progressed => "progressed",
             Self::Verified => "verified",
+            Self::Adopted => "adopted",
             Self::Failed => "failed",
             Self::UrlExpired => "url_expired",
             Self::UrlRenewed => "url_renewed",
@@ -129,28 +134,32 @@ impl Event {
 pub type Move = (State, Event, State);
 
 /// Every legal move, and no other. The table `legal_move` of the journal holds the same rows.
-pub const LEGAL_MOVES: [Move; 19] = {
+pub const LEGAL_MOVES: [Move; 23] = {
     use Event as E;
     use State as S;
     [
         (S::Pending, E::Changed, S::Pending),
         (S::Pending, E::Progressed, S::Partial),
         (S::Pending, E::Verified, S::Verified),
+        (S::Pending, E::Adopted, S::Verified),
         (S::Pending, E::Failed, S::Failed),
         (S::Pending, E::UrlExpired, S::ExpiredUrl),
         (S::Partial, E::Restarted, S::Pending),
         (S::Partial, E::Changed, S::Pending),
         (S::Partial, E::Progressed, S::Partial),
         (S::Partial, E::Verified, S::Verified),
+        (S::Partial, E::Adopted, S::Verified),
         (S::Partial, E::Failed, S::Failed),
         (S::Partial, E::UrlExpired, S::ExpiredUrl),
         (S::Verified, E::Lost, S::Pending),
         (S::Failed, E::Requeued, S::Pending),
         (S::Failed, E::Changed, S::Pending),
         (S::Failed, E::Requeued, S::Partial),
+        (S::Failed, E::Adopted, S::Verified),
         (S::ExpiredUrl, E::UrlRenewed, S::Pending),
         (S::ExpiredUrl, E::Changed, S::Pending),
         (S::ExpiredUrl, E::UrlRenewed, S::Partial),
         (S::ExpiredUrl, E::Failed, S::Failed),
+        (S::ExpiredUrl, E::Adopted, S::Verified),
     ]
 };

@@ -1,6 +1,7 @@
 //! One file for each verb. Here is what they share: a runtime, and how an answer is printed.
 
 mod accounts;
+mod adopt;
 mod bring;
 mod config;
 mod list;
@@ -38,6 +39,7 @@ pub(super) fn run(args: &Args, config: &Config, style: Style) -> Result<Exit, Pr
         Verb::Login => block_on(|stop| login::run(args, config, style, stop)),
         Verb::Sync => block_on(|stop| sync::run(config, style, stop)),
         Verb::Plan => block_on(|stop| plan::run(config, style, stop, args.json)),
+        Verb::Adopt => block_on(|stop| adopt::run(args, config, style, stop)),
         Verb::ListLibraries => block_on(|stop| list::libraries(config, style, stop, args.json)),
         Verb::ListAlbums => block_on(|stop| list::albums(config, style, stop, args.json)),
     }

@@ -1,0 +1,179 @@
+//! Files that stand already, put there by somebody else: read, made durable, or brought into place.
+//!
+//! A file in the destination is opened from a handle on the root, and no link on the way is followed.
+//! Nothing of it is changed: not its bytes, not its name, not its times.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::disk::error::Error;
+use crate::disk::part::{self, PartFile};
+use crate::disk::publish::{self, Published};
+use crate::disk::tree::{Destination, Folder, enter, sync_directory};
+use crate::fault;
+use crate::model::adoption::LocalFile;
+use crate::model::checksum::{Digests, Hasher};
+
+/// How a file outside of the destination is brought into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bring {
+    /// A second name of the same file.
+    Link,
+    /// A copy; where the file system can, one that shares the bytes until one of the two changes.
+    Copy,
+}
+
+/// A file that stands in the destination, opened for reading.
+#[derive(Debug)]
+pub struct Standing {
+    file: File,
+    /// Its folder and those above it, from the root on.
+    folders: Vec<(OwnedFd, PathBuf)>,
+    path: PathBuf,
+}
+
+/// Folders whose names were made durable in this run.
+#[derive(Debug, Default)]
+pub struct Durable(Mutex<HashSet<PathBuf>>);
+
+impl Destination {
+    /// Opens a file that stands at `path`, relative to the destination. Creates nothing.
+    ///
+    /// # Errors
+    /// If it is not there, is no plain file, or a link is on the way.
+    pub fn standing(&self, path: &str) -> Result<Standing, Error> {
+        let mut walked = self.directory().to_owned();
+        let root = self.root().map_err(|e| Error::io("open directory", &walked, e))?;
+        let mut folders = vec![(root, walked.clone())];
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for component in above.split('/').filter(|component| !component.is_empty()) {
+            walked.push(component);
+            let (handle, _) = folders.last().expect("the root at least");
+            let handle = enter(handle, component, &walked)?;
+            folders.push((handle, walked.clone()));
+        }
+        let (folder, _) = folders.last().expect("the root at least");
+        let path = walked.join(name);
+        let file = open(folder, name, &path)?;
+        Ok(Standing { file, folders, path })
+    }
+}
+
+impl Standing {
+    /// Reads the whole file, if it is still the one that the walk met.
+    ///
+    /// # Errors
+    /// If it cannot be read or changed meanwhile; interrupted if `go_on` says no.
+    pub fn digests(&mut self, met: &LocalFile, go_on: impl Fn() -> bool) -> Result<Digests, Error> {
+        read(&mut self.file, &self.path, met, go_on)
+    }
+
+    /// Makes its bytes durable, and its name with those of all folders above it.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn make_durable(&self, durable: &Durable) -> Result<(), Error> {
+        part::sync_whole(&self.file, &self.path).map_err(|e| Error::reading(&self.path, e))?;
+        for (handle, path) in self.folders.iter().rev() {
+            let known = || durable.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if !known().contains(path) {
+                sync_directory(handle, path)?;
+                known().insert(path.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a whole file anywhere, if it is still the one that the walk met.
+///
+/// # Errors
+/// As [`Standing::digests`].
+pub fn digests(path: &Path, met: &LocalFile, go_on: impl Fn() -> bool) -> Result<Digests, Error> {
+    read(&mut open(CWD, path, path)?, path, met, go_on)
+}
+
+/// Brings a file from outside under the final name in `folder`. `None`: the name is taken, and what
+/// stands there stays. The name is durable when this returns.
+///
+/// # Errors
+/// The system's word, such as two file systems that cannot share a link.
+pub fn bring(source: &Path, how: Bring, folder: &Folder, digests: &Digests) -> Result<Option<()>, Error> {
+    let target = folder.final_path();
+    match how {
+        Bring::Link => {
+            fault::step("link", &target).map_err(|e| Error::io("link file", &target, e))?;
+            part::sync_whole(&open(CWD, source, source)?, source).map_err(|e| Error::reading(source, e))?;
+            match rustix::fs::linkat(CWD, source, &folder.handle, folder.name(), AtFlags::empty()) {
+                Ok(()) => folder.make_durable().map(Some),
+                Err(Errno::EXIST) => Ok(None),
+                Err(e) => Err(Error::io("link file", &target, e)),
+            }
+        }
+        Bring::Copy => copy(source, folder, digests),
+    }
+}
+
+fn copy(source: &Path, folder: &Folder, digests: &Digests) -> Result<Option<()>, Error> {
+    let mut from = open(CWD, source, source)?;
+    let meta = from.metadata().map_err(|e| Error::reading(source, e))?;
+    let mut part = PartFile::create(folder, 0)?;
+    if !part.clone_from(&from)? {
+        let mut piece = vec![0; part::PIECE_BYTES];
+        loop {
+            let read = std::io::Read::read(&mut from, &mut piece).map_err(|e| Error::reading(source, e))?;
+            if read == 0 {
+                break;
+            }
+            part.append(&[Bytes::copy_from_slice(&piece[..read])])?;
+        }
+    }
+    // What was written is what counts: the source may have changed since it was read.
+    let mut hasher = Hasher::default();
+    part.hash(&mut hasher)?;
+    if hasher.finish() != *digests {
+        folder.remove_part()?;
+        return Err(Error::reading(source, std::io::Error::other("it changed while it was copied")));
+    }
+    if let Ok(modified) = meta.modified() {
+        part.set_modified_at(modified);
+    }
+    match publish::publish(&[(&part, folder)]).pop() {
+        Some(Published::Done) => Ok(Some(())),
+        Some(Published::NameTaken) | None => folder.remove_part().map(|()| None),
+        Some(Published::Refused(error) | Published::NotDurable(error)) => Err(error),
+    }
+}
+
+fn open(folder: impl std::os::fd::AsFd, name: impl rustix::path::Arg, path: &Path) -> Result<File, Error> {
+    // NONBLOCK: a pipe that took the name must not hang us.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name, flags, Mode::empty())
+        .map(File::from)
+        .map_err(|e| Error::io("read file", path, e))
+}
+
+fn read(file: &mut File, path: &Path, met: &LocalFile, go_on: impl Fn() -> bool) -> Result<Digests, Error> {
+    let mut hasher = Hasher::default();
+    let is_met = |file: &File| -> Result<bool, Error> {
+        let stat = rustix::fs::fstat(file).map_err(|e| Error::io("look at file", path, e))?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Ok(is_file && stat.st_ino == met.inode && stat.st_size.unsigned_abs() == met.size_bytes)
+    };
+    let changed = || Error::reading(path, std::io::Error::other("it changed while it was read"));
+    if !is_met(file)? {
+        return Err(changed());
+    }
+    let length = part::hash(file, None, &mut hasher, go_on).map_err(|e| Error::reading(path, e))?;
+    if length != met.size_bytes || !is_met(file)? {
+        return Err(changed());
+    }
+    Ok(hasher.finish())
+}

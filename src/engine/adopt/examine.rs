@@ -1,0 +1,198 @@
+//! Files of one length: read, proved, and made durable or brought into place. Blocks.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::standing::{self, Bring, Durable};
+use crate::disk::{self, Destination, Place};
+use crate::engine::stop::Stop;
+use crate::journal::Known;
+use crate::model::adoption::{self, Candidate, Finding, LocalFile, Match, Outcome};
+use crate::model::checksum::{Digests, Proof};
+use crate::model::layout;
+
+/// Names tried for one file that is brought in: each that is taken is one more stranger's file.
+const NAMES_MAX: usize = 8;
+
+/// All local files of one length, and all files of the journal that have it too.
+pub(super) struct Group {
+    pub(super) locals: Vec<LocalFile>,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// What every group needs.
+pub(super) struct Examiner {
+    pub(super) destination: Destination,
+    /// What earlier runs read.
+    pub(super) known: Known,
+    pub(super) durable: Durable,
+    pub(super) stop: Stop,
+    /// How files come into the destination; `None` where they stand in it.
+    pub(super) bring: Option<Bring>,
+    pub(super) dry_run: bool,
+}
+
+/// A finding, and the part file that it makes needless.
+pub(super) struct Examined {
+    pub(super) finding: Finding,
+    pub(super) needless: Option<Place>,
+}
+
+impl Examiner {
+    /// Says of each file what it is. What is to be adopted is durable when this returns.
+    ///
+    /// # Errors
+    /// What concerns more than one file, or a wish to stop.
+    pub(super) fn examine(&self, group: Group) -> Result<Vec<Examined>, disk::Error> {
+        let Group { locals, candidates } = group;
+        let mut findings = Vec::new();
+        let mut read = Vec::new();
+        for local in locals {
+            if let Some(verified) = self.verified_already(&local, &candidates) {
+                let mut finding = Finding::new(local, Outcome::Already);
+                finding.file = Some(verified.file);
+                finding.digests = self.known_digests(&finding.local);
+                findings.push(finding);
+            } else if candidates.is_empty() {
+                findings.push(Finding::new(local, Outcome::Unknown));
+            } else {
+                match self.digests(&local) {
+                    Ok(digests) => read.push((local, digests)),
+                    Err(error) if self.stop.is_requested() || error.ends_the_run() => return Err(error),
+                    Err(error) => {
+                        findings.push(Finding::new(local, Outcome::Unreadable).because(error.to_string()));
+                    }
+                }
+            }
+        }
+        let mut examined: Vec<Examined> =
+            findings.into_iter().map(|finding| Examined { finding, needless: None }).collect();
+        let matches = adoption::assign(&read, &candidates);
+        let unserved: Vec<&Candidate> = candidates
+            .iter()
+            .enumerate()
+            .filter(|(at, c)| !c.is_verified && !matches.iter().any(|m| m.candidate == *at))
+            .map(|(_, candidate)| candidate)
+            .collect();
+        for (at, (local, digests)) in read.into_iter().enumerate() {
+            match matches.iter().find(|found| found.local == at) {
+                Some(found) => {
+                    let more = unserved.iter().filter(|c| adoption::proved(c, &digests).is_some()).count();
+                    let mut taken = self.take(local, digests, &candidates[found.candidate], found)?;
+                    if more > 0 && taken.finding.detail.is_none() {
+                        let detail = format!("iCloud has these bytes {more} more times; those are fetched");
+                        taken.finding.detail = Some(detail);
+                    }
+                    examined.push(taken);
+                }
+                None => {
+                    let finding = left_over(local, digests, &candidates);
+                    examined.push(Examined { finding, needless: None });
+                }
+            }
+        }
+        Ok(examined)
+    }
+
+    /// The verified row whose file this is already.
+    fn verified_already<'a>(&self, local: &LocalFile, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
+        let mut verified = candidates.iter().filter(|candidate| candidate.is_verified);
+        match self.bring {
+            None => verified.find(|candidate| candidate.path == local.path),
+            Some(_) => {
+                let known = self.known.get(&local.path).filter(|known| known.local == *local)?;
+                verified.find(|candidate| known.adopted_as == Some(candidate.file))
+            }
+        }
+    }
+
+    fn known_digests(&self, local: &LocalFile) -> Option<Digests> {
+        self.known.get(&local.path).filter(|known| known.local == *local).map(|known| known.digests.clone())
+    }
+
+    fn digests(&self, local: &LocalFile) -> Result<Digests, disk::Error> {
+        if let Some(digests) = self.known_digests(local) {
+            return Ok(digests);
+        }
+        let go_on = || !self.stop.is_requested();
+        match self.bring {
+            None => self.destination.standing(&local.path)?.digests(local, go_on),
+            Some(_) => standing::digests(Path::new(&local.path), local, go_on),
+        }
+    }
+
+    /// Makes a proved file durable where it stands, or brings it into place.
+    fn take(
+        &self,
+        local: LocalFile,
+        digests: Digests,
+        candidate: &Candidate,
+        found: &Match,
+    ) -> Result<Examined, disk::Error> {
+        let path = local.path.clone();
+        let mut finding = Finding::new(local, Outcome::Adoptable);
+        finding.file = Some(candidate.file);
+        let stands_at = match (self.dry_run, self.bring) {
+            (true, _) => Ok(None),
+            (false, None) => {
+                let standing = self.destination.standing(&path);
+                standing.and_then(|file| file.make_durable(&self.durable)).map(|()| Some(path))
+            }
+            (false, Some(how)) => self.bring(Path::new(&path), how, candidate, &digests).map(Some),
+        };
+        finding.digests = Some(digests);
+        let mut needless = None;
+        match stands_at {
+            Ok(Some(path)) => {
+                finding.outcome = Outcome::Adopted;
+                finding.adopt = Some((path, found.proof));
+                needless = (candidate.offset_bytes > 0).then(|| place(candidate, candidate.path.clone()));
+            }
+            Ok(None) => {}
+            // Bringing fails for all files alike: two file systems, no room.
+            Err(error) if error.ends_the_run() || self.bring.is_some() => return Err(error),
+            Err(error) => {
+                (finding.outcome, finding.file) = (Outcome::Unreadable, None);
+                finding.detail = Some(error.to_string());
+            }
+        }
+        Ok(Examined { finding, needless })
+    }
+
+    /// Brings a file under the row's own name, or the next one that is free. Gives the name.
+    fn bring(
+        &self,
+        source: &Path,
+        how: Bring,
+        candidate: &Candidate,
+        digests: &Digests,
+    ) -> Result<String, disk::Error> {
+        let others = layout::other_paths(&candidate.path, &candidate.asset_name);
+        for path in std::iter::once(candidate.path.clone()).chain(others).take(NAMES_MAX) {
+            let folder = self.destination.folder(&place(candidate, path.clone()))?;
+            if standing::bring(source, how, &folder, digests)?.is_some() {
+                return Ok(path);
+            }
+        }
+        let why = std::io::Error::other(format!("{NAMES_MAX} names are taken by other files"));
+        Err(disk::Error::reading(&PathBuf::from(&candidate.path), why))
+    }
+}
+
+/// A file whose bytes serve no row.
+fn left_over(local: LocalFile, digests: Digests, candidates: &[Candidate]) -> Finding {
+    let mut finding = Finding::new(local, Outcome::Unknown);
+    let same = candidates.iter().find(|candidate| adoption::proved(candidate, &digests).is_some());
+    let by_length = || candidates.iter().find(|c| c.checksum.prove(&digests) == Some(Proof::Length));
+    if let Some(same) = same {
+        (finding.outcome, finding.file) = (Outcome::Duplicate, Some(same.file));
+    } else if let Some(like) = by_length() {
+        let why = "Apple's checksum has a form that proves nothing but the length";
+        finding.detail = Some(format!("as long as {}, but {why}", like.path));
+    }
+    finding.digests = Some(digests);
+    finding
+}
+
+fn place(candidate: &Candidate, path: String) -> Place {
+    Place { path, tag: layout::part_tag(&candidate.asset_name, &candidate.checksum) }
+}
