@@ -1,27 +1,32 @@
 //! Fault points: where a test makes the world fail, step by step.
 //!
 //! Every durable step passes here first: each system call that changes the disk, and each commit
-//! of the journal. In a shipped binary that is nothing at all. Built with the feature `faults`, as
-//! the tests are, two variables speak to it:
+//! of the journal. Between them the engine names the points it has reached. In a shipped binary all
+//! of that is nothing. Built with the feature `faults`, as the tests are, three variables speak to it:
 //!
 //! - `ROLLBOOK_FAULT_LOG=FILE`: each step is written there before it is taken, one line of
 //!   tab-separated fields: number, name, path, and what else matters (offset and length of a write,
-//!   the new name of a rename). What a power cut may undo can be worked out from it.
-//! - `ROLLBOOK_FAULT=kill:N` ends the process before its N-th step, as `kill -9` does;
-//!   `ERRNO:N`, `ERRNO:N+` or `ERRNO:NAME` lets that step, all from there on, or all of that name
-//!   fail with that error number; `skip:NAME` leaves out a sync of that name, which no test of a
-//!   power cut may forgive.
+//!   the new name of a rename). What a power cut may undo can be worked out from it. Points stand
+//!   between the steps, with `-` for a number.
+//! - `ROLLBOOK_FAULT=WHAT:WHICH`, or several with commas. `WHICH` is `N`, the n-th step; `N+`, all from
+//!   there on; `NAME`, all steps or points of that name; `NAME@N`, the n-th of that name. `WHAT` is
+//!   `kill`: the process ends there, as by `kill -9`; `stop`: it is stopped there once, until it gets
+//!   `SIGCONT`; a number: the step fails with that error number; `skip`: a sync is left out, which no
+//!   test of a power cut may forgive.
+//! - `ROLLBOOK_FAULT_CLOCK=SECONDS`: the clock on the wall is so much ahead; `SECONDS@N` from the
+//!   n-th step on.
 
 #[cfg(feature = "faults")]
-pub(crate) use on::{rename, step, write};
+pub(crate) use on::{clock, point, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
-pub(crate) use off::{rename, step, write};
+pub(crate) use off::{clock, point, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
 mod off {
     use std::io;
     use std::path::Path;
+    use std::time::SystemTime;
 
     /// Passes.
     #[inline]
@@ -40,107 +45,179 @@ mod off {
     pub(crate) fn rename(_: &Path, _: &str) -> io::Result<bool> {
         Ok(true)
     }
+
+    /// Passes.
+    #[inline]
+    pub(crate) fn point(_: &'static str) {}
+
+    /// The clock on the wall.
+    #[inline]
+    pub(crate) fn clock() -> SystemTime {
+        SystemTime::now()
+    }
 }
 
 #[cfg(feature = "faults")]
 mod on {
+    use std::collections::HashMap;
     use std::fs::File;
     use std::io::{self, Write as _};
     use std::path::Path;
-    use std::sync::{Mutex, OnceLock, PoisonError};
+    use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+    use std::time::{Duration, SystemTime};
+
+    use rustix::process::{Signal, getpid, kill_process};
 
     /// What is to fail, where it is written down, and how many steps were taken.
     struct Script {
         log: Option<File>,
-        fault: Option<Fault>,
+        faults: Vec<Fault>,
+        clock: Option<(i64, u64)>,
         steps: u64,
+        of_name: HashMap<&'static str, u64>,
     }
 
-    enum Fault {
-        Kill(u64),
-        Skip(String),
-        Error(i32, Which),
+    struct Fault {
+        what: What,
+        which: Which,
+    }
+
+    enum What {
+        Kill,
+        Stop,
+        Skip,
+        Error(i32),
     }
 
     enum Which {
         Nth(u64),
         From(u64),
         Named(String),
+        NthNamed(String, u64),
+        Never,
     }
 
-    fn script() -> &'static Mutex<Script> {
+    fn script() -> MutexGuard<'static, Script> {
         static SCRIPT: OnceLock<Mutex<Script>> = OnceLock::new();
-        SCRIPT.get_or_init(|| {
+        let script = SCRIPT.get_or_init(|| {
             let open = |path| File::options().create(true).append(true).open(path);
-            let log = std::env::var_os("ROLLBOOK_FAULT_LOG").and_then(|path| open(path).ok());
-            let fault = std::env::var("ROLLBOOK_FAULT").ok().map(|text| parse(&text));
-            Mutex::new(Script { log, fault, steps: 0 })
-        })
+            let faults = std::env::var("ROLLBOOK_FAULT").unwrap_or_default();
+            Mutex::new(Script {
+                log: std::env::var_os("ROLLBOOK_FAULT_LOG").and_then(|path| open(path).ok()),
+                faults: faults.split(',').filter(|text| !text.is_empty()).map(fault).collect(),
+                clock: std::env::var("ROLLBOOK_FAULT_CLOCK").ok().map(|text| jump(&text)),
+                steps: 0,
+                of_name: HashMap::new(),
+            })
+        });
+        script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn parse(text: &str) -> Fault {
+    fn fault(text: &str) -> Fault {
         let (what, which) = text.split_once(':').expect("ROLLBOOK_FAULT is WHAT:WHICH");
-        match what {
-            "kill" => Fault::Kill(which.parse().expect("kill:N")),
-            "skip" => Fault::Skip(which.to_owned()),
-            errno => {
-                let which = match (which.parse(), which.strip_suffix('+').map(str::parse)) {
-                    (Ok(n), _) => Which::Nth(n),
-                    (_, Some(Ok(n))) => Which::From(n),
-                    _ => Which::Named(which.to_owned()),
-                };
-                Fault::Error(errno.parse().expect("an error number"), which)
-            }
-        }
+        let what = match what {
+            "kill" => What::Kill,
+            "stop" => What::Stop,
+            "skip" => What::Skip,
+            errno => What::Error(errno.parse().expect("an error number")),
+        };
+        let from = which.strip_suffix('+').and_then(|n| n.parse().ok());
+        let which = match (which.parse(), from, which.split_once('@')) {
+            (Ok(n), ..) => Which::Nth(n),
+            (_, Some(n), _) => Which::From(n),
+            (.., Some((name, n))) => Which::NthNamed(name.to_owned(), n.parse().expect("NAME@N")),
+            _ => Which::Named(which.to_owned()),
+        };
+        Fault { what, which }
+    }
+
+    fn jump(text: &str) -> (i64, u64) {
+        let (seconds, step) = text.split_once('@').unwrap_or((text, "0"));
+        (seconds.parse().expect("seconds"), step.parse().expect("SECONDS@N"))
     }
 
     /// Passes a durable step, or fails as the script says. `false`: leave it out.
     pub(crate) fn step(name: &'static str, path: &Path) -> io::Result<bool> {
-        pass(name, path, "")
+        script().pass(name, path, "")
     }
 
     /// Passes a write of `len` bytes at `offset`.
     pub(crate) fn write(path: &Path, offset: u64, len: u64) -> io::Result<bool> {
-        pass("write", path, &format!("\t{offset}\t{len}"))
+        script().pass("write", path, &format!("\t{offset}\t{len}"))
     }
 
     /// Passes a rename to `new`, a name in the same folder.
     pub(crate) fn rename(old: &Path, new: &str) -> io::Result<bool> {
-        pass("rename", old, &format!("\t{}", old.with_file_name(new).display()))
+        script().pass("rename", old, &format!("\t{}", old.with_file_name(new).display()))
     }
 
-    fn pass(name: &str, path: &Path, more: &str) -> io::Result<bool> {
-        let mut script = script().lock().unwrap_or_else(PoisonError::into_inner);
-        script.steps += 1;
-        let number = script.steps;
-        match &script.fault {
-            Some(Fault::Kill(n)) if *n == number => end(),
-            Some(Fault::Skip(skipped)) if skipped == name => return Ok(false),
-            Some(Fault::Error(errno, which)) if which.strikes(number, name) => {
-                return Err(io::Error::from_raw_os_error(*errno));
+    /// Notes that the engine has got here.
+    pub(crate) fn point(name: &'static str) {
+        let mut script = script();
+        // A point cannot fail, and has nothing to leave out.
+        let _ = script.strike(name, 0);
+        script.note(&format!("-\t{name}\t-")).unwrap_or_default();
+    }
+
+    /// The clock on the wall, or the one that the script has in its place.
+    pub(crate) fn clock() -> SystemTime {
+        let now = SystemTime::now();
+        let script = script();
+        let Some((seconds, _)) = script.clock.filter(|(_, step)| script.steps >= *step) else { return now };
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        let there = if seconds < 0 { now.checked_sub(distance) } else { now.checked_add(distance) };
+        there.unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    impl Script {
+        fn pass(&mut self, name: &'static str, path: &Path, more: &str) -> io::Result<bool> {
+            self.steps += 1;
+            let number = self.steps;
+            if !self.strike(name, number)? {
+                return Ok(false);
             }
-            _ => {}
+            self.note(&format!("{number}\t{name}\t{}{more}", path.display()))?;
+            Ok(true)
         }
-        if let Some(log) = &mut script.log {
-            // One write: the line is whole in the file even if the process ends right after it.
-            log.write_all(format!("{number}\t{name}\t{}{more}\n", path.display()).as_bytes())?;
+
+        fn strike(&mut self, name: &'static str, number: u64) -> io::Result<bool> {
+            let of_name = self.of_name.entry(name).or_default();
+            *of_name += 1;
+            for fault in self.faults.iter_mut().filter(|fault| fault.which.is(number, name, *of_name)) {
+                match fault.what {
+                    What::Kill => end(),
+                    What::Skip => return Ok(false),
+                    What::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    What::Stop => {
+                        fault.which = Which::Never;
+                        let _ = kill_process(getpid(), Signal::STOP);
+                    }
+                }
+            }
+            Ok(true)
         }
-        Ok(true)
+
+        /// One write: the line is whole in the file even if the process ends right after it.
+        fn note(&mut self, line: &str) -> io::Result<()> {
+            self.log.as_mut().map_or(Ok(()), |log| log.write_all(format!("{line}\n").as_bytes()))
+        }
     }
 
     impl Which {
-        fn strikes(&self, number: u64, name: &str) -> bool {
+        fn is(&self, number: u64, name: &str, of_name: u64) -> bool {
             match self {
                 Self::Nth(n) => number == *n,
                 Self::From(n) => number >= *n,
                 Self::Named(wanted) => name == wanted,
+                Self::NthNamed(wanted, n) => name == wanted && of_name == *n,
+                Self::Never => false,
             }
         }
     }
 
     /// Ends the process as `kill -9` does: nothing is flushed, dropped or answered.
     fn end() -> ! {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ = kill_process(getpid(), Signal::KILL);
         std::process::abort()
     }
 }

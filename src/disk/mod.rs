@@ -11,6 +11,7 @@
 //! Everything here blocks. The engine calls it off the async threads, in large pieces.
 
 pub mod desk;
+mod durable;
 mod error;
 pub mod lock;
 pub mod part;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::disk::durable::sync_file;
 use crate::disk::error::Error;
 use crate::disk::space;
 use crate::disk::tree::Folder;
@@ -143,13 +144,7 @@ impl PartFile {
     /// # Errors
     /// The system's word.
     pub fn sync(&self) -> Result<(), Error> {
-        if !fault::step("sync", &self.path).map_err(|e| Error::io("sync part file", &self.path, e))? {
-            return Ok(());
-        }
-        match rustix::fs::fdatasync(&self.file) {
-            Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
-            Err(e) => Err(Error::io("sync part file", &self.path, e)),
-        }
+        sync_file(&self.file, &self.path).map_err(|e| Error::io("sync part file", &self.path, e))
     }
 
     /// Sets the modification time, in Unix milliseconds. A file system that will not is not an
@@ -225,13 +220,7 @@ impl PartFile {
 /// # Errors
 /// The system's word.
 pub fn sync_whole(file: &File, path: &Path) -> std::io::Result<()> {
-    if !fault::step("sync", path)? {
-        return Ok(());
-    }
-    match rustix::fs::fdatasync(file) {
-        Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
+    sync_file(file, path)
 }
 
 /// Reads `file` from its start through `hasher`: all of it, or its first `limit` bytes, which must

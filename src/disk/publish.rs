@@ -37,11 +37,13 @@ pub fn publish(group: &[(&PartFile, &Folder)]) -> Vec<Published> {
             Err(error) => Published::NotDurable(error),
         })
         .collect();
+    fault::point("group-synced");
     for ((part, folder), answer) in group.iter().zip(&mut answers) {
         if matches!(answer, Published::Done) {
             *answer = rename(part, folder);
         }
     }
+    fault::point("group-renamed");
     // One sync for each folder, whatever the number of files in it.
     let mut folders: BTreeMap<&std::path::Path, Vec<usize>> = BTreeMap::new();
     for (place, (_, folder)) in group.iter().enumerate() {
@@ -57,6 +59,7 @@ pub fn publish(group: &[(&PartFile, &Folder)]) -> Vec<Published> {
             }
         }
     }
+    fault::point("folders-synced");
     answers
 }
 
@@ -71,7 +74,10 @@ fn rename(part: &PartFile, folder: &Folder) -> Published {
         return Published::Refused(Error::io("publish file", &folder.final_path(), e));
     }
     match rename_new(&folder.handle, &folder.part_name(), folder.name()) {
-        Ok(true) => Published::Done,
+        Ok(true) => {
+            fault::point("renamed");
+            Published::Done
+        }
         Ok(false) => Published::NameTaken,
         Err(e) => Published::Refused(Error::io("publish file", &folder.final_path(), e)),
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::disk::durable::sync_folder;
 use crate::disk::error::Error;
 use crate::disk::part::PartFile;
 use crate::disk::publish::rename_new;
@@ -157,15 +158,9 @@ fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Syncs a directory. File systems that have no such thing say so, and are believed.
+/// Makes the names in a folder durable.
 pub(super) fn sync_directory(handle: impl AsFd, path: &Path) -> Result<(), Error> {
-    if !fault::step("syncdir", path).map_err(|e| Error::io("sync folder", path, e))? {
-        return Ok(());
-    }
-    match rustix::fs::fsync(handle) {
-        Ok(()) | Err(Errno::INVAL | Errno::NOTSUP | Errno::ROFS) => Ok(()),
-        Err(e) => Err(Error::io("sync folder", path, e)),
-    }
+    sync_folder(handle, path).map_err(|e| Error::io("sync folder", path, e))
 }
 
 /// The folder of one file, and the file's two names in it.

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::engine::error::Error;
 use crate::engine::run::{Run, now};
+use crate::fault;
 use crate::icloud::{self, Listing};
 use crate::journal::Place;
 use crate::model::asset::{Page, Zone};
@@ -60,8 +61,10 @@ async fn list(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<()
         // The first page's token: whatever changes during the walk comes after it.
         token = token.or_else(|| page.sync_token.clone());
         let at = Place { library: library.id, run: run.id, now: now() };
+        fault::point("page-fetched");
         let recorded = async {
             let seen = run.journal.record_page(at, Arc::clone(choices), page).await?;
+            fault::point("page-recorded");
             run.board.seen(&seen);
             seen.assets.iter().for_each(|asset| roll.call(*asset));
             run.first_page.store(true, Ordering::SeqCst);
@@ -75,7 +78,9 @@ async fn list(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<()
         next = following;
     }
     let at = Place { library: library.id, run: run.id, now: now() };
+    fault::point("listed");
     run.journal.enumerated(at, roll.count, token).await?;
+    fault::point("enumerated");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::disk::{self, part::PIECE_BYTES};
 use crate::engine::prepare::Sink;
 use crate::engine::run::off_thread;
+use crate::fault;
 use crate::model::checksum::{Hasher, Sha256Digest};
 
 /// Where a body goes.
@@ -112,6 +113,7 @@ impl Intake {
                 sink.hasher.update(chunk);
             }
             let written = sink.part.append(&piece);
+            fault::point("written");
             (sink, written)
         }));
         Ok(())

@@ -38,6 +38,7 @@ pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
 pub use stop::Stop;
 
 use crate::disk::{self, Destination};
+use crate::fault;
 use crate::icloud::{self, Client};
 use crate::journal::{Journal, Requeue, Summary, Tally};
 use crate::model::choices::Choices;
@@ -129,8 +130,10 @@ pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
 async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.phase(Phase::Recovering);
     recover::recover(run).await?;
+    fault::point("recovered");
     let which = if settings.retry_failed { Requeue::All } else { Requeue::Due };
     run.journal.requeue(run.id, now(), which).await?;
+    fault::point("due-requeued");
     run.board.begin(&summary(run, settings).await?);
 
     run.board.phase(Phase::Syncing);
@@ -148,6 +151,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
         return Ok(());
     }
     let requeued = run.journal.requeue(run.id, now(), Requeue::FailedInThisRun).await?;
+    fault::point("failed-requeued");
     if requeued > 0 {
         run.board.phase(Phase::Retrying);
         run.board.requeued(requeued as u64);
@@ -200,7 +204,9 @@ async fn begin(tools: Tools, settings: &Settings) -> Result<Run, Error> {
     let Tools { journal, client, destination, monitor, stop } = tools;
     let account = journal.account(&settings.username, &client.dsid(), now()).await?;
     journal.add_destination(account, destination.id(), destination.directory(), now()).await?;
+    fault::point("destination-kept");
     let id = journal.begin_run(account, now()).await?;
+    fault::point("run-begun");
     let doubts = Doubts::of(journal.doubted(id).await?);
     Ok(Run::new(id, account, journal, client, destination, Board::new(monitor), doubts, stop))
 }
@@ -259,7 +265,9 @@ async fn end(run: &Run, settings: &Settings, halted: bool) -> Result<Report, Err
     };
     let bytes_fetched = run.board.bytes_fetched();
     let done = Tally { files: progress.files_verified, bytes: bytes_fetched };
+    fault::point("run-ending");
     run.journal.end_run(run.id, now(), outcome, done).await?;
+    fault::point("run-ended");
     Ok(Report { progress, bytes_fetched, summary, libraries_skipped, interrupted })
 }
 

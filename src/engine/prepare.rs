@@ -10,6 +10,7 @@ use crate::disk::{self, Folder, PartFile, Place, part};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
+use crate::fault;
 use crate::journal::{Claim, ClaimedFile};
 use crate::model::checksum::{Digests, Hasher, Proof};
 use crate::model::failure::{Failure, FailureKind};
@@ -126,7 +127,10 @@ async fn resume(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unf
     })
     .await;
     match resumed {
-        Ok(Some(sink)) => Ok(Prepared::Ready { claim, folder, sink }),
+        Ok(Some(sink)) => {
+            fault::point("prefix-trusted");
+            Ok(Prepared::Ready { claim, folder, sink })
+        }
         Ok(None) => restart(run, claim, folder, "the part file is not what was written").await,
         Err(error) if error.ends_the_run() || run.stop.is_requested() => Err(claim_meets(run, claim, error)),
         Err(error) => restart(run, claim, folder, &error.to_string()).await,
@@ -138,6 +142,7 @@ async fn restart(run: &Run, claim: Claim, folder: Folder, why: &str) -> Result<P
     let path = claim.file().path.clone();
     run.board.notice(Notice::Restarted { path, why: why.to_owned() });
     let claim = run.journal.restarted(claim, super::run::now()).await.map_err(Unfinished::lost)?;
+    fault::point("restarted");
     begin(run, claim, folder).await
 }
 
@@ -151,6 +156,7 @@ async fn begin(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfi
     .await;
     match part {
         Ok(part) => {
+            fault::point("part-created");
             Ok(Prepared::Ready { claim, folder, sink: Box::new(Sink { part, hasher: Hasher::default() }) })
         }
         Err(error) => Err(claim_meets(run, claim, error)),
@@ -176,6 +182,7 @@ async fn move_aside(
         claim = run.journal.restarted(claim, super::run::now()).await.map_err(Unfinished::lost)?;
     }
     let claim = run.journal.rename(claim, refused.to_vec()).await.map_err(Unfinished::lost)?;
+    fault::point("moved-aside");
     let taken = refused.last().cloned().unwrap_or_default();
     run.board.notice(Notice::NameTaken { taken, instead: claim.file().path.clone() });
     Ok(claim)

@@ -14,6 +14,7 @@ use crate::engine::doubts;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
+use crate::fault;
 use crate::journal::Claim;
 use crate::model::checksum::{Digests, Proof};
 use crate::model::failure::{Failure, FailureKind};
@@ -46,6 +47,7 @@ impl Published {
         }
         match run.journal.verified(claim, now(), digests.sha256, proof).await {
             Ok(asset_complete) => {
+                fault::point("verified");
                 run.pause.file_through();
                 run.board.verified(asset_complete);
             }
@@ -156,6 +158,7 @@ async fn take_another_name(
         }
     };
     let path = claim.file().path.clone();
+    fault::point("path-changed");
     run.board.notice(Notice::NameTaken { taken, instead: path.clone() });
     let (folder, moved) = off_thread(move || {
         let moved = folder.move_part(&path);
@@ -163,7 +166,10 @@ async fn take_another_name(
     })
     .await;
     match moved {
-        Ok(()) => Some((Checked { claim, folder, part, digests, proof }, refused)),
+        Ok(()) => {
+            fault::point("part-moved");
+            Some((Checked { claim, folder, part, digests, proof }, refused))
+        }
         Err(error) => {
             refuse(run, claim, error, true).await;
             None

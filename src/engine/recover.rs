@@ -8,6 +8,7 @@ use crate::engine::error::Error;
 use crate::engine::prepare::{look, whole};
 use crate::engine::publish::Published;
 use crate::engine::run::{Run, now};
+use crate::fault;
 use crate::journal::Claim;
 use crate::model::recovery::Case;
 
@@ -21,8 +22,10 @@ pub(super) async fn recover(run: &Run) -> Result<(), Error> {
         if dead.is_empty() {
             return Ok(());
         }
+        fault::point("taken-over");
         for claim in dead {
             repair(run, claim).await?;
+            fault::point("repaired");
         }
     }
 }
@@ -42,6 +45,7 @@ async fn repair(run: &Run, claim: Claim) -> Result<(), Error> {
         // Died between the rename and the commit, perhaps: the bytes tell.
         Case::E => match whole(run, claim.file()).await {
             Ok(Some((digests, proof))) => {
+                fault::point("found-standing");
                 Published::found_standing(claim, digests, proof).record(run).await;
                 Ok(())
             }
@@ -50,11 +54,13 @@ async fn repair(run: &Run, claim: Claim) -> Result<(), Error> {
         // Nothing was promised of this part.
         Case::B => {
             let _ = crate::engine::run::off_thread(move || folder.remove_part()).await;
+            fault::point("part-removed");
             Ok(run.journal.release(claim).await?)
         }
         // The promise is broken; the row should not say otherwise.
         Case::D => {
             let claim = run.journal.restarted(claim, now()).await?;
+            fault::point("promise-dropped");
             Ok(run.journal.release(claim).await?)
         }
         // A and C go on when their turn comes. Claims exist on pending and partial rows only.

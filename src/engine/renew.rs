@@ -9,6 +9,7 @@ use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
+use crate::fault;
 use crate::icloud::{self, LOOKUP_NAMES_MAX, Lookup};
 use crate::journal::Expired;
 use crate::model::asset::Rendition;
@@ -79,7 +80,9 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
             }
         }
     }
+    fault::point("urls-fetched");
     run.journal.urls_renewed(run.id, now(), renewed).await?;
+    fault::point("urls-renewed");
     Ok(true)
 }
 

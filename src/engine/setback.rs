@@ -6,6 +6,7 @@ use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::prepare::place;
 use crate::engine::run::{Run, now};
+use crate::fault;
 use crate::journal::{self, Claim};
 use crate::model::failure::{Failure, FailureKind};
 
@@ -95,6 +96,7 @@ impl Unfinished {
                 told
             }
         };
+        fault::point("settled");
         if let Err(error) = told {
             run.halt(error);
         }

@@ -11,6 +11,7 @@ use crate::engine::intake::Intake;
 use crate::engine::prepare::Sink;
 use crate::engine::run::{Run, now};
 use crate::engine::setback::{Setback, Unfinished};
+use crate::fault;
 use crate::icloud::{self, Body, FetchError, Wanted};
 use crate::journal::Claim;
 use crate::model::backoff;
@@ -85,11 +86,12 @@ async fn promise(
         return Ok(claim);
     }
     match intake.make_durable().await {
-        Ok(prefix) => run
-            .journal
-            .progressed(claim, now(), intake.received(), prefix, etag)
-            .await
-            .map_err(Unfinished::lost),
+        Ok(prefix) => {
+            fault::point("part-synced");
+            let promised = run.journal.progressed(claim, now(), intake.received(), prefix, etag).await;
+            fault::point("promised");
+            promised.map_err(Unfinished::lost)
+        }
         // After a failed sync the bytes are not to be trusted, whatever a second one says.
         Err(error) => Err(Unfinished::new(claim, disk_setback(error))),
     }

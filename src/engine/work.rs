@@ -20,6 +20,7 @@ use crate::engine::renew::renew;
 use crate::engine::run::{Run, now, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
 use crate::engine::transfer::transfer;
+use crate::fault;
 use crate::journal::Claim;
 use crate::model::checksum::Proof;
 use crate::model::failure::FailureKind;
@@ -90,7 +91,9 @@ async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
         Prepared::Ready { claim, folder, sink } => {
             let size_bytes = claim.file().size_bytes;
             let whole = transfer(run, claim, folder, sink).await?;
+            fault::point("whole");
             let checked = check(&run.doubts, whole).inspect_err(|_| run.board.discarded(size_bytes))?;
+            fault::point("checked");
             Ok(Home::Checked(promise_whole(run, checked).await?))
         }
         Prepared::Standing { claim, digests, proof } => {
@@ -120,6 +123,7 @@ async fn promise_whole(run: &Run, checked: Checked) -> Result<Checked, Unfinishe
     }
     let promised = run.journal.progressed(claim, now(), size_bytes, digests.sha256, None).await;
     let claim = promised.map_err(Unfinished::lost)?;
+    fault::point("whole-promised");
     Ok(Checked { claim, folder, part, digests, proof })
 }
 
@@ -180,7 +184,10 @@ impl<'a> Feed<'a> {
             let listed = self.run.first_page.load(Ordering::SeqCst);
             let more_to_come = *self.enumerating.borrow() || self.in_flight.load(Ordering::SeqCst) > 0;
             match self.run.journal.claim(self.run.id, self.batch, now()).await {
-                Ok(claimed) => self.claims.extend(claimed.claims),
+                Ok(claimed) => {
+                    fault::point("claimed");
+                    self.claims.extend(claimed.claims);
+                }
                 Err(error) => self.run.halt(error),
             }
             if !self.claims.is_empty() || renew(self.run, self.libraries).await {

@@ -12,7 +12,7 @@ mod status;
 mod sync;
 
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -93,7 +93,7 @@ fn table(rows: impl IntoIterator<Item = Vec<String>>, right: &[usize]) -> String
 
 /// The clock on the wall, in Unix seconds.
 pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = crate::fault::clock().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
