@@ -56,6 +56,7 @@ CREATE TABLE database_token (
 CREATE TABLE run (
     run_id        INTEGER PRIMARY KEY,
     account_id    INTEGER NOT NULL REFERENCES account,
+    verb          TEXT    NOT NULL CHECK (verb IN ('sync', 'plan', 'adopt', 'verify', 'audit')),
     started_at    INTEGER NOT NULL,
     ended_at      INTEGER,
     -- NULL while it lasts, and for ever if it was killed.
@@ -63,7 +64,10 @@ CREATE TABLE run (
     pid           INTEGER NOT NULL,
     version       TEXT    NOT NULL,
     files_done    INTEGER NOT NULL DEFAULT 0,
-    bytes_fetched INTEGER NOT NULL DEFAULT 0
+    bytes_fetched INTEGER NOT NULL DEFAULT 0,
+    -- Read back from the disk by verify and audit, and what they found wrong.
+    bytes_read    INTEGER NOT NULL DEFAULT 0,
+    findings      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Where an account's files stand. The directory holds a marker with the same id, so an unmounted
@@ -249,6 +253,8 @@ CREATE TABLE asset_file (
     sha256         BLOB    CHECK (length(sha256) = 32),
     verified_by    TEXT    CHECK (verified_by IN ('apple-signature', 'sha256', 'length')),
     verified_at    INTEGER,
+    -- When its bytes were last read back from the disk and were right. NULL: not since they came.
+    checked_at     INTEGER,
 
     -- Facts that are not states. They take a row out of scope, never out of the audit.
     excluded_by    TEXT,
@@ -271,6 +277,7 @@ CREATE TABLE asset_file (
     CHECK ((state = 'verified') = (sha256 IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_by IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_at IS NOT NULL)),
+    CHECK (checked_at IS NULL OR state = 'verified'),
     CHECK ((state = 'failed') = (error_kind IS NOT NULL)),
     CHECK ((offset_bytes > 0) = (prefix_sha256 IS NOT NULL)),
     CHECK (state <> 'partial' OR offset_bytes > 0),
@@ -291,6 +298,9 @@ CREATE INDEX asset_file_expired ON asset_file (library_id, file_id)
       AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL;
 -- Serves Journal::requeue and v_problem.
 CREATE INDEX asset_file_failed ON asset_file (library_id, retry_at) WHERE state = 'failed';
+-- Serves Reader::due and Reader::line: what to read back next, the oldest check first.
+CREATE INDEX asset_file_scrub ON asset_file (library_id, checked_at, file_id)
+    WHERE state = 'verified' AND released_at IS NULL;
 
 -- Signed URLs of rows that still want their bytes: long, short-lived, and secret, so they stand
 -- apart and go when the bytes are home.
@@ -320,6 +330,27 @@ CREATE TABLE history (
     to_state   TEXT    NOT NULL,
     detail     TEXT
 ) STRICT;
+-- Serves explain, and audit: the last word about a file.
+CREATE INDEX history_of ON history (file_id);
+
+-- What verify found wrong with a file on the disk. Serves the detail of 'lost' in the history, and
+-- v_problem for a file that cannot be read.
+CREATE TABLE damage (
+    damage_id   INTEGER PRIMARY KEY,
+    file_id     INTEGER NOT NULL REFERENCES asset_file,
+    run_id      INTEGER NOT NULL REFERENCES run,
+    at          INTEGER NOT NULL,
+    kind        TEXT    NOT NULL CHECK (kind IN ('missing', 'damaged', 'replaced', 'unreadable')),
+    detail      TEXT    NOT NULL,
+    -- What became of a damaged file: its new name beside the old one.
+    kept_as     TEXT,
+    -- An unreadable file was read again since. The others say by their state where they stand.
+    resolved_at INTEGER
+) STRICT;
+-- Serves the trigger asset_file_history, and explain.
+CREATE INDEX damage_of ON damage (file_id);
+-- Serves v_problem.
+CREATE INDEX damage_open ON damage (kind) WHERE kind = 'unreadable' AND resolved_at IS NULL;
 
 -- Records that cannot be used, or not wholly.
 CREATE TABLE record_problem (
@@ -409,7 +440,11 @@ BEGIN
     INSERT INTO history (file_id, run_id, at, event, from_state, to_state, detail)
     VALUES (NEW.file_id, NEW.moved_run_id, NEW.moved_at, NEW.event, OLD.state, NEW.state,
         CASE NEW.state WHEN 'failed' THEN NEW.error_kind || ': ' || NEW.error_detail
-                       WHEN 'verified' THEN NEW.verified_by END);
+                       WHEN 'verified' THEN NEW.verified_by
+                       WHEN 'pending' THEN iif(NEW.event = 'lost', (
+                           SELECT kind || ': ' || detail || coalesce('; kept as ' || kept_as, '')
+                           FROM damage WHERE file_id = NEW.file_id AND at = NEW.moved_at
+                           ORDER BY damage_id DESC LIMIT 1), NULL) END);
 END;
 
 CREATE TRIGGER asset_file_tally_insert AFTER INSERT ON asset_file
@@ -477,8 +512,10 @@ SELECT f.file_id, l.zone_name AS library, a.record_name AS asset, a.filename, f.
        CASE f.state WHEN 'verified' THEN f.size_bytes ELSE f.offset_bytes END AS done_bytes,
        f.verified_by, lower(hex(f.sha256)) AS sha256, f.checksum AS apple_checksum,
        f.verified_at, f.attempts, f.error_kind, f.error_detail, f.retry_at, f.excluded_by,
-       a.captured_ms / 1000 AS captured_at, f.claim_run_id AS claimed_by_run
-FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id;
+       a.captured_ms / 1000 AS captured_at, f.claim_run_id AS claimed_by_run,
+       f.checked_at, f.released_at, f.superseded_at, c.username AS account
+FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
+     JOIN account c ON c.account_id = l.account_id;
 
 -- Every asset, with its files counted.
 CREATE VIEW v_asset AS
@@ -503,13 +540,18 @@ WHERE f.state = 'failed' AND f.excluded_by IS NULL AND f.released_at IS NULL
   AND (f.superseded_at IS NULL OR f.error_kind = 'gone')
 UNION ALL
 SELECT 'record', l.zone_name, p.record_name, p.record_name, p.kind, p.detail, 0, p.seen_at, NULL
-FROM record_problem p JOIN library l USING (library_id) WHERE p.resolved_at IS NULL;
+FROM record_problem p JOIN library l USING (library_id) WHERE p.resolved_at IS NULL
+UNION ALL
+SELECT 'file', l.zone_name, a.record_name, f.path, n.kind, n.detail, 0, n.at, NULL
+FROM damage n JOIN asset_file f USING (file_id) JOIN asset a USING (asset_id)
+     JOIN library l ON l.library_id = f.library_id
+WHERE n.kind = 'unreadable' AND n.resolved_at IS NULL;
 
 -- Every run.
 CREATE VIEW v_run AS
 SELECT r.run_id, a.username AS account, r.started_at, r.ended_at,
        r.ended_at - r.started_at AS seconds, coalesce(r.outcome, 'unfinished') AS outcome,
-       r.files_done, r.bytes_fetched, r.version
+       r.files_done, r.bytes_fetched, r.version, r.verb, r.bytes_read, r.findings
 FROM run r JOIN account a USING (account_id);
 
 -- What happened to files here, and to assets in iCloud: those lines have a negative history_id, and

@@ -40,7 +40,7 @@ pub use stop::Stop;
 use crate::disk::{self, Destination};
 use crate::fault;
 use crate::icloud::{self, Client};
-use crate::journal::{Journal, Requeue, Summary, Tally};
+use crate::journal::{Journal, Requeue, Summary, Tally, Verb};
 use crate::model::choices::Choices;
 use board::Board;
 use doubts::Doubts;
@@ -112,7 +112,7 @@ pub struct Plan {
 /// # Errors
 /// What ends the run early. Everything durable stays, and the next run goes on from there.
 pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
-    let run = Arc::new(begin(tools, settings).await?);
+    let run = Arc::new(begin(tools, settings, Verb::Sync).await?);
     if let Err(error) = sync_all(&run, settings).await {
         run.halt(error);
     }
@@ -165,7 +165,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
 /// # Errors
 /// What ends the enumeration early.
 pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
-    let run = begin(tools, settings).await?;
+    let run = begin(tools, settings, Verb::Plan).await?;
     run.underway.send_replace(true);
     let listed = async {
         run.board.begin(&summary(&run, settings).await?);
@@ -200,12 +200,12 @@ pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<
 }
 
 /// Remembers the destination, and opens the run.
-async fn begin(tools: Tools, settings: &Settings) -> Result<Run, Error> {
+async fn begin(tools: Tools, settings: &Settings, verb: Verb) -> Result<Run, Error> {
     let Tools { journal, client, destination, monitor, stop } = tools;
     let account = journal.account(&settings.username, &client.dsid(), now()).await?;
     journal.add_destination(account, destination.id(), destination.directory(), now()).await?;
     fault::point("destination-kept");
-    let id = journal.begin_run(account, now()).await?;
+    let id = journal.begin_run_for(account, verb, now()).await?;
     fault::point("run-begun");
     let doubts = Doubts::of(journal.doubted(id).await?);
     Ok(Run::new(id, account, journal, client, destination, Board::new(monitor), doubts, stop))

@@ -25,6 +25,7 @@ mod query;
 mod row;
 mod runs;
 mod schema;
+mod scrub;
 mod seen;
 mod writer;
 
@@ -40,6 +41,8 @@ pub use doubt::MISMATCHES_MIN;
 pub use error::Error;
 pub use moves::Requeue;
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
+pub use runs::{Reading, Verb};
+pub use scrub::{Damage, DamageKind, DueFile, Line, Turn};
 pub use seen::{Place, Seen};
 
 use crate::model::adoption::{Candidate, Finding};
@@ -101,12 +104,59 @@ impl Reader {
         query::problems(&*self.pool.get()?, limit)
     }
 
-    /// The last run, if there was one.
+    /// The last run that asked Apple for photos, if there was one.
     ///
     /// # Errors
     /// If the journal cannot be read.
     pub fn last_run(&self) -> Result<Option<Run>, Error> {
-        query::last_run(&*self.pool.get()?)
+        query::last_run(&*self.pool.get()?, "sync,plan")
+    }
+
+    /// The last run for `verb`, if there was one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn last_run_for(&self, verb: Verb) -> Result<Option<Run>, Error> {
+        query::last_run(&*self.pool.get()?, verb.as_str())
+    }
+
+    /// How many rows `v_problem` has.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn problems_total(&self) -> Result<u64, Error> {
+        query::problems_total(&*self.pool.get()?)
+    }
+
+    /// The row of an account, if the journal knows it.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn account(&self, username: &str) -> Result<Option<AccountId>, Error> {
+        runs::account_of(&*self.pool.get()?, username)
+    }
+
+    /// Up to `limit` verified files of a library that were not read back since `before`, the oldest
+    /// check first, behind `after` in the line.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn due(
+        &self,
+        library: LibraryId,
+        before: i64,
+        after: Option<Turn>,
+        limit: usize,
+    ) -> Result<Vec<DueFile>, Error> {
+        scrub::due(&*self.pool.get()?, library, before, after, limit)
+    }
+
+    /// How the line of files to read back stands in a library.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn line(&self, library: LibraryId) -> Result<Line, Error> {
+        scrub::line(&*self.pool.get()?, library)
     }
 
     /// Until when Apple asked this account to wait, in Unix seconds.
@@ -230,7 +280,46 @@ impl Journal {
     /// # Errors
     /// If the journal cannot be written; so for every write below.
     pub async fn begin_run(&self, account: AccountId, now: i64) -> Result<RunId, Error> {
-        self.writer.run(move |c| runs::begin(c, account, now)).await
+        self.begin_run_for(account, Verb::Sync, now).await
+    }
+
+    /// The same for another purpose.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn begin_run_for(&self, account: AccountId, verb: Verb, now: i64) -> Result<RunId, Error> {
+        self.writer.run(move |c| runs::begin(c, account, verb, now)).await
+    }
+
+    /// Closes a run that read files back.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn end_reading(
+        &self,
+        run: RunId,
+        now: i64,
+        outcome: &'static str,
+        read: Reading,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| runs::end_reading(c, run, now, outcome, read)).await
+    }
+
+    /// Records that verified files were read back and are right.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn checked(&self, files: Vec<(FileId, Sha256Digest)>, now: i64) -> Result<(), Error> {
+        self.writer.run(move |c| scrub::checked(c, &files, now)).await
+    }
+
+    /// Records what was found wrong with a verified file. Unless it only could not be read, it is
+    /// lost, and wanted again.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is not verified any more.
+    pub async fn damaged(&self, run: RunId, file: FileId, now: i64, damage: Damage) -> Result<(), Error> {
+        self.writer.run(move |c| scrub::damaged(c, run, file, now, &damage)).await
     }
 
     /// Closes a run: what came of it, files verified, bytes fetched.

@@ -306,7 +306,7 @@ pub(super) fn lost(connection: &Connection, run: RunId, file: FileId, now: i64) 
         connection,
         file,
         "UPDATE asset_file SET state = 'pending', event = 'lost', moved_at = :now,
-             moved_run_id = :run, sha256 = NULL, verified_by = NULL, verified_at = NULL
+             moved_run_id = :run, sha256 = NULL, verified_by = NULL, verified_at = NULL, checked_at = NULL
          WHERE file_id = :file AND state = 'verified'",
         &[(":now", &now), (":run", &run.0)],
     )

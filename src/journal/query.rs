@@ -215,6 +215,8 @@ pub(super) fn problems(connection: &Connection, limit: usize) -> Result<Vec<Prob
 pub struct Run {
     /// Its number.
     pub id: i64,
+    /// What it was for: `sync`, `plan`, `verify` or `audit`.
+    pub verb: String,
     /// When it began, in Unix seconds.
     pub started_at: i64,
     /// When it ended; `None` while it lasts or if it was killed.
@@ -225,22 +227,35 @@ pub struct Run {
     pub files_done: u64,
     /// Bytes it fetched.
     pub bytes_fetched: u64,
+    /// Bytes it read back from the disk.
+    pub bytes_read: u64,
+    /// What it found wrong there.
+    pub findings: u64,
 }
 
-/// Reads the last run.
-pub(super) fn last_run(connection: &Connection) -> Result<Option<Run>, Error> {
+/// Reads the last run for one of these verbs, of any account: words between commas.
+pub(super) fn last_run(connection: &Connection, verbs: &str) -> Result<Option<Run>, Error> {
     let mut statement = connection.prepare(
-        "SELECT run_id, started_at, ended_at, outcome, files_done, bytes_fetched
-         FROM v_run ORDER BY run_id DESC LIMIT 1",
+        "SELECT run_id, verb, started_at, ended_at, outcome, files_done, bytes_fetched, bytes_read, findings
+         FROM v_run WHERE instr(:verbs, verb) > 0 ORDER BY run_id DESC LIMIT 1",
     )?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(named_params! { ":verbs": verbs })?;
     let Some(row) = rows.next()? else { return Ok(None) };
     Ok(Some(Run {
-        id: row.get(0)?,
-        started_at: row.get(1)?,
-        ended_at: row.get(2)?,
-        outcome: row.get(3)?,
+        id: row.get("run_id")?,
+        verb: row.get("verb")?,
+        started_at: row.get("started_at")?,
+        ended_at: row.get("ended_at")?,
+        outcome: row.get("outcome")?,
         files_done: row::bytes(row, "files_done")?,
         bytes_fetched: row::bytes(row, "bytes_fetched")?,
+        bytes_read: row::bytes(row, "bytes_read")?,
+        findings: row::bytes(row, "findings")?,
     }))
+}
+
+/// How many lines `v_problem` has.
+pub(super) fn problems_total(connection: &Connection) -> Result<u64, Error> {
+    let total: i64 = connection.query_row("SELECT count(*) FROM v_problem", [], |row| row.get(0))?;
+    Ok(total.unsigned_abs())
 }

@@ -3,16 +3,97 @@
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use crate::journal::error::Error;
+use crate::journal::row::int;
 use crate::model::asset::Zone;
 use crate::model::ids::{AccountId, LibraryId, RunId};
 
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Bringing files home.
+    Sync,
+    /// Only saying what would come.
+    Plan,
+    /// Taking over files that are here already.
+    Adopt,
+    /// Reading files back.
+    Verify,
+    /// Setting Apple, journal and disk against each other.
+    Audit,
+}
+
+impl Verb {
+    /// The word in the journal.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Plan => "plan",
+            Self::Adopt => "adopt",
+            Self::Verify => "verify",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// Opens a run. The caller holds the run lock.
-pub(super) fn begin(connection: &Connection, account: AccountId, now: i64) -> Result<RunId, Error> {
+pub(super) fn begin(
+    connection: &Connection,
+    account: AccountId,
+    verb: Verb,
+    now: i64,
+) -> Result<RunId, Error> {
     connection.execute(
-        "INSERT INTO run (account_id, started_at, pid, version) VALUES (:account, :now, :pid, :version)",
-        named_params! { ":account": account.0, ":now": now, ":pid": std::process::id(), ":version": env!("CARGO_PKG_VERSION") },
+        "INSERT INTO run (account_id, verb, started_at, pid, version)
+         VALUES (:account, :verb, :now, :pid, :version)",
+        named_params! {
+            ":account": account.0, ":verb": verb.as_str(), ":now": now, ":pid": std::process::id(),
+            ":version": env!("CARGO_PKG_VERSION"),
+        },
     )?;
     Ok(RunId(connection.last_insert_rowid()))
+}
+
+/// Closes a run that read files back: what came of it, what it read, and how much of it was wrong.
+pub(super) fn end_reading(
+    connection: &Connection,
+    run: RunId,
+    now: i64,
+    outcome: &str,
+    read: Reading,
+) -> Result<(), Error> {
+    connection.execute(
+        "UPDATE run SET ended_at = :now, outcome = :outcome, files_done = :files, bytes_read = :bytes,
+             findings = :findings
+         WHERE run_id = :run",
+        named_params! {
+            ":now": now, ":outcome": outcome, ":run": run.0, ":files": int(read.files),
+            ":bytes": int(read.bytes), ":findings": int(read.findings),
+        },
+    )?;
+    Ok(())
+}
+
+/// What a run read back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Files looked at.
+    pub files: u64,
+    /// Bytes read back.
+    pub bytes: u64,
+    /// What was found wrong.
+    pub findings: u64,
+}
+
+/// The row of an account, if the journal knows it.
+pub(super) fn account_of(connection: &Connection, username: &str) -> Result<Option<AccountId>, Error> {
+    Ok(connection
+        .query_row(
+            "SELECT account_id FROM account WHERE username = :username",
+            named_params! { ":username": username },
+            |row| row.get(0).map(AccountId),
+        )
+        .optional()?)
 }
 
 /// Closes a run: what came of it, and how much it did.

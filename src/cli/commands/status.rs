@@ -151,7 +151,7 @@ impl Status {
     fn read(path: &Path, usernames: &[&str], problems_max: usize) -> Result<Self, journal::Error> {
         let reader = Reader::open(path)?;
         let summary = reader.summary(None)?;
-        let problems_total = summary.failed.files + summary.record_problems;
+        let problems_total = reader.problems_total()?;
         let problems_max = problems_max.min(usize::try_from(problems_total).unwrap_or(usize::MAX));
         let libraries: Vec<Library> = reader.libraries()?.into_iter().map(Library::from).collect();
         let accounts = usernames.iter().map(|username| OfAccount::read(&reader, username, &libraries));

@@ -24,7 +24,7 @@ use crate::engine::error::Error;
 use crate::engine::monitor::{Monitor, Phase, Progress};
 use crate::engine::run::{now, off_thread};
 use crate::engine::stop::Stop;
-use crate::journal::{Adoption, Journal, Tally};
+use crate::journal::{Adoption, Journal, Tally, Verb};
 use crate::model::adoption::{self, Candidate, Finding, LocalFile, Outcome};
 use crate::model::ids::{AccountId, FileId, RunId};
 use examine::{Examined, Examiner, Group};
@@ -108,7 +108,7 @@ pub async fn adopt(
             return Err(Error::OutsideDestination { folder, destination });
         }
     };
-    let run = journal.begin_run(account, now()).await?;
+    let run = journal.begin_run_for(account, Verb::Adopt, now()).await?;
     let mut stage =
         Stage { journal, account, run, monitor, stop, taken: HashSet::new(), report: Adopted::default() };
     let done = stage.walk_and_examine(destination, &whereabouts, bring, how.dry_run).await;
