@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rollbook::icloud::{
-    Client, CodeEntry, CodePrompt, Credentials, Endpoints, Error, FetchError, Need, Options as ClientOptions,
-    Person, SessionStore, SignInError, Wanted,
+    Client, CodeEntry, CodePrompt, Credentials, Endpoints, Error, FetchError, Index, Need,
+    Options as ClientOptions, Person, SessionStore, SignInError, Wanted,
 };
 use rollbook::model::asset::{Asset, Database, Oddity, OddityKind, Offer, Rendition, Zone};
 use rollbook::model::checksum::{Hasher, Proof};
@@ -84,7 +84,7 @@ async fn primary(client: &Client) -> Zone {
 
 /// Walks a whole library.
 async fn walk(client: &Client, zone: &Zone) -> Result<(Vec<Asset>, Vec<Oddity>), Error> {
-    let mut listing = client.listing(zone);
+    let mut listing = client.listing(zone, Index::Visible);
     let (mut assets, mut oddities) = (Vec::new(), Vec::new());
     while let Some(page) = listing.next().await? {
         assets.extend(page.assets);
@@ -284,7 +284,7 @@ async fn assets_that_move_up_during_a_walk_are_not_stepped_over() {
     let sandbox = start(Options { assets: 420, mean_size_bytes: Some(500), ..Options::default() });
     let client = sign_in(&sandbox).await;
     let zone = primary(&client).await;
-    let mut listing = client.listing(&zone);
+    let mut listing = client.listing(&zone, Index::Visible);
     let mut assets = listing.next().await.expect("a page").expect("a first page").assets;
     let second = listing.next().await.expect("a page").expect("a second page").assets;
     // All of the second page and a part of the first: also the asset that the third would begin with.
@@ -306,7 +306,7 @@ async fn an_error_leaves_a_listing_where_it_was() {
     let sandbox = start(Options { assets: 150, mean_size_bytes: Some(500), ..Options::default() });
     let client = sign_in(&sandbox).await;
     let zone = primary(&client).await;
-    let mut listing = client.listing(&zone);
+    let mut listing = client.listing(&zone, Index::Visible);
     let mut assets = listing.next().await.expect("a page").expect("a first page").assets;
     for what in [What::MalformedJson, What::cloudkit("BAD_REQUEST"), What::retry_after(503, "3600")] {
         let times = Times::Count(if what == What::MalformedJson { 2 } else { 1 });

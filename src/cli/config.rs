@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) no_progress_bar: bool,
     /// Try every failed file again.
     pub(crate) retry_failed: bool,
+    /// List everything again.
+    pub(crate) full: bool,
     /// Do not wait for a person.
     pub(crate) no_wait: bool,
     /// What is told on standard error.
@@ -75,6 +77,7 @@ impl Config {
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
+            full: layers.required(&settings::FULL, None, |value| truth(text(value)?))?,
             no_wait: layers.required(&settings::NO_WAIT, None, |value| truth(text(value)?))?,
             log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
             shown,

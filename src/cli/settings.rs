@@ -249,6 +249,16 @@ pub(crate) const RETRY_FAILED: Setting = Setting {
     ..PLAIN
 };
 
+/// A listing from end to end.
+pub(crate) const FULL: Setting = Setting {
+    key: "full",
+    flag: Flag::Sync,
+    help: "List every library from end to end instead of asking for changes; fetches nothing again",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
 /// Whether to wait for a person.
 pub(crate) const NO_WAIT: Setting = Setting {
     key: "no-wait",
@@ -270,7 +280,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 17] = [
+pub(crate) static ALL: [Setting; 18] = [
     ACCOUNT,
     USERNAME,
     PASSWORD,
@@ -287,5 +297,6 @@ pub(crate) static ALL: [Setting; 17] = [
     NO_PROGRESS_BAR,
     NO_WAIT,
     RETRY_FAILED,
+    FULL,
     LOG_LEVEL,
 ];

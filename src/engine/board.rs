@@ -43,7 +43,8 @@ impl Board {
     /// A page became rows.
     pub(super) fn seen(&self, seen: &Seen) {
         self.change(|counts| {
-            counts.assets_known += seen.assets_new;
+            let known = counts.assets_known + seen.assets_new;
+            counts.assets_known = known.saturating_add_signed(-seen.assets_gone);
             let done = &mut counts.progress.assets_done;
             *done = done.saturating_add_signed(seen.assets_done_change);
             counts.progress.bytes_total += seen.bytes_new;

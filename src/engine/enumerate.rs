@@ -1,18 +1,28 @@
-//! Enumeration: pages become rows, and the next page is fetched while this one is recorded.
+//! Enumeration: every library's rows are brought up to date, by its changes or by a listing.
 //!
-//! It shares nothing with the downloads but the journal. A library that cannot be listed is
-//! named and skipped; the others go on.
+//! A listing's pages become rows while the next one is fetched. It shares nothing with the
+//! downloads but the journal. A library that cannot be listed is named and skipped; the others go
+//! on.
+//!
+//! A listing is bridged to the changes: the token of its first page is kept when it is through, and
+//! what changed since is asked for at once. So nothing is missed that came, changed or went during the walk. A
+//! listing that is cut short begins again with the next run: ranks shift, so a place in it means
+//! little; and what is known already costs a request for a hundred assets, and writes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
+use crate::engine::catch_up::{CaughtUp, catch_up};
 use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
+use crate::engine::settle;
+use crate::engine::survey::{Need, Survey};
 use crate::fault;
-use crate::icloud::{self, Listing};
-use crate::journal::Place;
+use crate::icloud::{self, Index, Listing};
+use crate::journal::{Enumerated, Place};
 use crate::model::asset::{Page, Zone};
+use crate::model::change::Counts;
 use crate::model::choices::Choices;
 use crate::model::ids::{AssetId, LibraryId};
 
@@ -21,24 +31,32 @@ use crate::model::ids::{AssetId, LibraryId};
 pub(super) struct Library {
     pub(super) id: LibraryId,
     pub(super) zone: Zone,
+    /// What there is to do for it.
+    pub(super) need: Need,
+    /// Whether Apple's count is to be compared with ours.
+    pub(super) recount: bool,
 }
 
-/// Lists every library into the journal. A failure that concerns more than one library halts the
-/// run.
-pub(super) async fn enumerate(run: &Run, libraries: &[Library], choices: &Arc<Choices>) {
+/// Brings the rows of every library up to date. A failure that concerns more than one library halts
+/// the run.
+pub(super) async fn enumerate(run: &Run, survey: &Survey, choices: &Arc<Choices>) {
+    let libraries = &survey.libraries;
+    let mut skipped = false;
     for library in libraries {
-        let listed = tokio::select! {
-            listed = list(run, library, choices) => listed,
+        let followed = tokio::select! {
+            followed = follow(run, library, choices) => followed,
             () = run.stop.requested() => return,
         };
-        match listed {
+        match followed {
             Ok(()) => {}
             Err(Error::Service(icloud::Error::Denied(why))) if libraries.len() > 1 => {
+                skipped = true;
                 run.library_down(library, &why.to_string());
             }
             Err(Error::Service(error @ (icloud::Error::Server { .. } | icloud::Error::Malformed { .. })))
                 if libraries.len() > 1 =>
             {
+                skipped = true;
                 run.library_down(library, &error.to_string());
             }
             Err(error) => {
@@ -48,12 +66,104 @@ pub(super) async fn enumerate(run: &Run, libraries: &[Library], choices: &Arc<Ch
         }
     }
     run.board.enumerated();
+    for (database, token) in survey.tokens.iter().filter(|_| !skipped) {
+        let kept = run.journal.keep_database_token(run.account, *database, token.clone(), now()).await;
+        if let Err(error) = kept {
+            run.halt(error);
+        }
+    }
 }
 
-async fn list(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<(), Error> {
-    let mut listing = run.client.listing(&library.zone);
-    let mut token = None;
+/// Does for a library what it needs.
+async fn follow(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<(), Error> {
+    let again = |why: &str| {
+        let name = &library.zone.name;
+        run.board.notice(Notice::Note(format!("library {name} is listed again from end to end: {why}")));
+    };
+    match &library.need {
+        Need::Listing => return list_all(run, library, choices).await,
+        Need::Changes(token) => match catch_up(run, library, choices, token.clone()).await? {
+            CaughtUp::Yes => {}
+            CaughtUp::No(why) => {
+                again(&format!("its changes cannot be had ({why})"));
+                return list_all(run, library, choices).await;
+            }
+        },
+        Need::Nothing => {}
+    }
+    if library.recount
+        && let Some(counts) = counts(run, library).await?
+    {
+        let at = Place { library: library.id, run: run.id, now: now() };
+        let recount = run.journal.recounted(at, counts).await?;
+        if !recount.agrees {
+            again(&format!("Apple counts {} assets, the journal {}", recount.apple, recount.here));
+            return list_all(run, library, choices).await;
+        }
+    }
+    Ok(())
+}
+
+/// Apple's counts. A library that does not count may still list.
+async fn counts(run: &Run, library: &Library) -> Result<Option<Counts>, Error> {
+    match run.through_pauses(async || run.client.counts(&library.zone).await).await {
+        Ok(counts) => Ok(Some(counts)),
+        Err(Error::Service(
+            icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_),
+        )) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lists a library from end to end, settles what it did not meet, and catches up from its first
+/// page.
+async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<(), Error> {
+    let announced = counts(run, library).await?;
+    run.board.announced(announced.unwrap_or_default().total());
     let mut roll = Roll::default();
+    let token = list(run, library, Index::Visible, choices, &mut roll).await?;
+    match list(run, library, Index::Hidden, choices, &mut roll).await {
+        // Not every library has such a list.
+        Err(Error::Service(icloud::Error::Server { .. } | icloud::Error::Malformed { .. }))
+            if !library.zone.is_primary() => {}
+        listed => {
+            listed?;
+        }
+    }
+    settle::unmet(run, library, choices, &roll, announced).await?;
+    settle::albums(run, library).await?;
+    let found = Enumerated {
+        count: roll.called(),
+        apple_count: announced.map(Counts::total),
+        sync_token: token.clone(),
+    };
+    let at = Place { library: library.id, run: run.id, now: now() };
+    fault::point("listed");
+    run.journal.enumerated(at, found).await?;
+    fault::point("enumerated");
+    let Some(token) = token else { return Ok(()) };
+    match catch_up(run, library, choices, token).await? {
+        CaughtUp::Yes => Ok(()),
+        // The next run tries again, and lists if that is of no avail.
+        CaughtUp::No(why) => {
+            let name = &library.zone.name;
+            let note = format!("what changed in library {name} during its listing cannot be had: {why}");
+            run.board.notice(Notice::Note(note));
+            Ok(())
+        }
+    }
+}
+
+/// Makes rows of one list of a library. Gives the token of its first page.
+async fn list(
+    run: &Run,
+    library: &Library,
+    index: Index,
+    choices: &Arc<Choices>,
+    roll: &mut Roll,
+) -> Result<Option<String>, Error> {
+    let mut listing = run.client.listing(&library.zone, index);
+    let mut token = None;
     let mut pages = 0_u64;
     let mut next = next_page(run, &mut listing).await?;
     while let Some(page) = next {
@@ -72,56 +182,53 @@ async fn list(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<()
             Ok::<(), Error>(())
         };
         let ((), following) = futures::try_join!(recorded, next_page(run, &mut listing))?;
-        if pages == 1 {
+        if pages == 1 && index == Index::Visible {
             first_download_goes_first(run).await;
         }
         next = following;
     }
-    let at = Place { library: library.id, run: run.id, now: now() };
-    fault::point("listed");
-    run.journal.enumerated(at, roll.count, token).await?;
-    fault::point("enumerated");
-    Ok(())
+    Ok(token)
 }
 
 /// The assets that a walk has met, each counted once: ranks shift, so some come twice.
 ///
 /// One bit for each row of the journal: an eighth of a megabyte for a million assets.
-#[derive(Default)]
-struct Roll {
+#[derive(Clone, Debug, Default)]
+pub(super) struct Roll {
     bits: Vec<u64>,
     count: u64,
 }
 
 impl Roll {
     fn call(&mut self, asset: AssetId) {
-        let place = usize::try_from(asset.0).expect("SQLite row ids of ours are positive");
-        let (word, bit) = (place / 64, 1 << (place % 64));
+        let (word, bit) = Self::place(asset);
         if word >= self.bits.len() {
             self.bits.resize(word + 1, 0);
         }
         self.count += u64::from(self.bits[word] & bit == 0);
         self.bits[word] |= bit;
     }
+
+    /// Whether the walk has met the asset.
+    pub(super) fn was_called(&self, asset: AssetId) -> bool {
+        let (word, bit) = Self::place(asset);
+        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    /// How many it has met.
+    pub(super) fn called(&self) -> u64 {
+        self.count
+    }
+
+    fn place(asset: AssetId) -> (usize, u64) {
+        let place = usize::try_from(asset.0).expect("SQLite row ids of ours are positive");
+        (place / 64, 1 << (place % 64))
+    }
 }
 
 /// Asks for the next page, through pauses that Apple or the network imposes.
 async fn next_page(run: &Run, listing: &mut Listing) -> Result<Option<Page>, Error> {
-    loop {
-        let sent = Instant::now();
-        match listing.next().await {
-            Ok(page) => {
-                run.pause.call_through();
-                return Ok(page);
-            }
-            Err(why) => match run.pause_for(&why, sent) {
-                Some(length) => {
-                    run.sleep(length).await;
-                }
-                None => return Err(why.into()),
-            },
-        }
-    }
+    run.through_pauses(async || listing.next().await).await
 }
 
 /// Holds the walk until the first download has left, so that it never waits behind a listing of a

@@ -10,6 +10,7 @@
 
 mod adopt;
 mod board;
+mod catch_up;
 mod check;
 mod doubts;
 mod enumerate;
@@ -23,7 +24,9 @@ mod recover;
 mod renew;
 mod run;
 mod setback;
+mod settle;
 mod stop;
+mod survey;
 mod transfer;
 mod work;
 
@@ -44,7 +47,6 @@ use crate::journal::{Journal, Requeue, Summary, Tally, Verb};
 use crate::model::choices::Choices;
 use board::Board;
 use doubts::Doubts;
-use enumerate::Library;
 use run::{Run, now};
 use tokio::sync::watch;
 
@@ -64,6 +66,8 @@ pub struct Settings {
     pub choices: Arc<Choices>,
     /// Try every failed file again, parked ones too.
     pub retry_failed: bool,
+    /// List every library from end to end instead of asking for its changes.
+    pub full: bool,
 }
 
 /// What a run works with. The caller holds the run lock of the journal's directory.
@@ -137,14 +141,15 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.begin(&summary(run, settings).await?);
 
     run.board.phase(Phase::Syncing);
-    let Some(libraries) = unless_stopped(run, libraries(run)).await? else { return Ok(()) };
+    let surveyed = unless_stopped(run, survey::survey(run, settings.full)).await?;
+    let Some(survey) = surveyed else { return Ok(()) };
     let (enumerating, watched) = watch::channel(true);
     let listing = async {
-        enumerate::enumerate(run, &libraries, &settings.choices).await;
+        enumerate::enumerate(run, &survey, &settings.choices).await;
         enumerating.send_replace(false);
         run.bell.notify_one();
     };
-    tokio::join!(listing, work::work(run, &libraries, settings.threads, watched.clone()));
+    tokio::join!(listing, work::work(run, &survey.libraries, settings.threads, watched.clone()));
 
     // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
     if run.stop.is_requested() {
@@ -155,7 +160,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     if requeued > 0 {
         run.board.phase(Phase::Retrying);
         run.board.requeued(requeued as u64);
-        work::work(run, &libraries, settings.threads, watched).await;
+        work::work(run, &survey.libraries, settings.threads, watched).await;
     }
     Ok(())
 }
@@ -170,8 +175,8 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     let listed = async {
         run.board.begin(&summary(&run, settings).await?);
         run.board.phase(Phase::Syncing);
-        if let Some(libraries) = unless_stopped(&run, libraries(&run)).await? {
-            enumerate::enumerate(&run, &libraries, &settings.choices).await;
+        if let Some(survey) = unless_stopped(&run, survey::survey(&run, settings.full)).await? {
+            enumerate::enumerate(&run, &survey, &settings.choices).await;
         }
         Ok::<(), Error>(())
     };
@@ -215,29 +220,6 @@ async fn begin(tools: Tools, settings: &Settings, verb: Verb) -> Result<Run, Err
 async fn summary(run: &Run, settings: &Settings) -> Result<Summary, Error> {
     let (reader, username) = (run.journal.reader().clone(), settings.username.clone());
     Ok(run::off_thread(move || reader.summary(Some(&username))).await?)
-}
-
-/// Finds the account's libraries and what Apple says they hold.
-async fn libraries(run: &Run) -> Result<Vec<Library>, Error> {
-    let found = run.client.libraries().await?;
-    for why in found.warnings {
-        run.board.notice(Notice::Note(why));
-    }
-    let mut libraries = Vec::new();
-    for zone in found.zones {
-        // The count is for the bar and the audit. A library that does not count may still list.
-        let count = match run.client.count(&zone).await {
-            Ok(count) => Some(count),
-            Err(
-                icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_),
-            ) => None,
-            Err(error) => return Err(error.into()),
-        };
-        run.board.announced(count.unwrap_or_default());
-        let id = run.journal.library(run.account, &zone, count).await?;
-        libraries.push(Library { id, zone });
-    }
-    Ok(libraries)
 }
 
 /// Waits for an answer of the service, but not longer than someone asks to stop.

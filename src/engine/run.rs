@@ -111,6 +111,28 @@ impl Run {
         }
     }
 
+    /// Asks until there is an answer, through pauses that Apple or the network imposes.
+    pub(super) async fn through_pauses<T>(
+        &self,
+        mut ask: impl AsyncFnMut() -> Result<T, icloud::Error>,
+    ) -> Result<T, Error> {
+        loop {
+            let sent = Instant::now();
+            match ask().await {
+                Ok(answer) => {
+                    self.pause.call_through();
+                    return Ok(answer);
+                }
+                Err(why) => match self.pause_for(&why, sent) {
+                    Some(length) => {
+                        self.sleep(length).await;
+                    }
+                    None => return Err(why.into()),
+                },
+            }
+        }
+    }
+
     /// Leaves a library alone for the rest of the run, and says so once.
     pub(super) fn library_down(&self, library: &Library, why: &str) {
         if self.down.lock().unwrap_or_else(PoisonError::into_inner).insert(library.id) {

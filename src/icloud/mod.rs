@@ -38,7 +38,10 @@ pub use download::{Body, Wanted};
 pub use endpoints::{Endpoints, Region};
 pub use error::{Denial, Error, FetchError, Forbidden, Need, SignInError};
 pub use no_answer::{Cause, NoAnswer};
-pub use photos::{ChangedLibraries, Found, FreshFile, LOOKUP_NAMES_MAX, Libraries, Listing, Lookup, Missing};
+pub use photos::{
+    ChangedLibraries, ChangedPage, Delta, Found, FreshFile, Index, LOOKUP_NAMES_MAX, Libraries, Listing,
+    Lookup, Missing, ZoneChanges,
+};
 
 use auth::consent::Patience;
 use auth::session::Session;

@@ -16,6 +16,9 @@
 //! This is the only module that says `rusqlite` or `r2d2`.
 
 mod adopt;
+mod album;
+mod asset_change;
+mod changes;
 mod claim;
 mod doubt;
 mod error;
@@ -36,21 +39,23 @@ use std::sync::Arc;
 use r2d2_sqlite::SqliteConnectionManager;
 
 pub use adopt::{Adoption, Known, KnownLocal};
+pub use changes::{DatabaseToken, Followed, Recount};
 pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
 pub use error::Error;
 pub use moves::Requeue;
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
-pub use runs::{Reading, Verb};
+pub use runs::{Enumerated, Reading, Verb};
 pub use scrub::{Damage, DamageKind, DueFile, Line, Turn};
 pub use seen::{Place, Seen};
 
 use crate::model::adoption::{Candidate, Finding};
-use crate::model::asset::{Page, Rendition, Zone};
+use crate::model::asset::{Album, Database, Page, Rendition, Zone};
+use crate::model::change::{Changes, Counts, Member};
 use crate::model::checksum::{Proof, Sha256Digest};
 use crate::model::choices::Choices;
 use crate::model::failure::Failure;
-use crate::model::ids::{AccountId, FileId, LibraryId, RunId};
+use crate::model::ids::{AccountId, AssetId, FileId, LibraryId, RunId};
 use crate::model::signed_url::SignedUrl;
 
 /// Connections that read: the bar, `status`, renewal and a watcher may ask at once, and no more.
@@ -225,6 +230,42 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn adoptions(&self, run: RunId, limit: usize) -> Result<Vec<Adoption>, Error> {
         adopt::to_look_at(&*self.pool.get()?, run, limit)
+    }
+
+    /// How far each library of an account was followed, own library first.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn followed(&self, account: AccountId) -> Result<Vec<Followed>, Error> {
+        changes::followed(&*self.pool.get()?, account)
+    }
+
+    /// Where a database of an account was last asked which libraries changed.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn database_token(
+        &self,
+        account: AccountId,
+        database: Database,
+    ) -> Result<Option<DatabaseToken>, Error> {
+        changes::database_token(&*self.pool.get()?, account, database)
+    }
+
+    /// The assets of a library that point to some masters, by name.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn assets_of_masters(&self, library: LibraryId, masters: &[String]) -> Result<Vec<String>, Error> {
+        changes::assets_of_masters(&*self.pool.get()?, library, masters)
+    }
+
+    /// The assets of a library that are not removed and that `met` does not know, by name.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn unmet(&self, library: LibraryId, met: impl Fn(AssetId) -> bool) -> Result<Vec<String>, Error> {
+        changes::unmet(&*self.pool.get()?, library, met)
     }
 
     /// Up to `limit` rows of a library that want a fresh URL.
@@ -403,10 +444,51 @@ impl Journal {
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub async fn enumerated(&self, at: Place, count: u64, sync_token: Option<String>) -> Result<(), Error> {
-        self.writer
-            .run(move |c| runs::enumerated(c, at.run, at.library, at.now, count, sync_token.as_deref()))
-            .await
+    pub async fn enumerated(&self, at: Place, found: Enumerated) -> Result<(), Error> {
+        self.writer.run(move |c| runs::enumerated(c, at.run, at.library, at.now, &found)).await
+    }
+
+    /// Makes rows of changes, and keeps the token behind them, at once.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_changes(
+        &self,
+        at: Place,
+        choices: Arc<Choices>,
+        changes: Changes,
+    ) -> Result<Seen, Error> {
+        self.writer.run(move |c| changes::record(c, at, &choices, &changes)).await
+    }
+
+    /// Makes rows of all albums of a library and of what lies in them; others are gone.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_albums(&self, at: Place, albums: Vec<(Album, Vec<Member>)>) -> Result<(), Error> {
+        self.writer.run(move |c| album::record_all(c, at, &albums)).await
+    }
+
+    /// Stores Apple's counts of a library, and compares them with ours.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn recounted(&self, at: Place, counts: Counts) -> Result<Recount, Error> {
+        self.writer.run(move |c| changes::recounted(c, at, counts)).await
+    }
+
+    /// Keeps the token of a database. Call when all changes that it named are rows.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn keep_database_token(
+        &self,
+        account: AccountId,
+        database: Database,
+        token: String,
+        now: i64,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| changes::keep_database_token(c, account, database, &token, now)).await
     }
 
     /// Claims up to `limit` rows with live URLs.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::changes;
 use crate::journal::error::Error;
 use crate::journal::row::int;
 use crate::model::asset::Zone;
@@ -207,6 +208,17 @@ pub(super) fn library(
     Ok(LibraryId(id))
 }
 
+/// What a listing from end to end found.
+#[derive(Clone, Debug, Default)]
+pub struct Enumerated {
+    /// Assets met, each once.
+    pub count: u64,
+    /// Assets as Apple counts them, if it said.
+    pub apple_count: Option<u64>,
+    /// The token of the first page.
+    pub sync_token: Option<String>,
+}
+
 /// Records that a library was listed from end to end: its count, and the token of its first page.
 ///
 /// Problems that this walk did not meet again are resolved.
@@ -215,13 +227,23 @@ pub(super) fn enumerated(
     run: RunId,
     library: LibraryId,
     now: i64,
-    count: u64,
-    sync_token: Option<&str>,
+    found: &Enumerated,
 ) -> Result<(), Error> {
+    let (count, apple) = (int(found.count), found.apple_count.map(int));
+    let ahead = match apple {
+        Some(apple) => apple - changes::present(connection, library)?,
+        None => 0,
+    };
     connection.execute(
-        "UPDATE library SET enumerated_at = :now, enumerated_count = :count, sync_token = :token
+        "UPDATE library SET enumerated_at = :now, enumerated_count = :count, sync_token = :token,
+             apple_count = coalesce(:apple, apple_count), recounted_at = iif(:apple IS NULL, NULL, :now),
+             count_ahead = :ahead
          WHERE library_id = :library",
-        named_params! { ":now": now, ":count": count as i64, ":token": sync_token, ":library": library.0 },
+        named_params! {
+            ":now": now, ":count": count, ":apple": apple, ":token": found.sync_token,
+            ":ahead": ahead,
+            ":library": library.0,
+        },
     )?;
     connection.execute(
         "UPDATE record_problem SET resolved_at = :now

@@ -8,8 +8,9 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use rusqlite::{Connection, OptionalExtension as _, named_params};
+use rusqlite::{Connection, named_params};
 
+use crate::journal::asset_change::{self, KnownAsset, Removal};
 use crate::journal::error::Error;
 use crate::journal::moves;
 use crate::journal::place;
@@ -27,6 +28,8 @@ pub struct Seen {
     pub assets: Vec<AssetId>,
     /// Assets that were not in the journal.
     pub assets_new: u64,
+    /// Assets that left iCloud's library, less those that came back.
+    pub assets_gone: i64,
     /// How the number of complete assets changed: those whose every file in scope is verified.
     pub assets_done_change: i64,
     /// File rows inserted, or sent on to a new version.
@@ -75,12 +78,6 @@ pub(super) fn record_page(
     Ok(seen)
 }
 
-struct KnownAsset {
-    id: AssetId,
-    change_tag: String,
-    stem: String,
-}
-
 fn record_asset(
     connection: &Connection,
     at: Place,
@@ -89,9 +86,15 @@ fn record_asset(
     seen: &mut Seen,
 ) -> Result<(), Error> {
     let mut is_new = false;
-    let known = match known_asset(connection, at.library, asset)? {
+    let known = match asset_change::known(connection, at.library, asset.name.as_str())? {
+        // In Recently Deleted: marked if it is ours, and none of ours if it is not.
+        Some(known) if asset.deleted => {
+            return remove(connection, at, &known, Removal::RecentlyDeleted, seen);
+        }
+        None if asset.deleted => return Ok(()),
         Some(known) => {
-            if known.change_tag != asset.change_tag {
+            if known.change_tag != asset.change_tag || known.removed_as.is_some() {
+                asset_change::tell_differences(connection, at, &known, asset)?;
                 update_asset(connection, known.id, asset)?;
                 keep_provider_record(connection, known.id, asset)?;
             }
@@ -104,21 +107,45 @@ fn record_asset(
                 place::free_stem(connection, at.library, asset, &choices.folders.folder(asset.captured))?;
             let id = insert_asset(connection, at.library, asset, &stem)?;
             keep_provider_record(connection, id, asset)?;
-            KnownAsset { id, change_tag: asset.change_tag.clone(), stem }
+            asset_change::moved_here(connection, at, asset)?;
+            if asset_change::is_news(connection, at.library)? {
+                asset_change::tell(connection, at, id, "added", None)?;
+            }
+            fresh(id, asset, stem)
         }
     };
     seen.assets.push(known.id);
     let files = known_files(connection, known.id)?;
     let steps = reconcile::plan(asset, &files);
-    if steps.is_empty() && !is_new {
+    let is_back = known.removed_as.is_some();
+    if steps.is_empty() && !is_new && !is_back {
         return Ok(());
     }
-    let was_complete = !is_new && is_complete(connection, known.id)?;
+    if !is_new {
+        asset_change::tell_versions(connection, at, &known, asset, &files, &steps)?;
+    }
+    seen.assets_gone -= i64::from(is_back);
+    let was_complete = !is_new && !is_back && is_complete(connection, known.id)?;
     for step in steps {
         carry_out(connection, at, asset, &known, &step, seen)?;
     }
     seen.assets_done_change += i64::from(is_complete(connection, known.id)?) - i64::from(was_complete);
     Ok(())
+}
+
+/// Marks an asset as gone, and no longer counts it.
+pub(super) fn remove(
+    connection: &Connection,
+    at: Place,
+    known: &KnownAsset,
+    removal: Removal,
+    seen: &mut Seen,
+) -> Result<(), Error> {
+    if known.removed_as.is_none() {
+        seen.assets_gone += 1;
+        seen.assets_done_change -= i64::from(is_complete(connection, known.id)?);
+    }
+    asset_change::remove(connection, at, known, removal)
 }
 
 fn carry_out(
@@ -160,21 +187,18 @@ pub(super) fn is_complete(connection: &Connection, asset: AssetId) -> Result<boo
     Ok(statement.query_row(named_params! { ":asset": asset.0 }, |row| row.get(0))?)
 }
 
-fn known_asset(
-    connection: &Connection,
-    library: LibraryId,
-    asset: &Asset,
-) -> Result<Option<KnownAsset>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT asset_id, change_tag, stem FROM asset
-         WHERE library_id = :library AND record_name = :record",
-    )?;
-    let known = statement
-        .query_row(named_params! { ":library": library.0, ":record": asset.name.as_str() }, |row| {
-            Ok(KnownAsset { id: AssetId(row.get(0)?), change_tag: row.get(1)?, stem: row.get(2)? })
-        })
-        .optional()?;
-    Ok(known)
+/// What the row of a new asset says.
+fn fresh(id: AssetId, asset: &Asset, stem: String) -> KnownAsset {
+    KnownAsset {
+        id,
+        change_tag: asset.change_tag.clone(),
+        stem,
+        filename: asset.filename.clone(),
+        captured_ms: asset.captured.map(|captured| captured.at_ms),
+        favorite: asset.favorite,
+        hidden: asset.hidden,
+        removed_as: None,
+    }
 }
 
 fn insert_asset(
@@ -204,7 +228,7 @@ fn update_asset(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(
     let mut statement = connection.prepare_cached(
         "UPDATE asset SET master_name = :master, change_tag = :tag, filename = :filename,
              kind = :kind, captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
-             added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL
+             added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL, removed_as = NULL
          WHERE asset_id = :asset",
     )?;
     statement.execute(named_params! {

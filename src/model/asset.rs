@@ -208,6 +208,14 @@ pub struct Zone {
     pub kind: String,
 }
 
+impl Zone {
+    /// Whether it is an account's own library.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.database == Database::Private && self.name == "PrimarySync"
+    }
+}
+
 /// An album, as `rollbook list albums` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Album {
@@ -219,4 +227,6 @@ pub struct Album {
     pub parent: Option<String>,
     /// Whether it is a folder of albums.
     pub folder: bool,
+    /// Its place among its neighbours, if the service gave one.
+    pub position: Option<i64>,
 }

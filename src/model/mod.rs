@@ -6,6 +6,7 @@
 pub mod adoption;
 pub mod asset;
 pub mod backoff;
+pub mod change;
 pub mod checksum;
 pub mod choices;
 pub mod failure;

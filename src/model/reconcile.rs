@@ -75,6 +75,11 @@ pub fn plan(asset: &Asset, known: &[KnownFile]) -> Vec<Step> {
             if file.superseded {
                 steps.push(Step::Reinstate { file: file.id });
             }
+            // It failed because it was gone, as far as anyone knew: it is begun anew.
+            if file.superseded && file.state == State::Failed && !file.claimed {
+                steps.push(Step::Change { file: file.id, offer });
+                continue;
+            }
             if file.state != State::Verified && offered.url.is_some() {
                 steps.push(Step::Renew { file: file.id, offer });
             }
@@ -158,6 +163,11 @@ mod tests {
             ),
             (vec!["y"], vec![claimed(known("x", State::Partial))], vec![Step::Insert { offer: 0 }]),
             (vec!["x"], vec![superseded(known("x", State::Verified))], vec![Step::Reinstate { file }]),
+            (
+                vec!["x"],
+                vec![superseded(known("x", State::Failed))],
+                vec![Step::Reinstate { file }, Step::Change { file, offer: 0 }],
+            ),
             (vec![], vec![known("x", State::Failed)], vec![Step::Supersede { file }]),
             (vec![], vec![superseded(known("x", State::Verified))], vec![]),
         ] {

@@ -183,7 +183,13 @@ mod tests {
 
     fn album(record: &str, parent: Option<&str>, folder: bool) -> Album {
         let name = format!("name of {record}");
-        Album { record_name: record.to_owned(), name, parent: parent.map(str::to_owned), folder }
+        Album {
+            record_name: record.to_owned(),
+            name,
+            parent: parent.map(str::to_owned),
+            folder,
+            position: None,
+        }
     }
 
     #[test]

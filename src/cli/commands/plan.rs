@@ -177,6 +177,7 @@ mod tests {
             threads: std::num::NonZeroUsize::MIN,
             choices: Arc::default(),
             retry_failed: false,
+            full: false,
         };
         let plan = Plan::new(&summary, 1_000_000, &settings);
         let total = Plan::sum(&[plan.clone(), Plan { free_bytes: 5_000_000, ..plan.clone() }]);

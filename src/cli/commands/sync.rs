@@ -92,6 +92,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             threads: config.threads,
             choices: Arc::clone(&config.choices),
             retry_failed: config.retry_failed,
+            full: config.full,
         })
     };
     accounts.iter().map(of).collect()

@@ -76,27 +76,40 @@ impl Client {
         let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
         for raw in answer.records.items() {
             let record: Lenient<RecordWire<'_>> = read(ENDPOINT, raw.get())?;
-            albums.extend(album(&record, parent));
+            if let Placed::Here(album) = placed(&record, parent) {
+                albums.push(album);
+            }
         }
         Ok(answer.continuation_marker.name().map(str::to_owned))
     }
 }
 
-fn album(record: &RecordWire<'_>, parent: Option<&str>) -> Option<Album> {
-    let record_name = record.record_name.name()?;
+/// Where the record of an album stands.
+pub(super) enum Placed {
+    /// It is an album or a folder that a person made.
+    Here(Album),
+    /// It was deleted.
+    Gone(String),
+    /// A search, a root, or nothing that can be read.
+    Elsewhere,
+}
+
+/// Reads the record of an album; `parent` is the folder that was asked for, if one was.
+pub(super) fn placed(record: &RecordWire<'_>, parent: Option<&str>) -> Placed {
     let kind = record.fields.album_type.value.number();
-    if ROOTS.contains(&record_name)
-        || record.deleted.is_set()
-        || record.fields.is_deleted.value.is_set()
-        || record.server_error_code.name().is_some()
-        || kind == Some(SMART)
-    {
-        return None;
+    let Some(record_name) = record.record_name.name() else { return Placed::Elsewhere };
+    if ROOTS.contains(&record_name) || record.server_error_code.name().is_some() || kind == Some(SMART) {
+        return Placed::Elsewhere;
     }
-    Some(Album {
+    if record.deleted.is_set() || record.fields.is_deleted.value.is_set() {
+        return Placed::Gone(record_name.to_owned());
+    }
+    let own = record.fields.parent_id.value.name().filter(|parent| !ROOTS.contains(parent));
+    Placed::Here(Album {
         record_name: record_name.to_owned(),
         name: decoded(&record.fields.album_name_enc).unwrap_or_else(|| record_name.to_owned()),
-        parent: parent.map(str::to_owned),
+        parent: parent.or(own).map(str::to_owned),
         folder: kind == Some(FOLDER),
+        position: record.fields.position.value.number(),
     })
 }

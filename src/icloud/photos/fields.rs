@@ -148,6 +148,14 @@ pub(super) struct Fields<'a> {
     pub(super) album_name_enc: Field<'a>,
     #[serde(borrow)]
     pub(super) album_type: Field<'a>,
+    #[serde(borrow)]
+    pub(super) parent_id: Field<'a>,
+    #[serde(borrow)]
+    pub(super) position: Field<'a>,
+    #[serde(borrow)]
+    pub(super) item_id: Field<'a>,
+    #[serde(borrow)]
+    pub(super) container_id: Field<'a>,
 }
 
 impl<'a> Fields<'a> {

@@ -41,15 +41,41 @@ const REPEATS_MAX: u32 = 4;
 /// How many pages in a row the walk goes back to find an asset that it knows. A thousand assets
 /// deleted between two pages is no walk any more, but another library.
 const BACKS_MAX: u32 = 10;
-/// The list that a walk goes through: everything but hidden and deleted assets.
-const INDEX: &str = "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted";
 const ENDPOINT: &str = "records/query";
+
+/// The list that a walk goes through. What is deleted stands in neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Index {
+    /// Everything that is not hidden.
+    Visible,
+    /// Everything that is.
+    Hidden,
+}
+
+impl Index {
+    /// Its name when it is listed.
+    fn listed(self) -> &'static str {
+        match self {
+            Self::Visible => "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted",
+            Self::Hidden => "CPLAssetAndMasterHiddenByAssetDate",
+        }
+    }
+
+    /// Its name when it is counted.
+    pub(super) fn counted(self) -> &'static str {
+        match self {
+            Self::Visible => "CPLAssetByAssetDateWithoutHiddenOrDeleted",
+            Self::Hidden => "CPLAssetHiddenByAssetDate",
+        }
+    }
+}
 
 /// An enumeration of one library. It owns its place, so it can be moved to a task of its own
 /// that asks for the next page while the last one is being stored.
 pub struct Listing {
     client: Client,
     zone: Zone,
+    index: Index,
     rank: u64,
     phase: Phase,
     pairing: Pairing,
@@ -100,10 +126,11 @@ enum Phase {
 impl Client {
     /// Begins an enumeration of a library, from its newest asset.
     #[must_use]
-    pub fn listing(&self, zone: &Zone) -> Listing {
+    pub fn listing(&self, zone: &Zone, index: Index) -> Listing {
         Listing {
             client: self.clone(),
             zone: zone.clone(),
+            index,
             rank: 0,
             phase: Phase::Walking,
             pairing: Pairing::default(),
@@ -173,7 +200,7 @@ impl Listing {
         let start = if is_behind_a_gap { self.rank } else { self.rank.saturating_sub(1) };
         let filters = vec![Filter::number("startRank", start), Filter::text("direction", "ASCENDING")];
         let body = QueryBody {
-            query: Query { record_type: INDEX, filter_by: Some(filters) },
+            query: Query { record_type: self.index.listed(), filter_by: Some(filters) },
             zone_id: (&self.zone).into(),
             results_limit: Some(PAGE_RECORDS),
             desired_keys: &DESIRED_KEYS,
@@ -272,7 +299,7 @@ impl Listing {
     async fn after_an_empty_page(&mut self) -> Result<(), Error> {
         if self.count.is_none() {
             // The number is only asked for here: it lags behind, and most walks need it once.
-            self.count = match self.client.count(&self.zone).await {
+            self.count = match self.client.count_of(&self.zone, self.index).await {
                 Ok(count) => Some(count),
                 // A zone that cannot be counted is probed like one that counts more.
                 Err(Error::Malformed { .. } | Error::Server { .. }) => Some(u64::MAX),

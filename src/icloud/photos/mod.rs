@@ -10,9 +10,11 @@ mod fields;
 mod kept;
 mod listing;
 mod lookup;
+mod members;
 mod pairing;
 mod record;
 mod state;
+mod zone_changes;
 mod zones;
 
 use std::time::Duration;
@@ -22,8 +24,9 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
 pub use changes::ChangedLibraries;
-pub use listing::Listing;
+pub use listing::{Index, Listing};
 pub use lookup::{Found, FreshFile, LOOKUP_NAMES_MAX, Lookup, Missing};
+pub use zone_changes::{ChangedPage, Delta, ZoneChanges};
 pub use zones::Libraries;
 
 use crate::icloud::auth::Account;

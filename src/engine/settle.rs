@@ -1,0 +1,74 @@
+//! Settling a listing: what it did not meet, and the albums.
+//!
+//! An asset that a whole listing did not meet may be gone, or have slipped through while ranks
+//! shifted. So nothing is believed of it before its name was looked up.
+
+use crate::engine::catch_up;
+use crate::engine::enumerate::{Library, Roll};
+use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
+use crate::engine::run::{Run, now, off_thread};
+use crate::icloud::{self, LOOKUP_NAMES_MAX};
+use crate::journal::Place;
+use crate::model::change::Counts;
+use crate::model::choices::Choices;
+use std::sync::Arc;
+
+/// Looks up every asset of the journal that the listing did not meet, and records what became of
+/// it. A listing that met fewer assets than Apple counts is no proof, and settles nothing.
+pub(super) async fn unmet(
+    run: &Run,
+    library: &Library,
+    choices: &Arc<Choices>,
+    roll: &Roll,
+    counts: Option<Counts>,
+) -> Result<(), Error> {
+    if counts.is_some_and(|counts| counts.total() > roll.called()) {
+        return Ok(());
+    }
+    let (reader, id, roll) = (run.journal.reader().clone(), library.id, roll.clone());
+    let names = off_thread(move || reader.unmet(id, |asset| roll.was_called(asset))).await?;
+    for names in names.chunks(LOOKUP_NAMES_MAX) {
+        let ask = async || run.client.look_up_assets(&library.zone, names).await;
+        let mut changes = run.through_pauses(ask).await?;
+        // What cannot be used was named when it was listed; here only presence is asked for.
+        changes.page.oddities.clear();
+        catch_up::record(run, library, choices, changes).await?;
+    }
+    Ok(())
+}
+
+/// Lists the albums and what lies in them. A library without albums is none the worse for it.
+pub(super) async fn albums(run: &Run, library: &Library) -> Result<(), Error> {
+    let refused = |error: &Error| {
+        let refusal = matches!(
+            error,
+            Error::Service(
+                icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_)
+            )
+        );
+        if refusal && library.zone.is_primary() {
+            run.board.notice(Notice::Note(format!("cannot list albums: {error}")));
+        }
+        refusal
+    };
+    let albums = match run.through_pauses(async || run.client.albums(&library.zone).await).await {
+        Err(error) if refused(&error) => return Ok(()),
+        albums => albums?,
+    };
+    let mut listed = Vec::with_capacity(albums.len());
+    for album in albums {
+        if album.folder {
+            listed.push((album, Vec::new()));
+            continue;
+        }
+        let ask = async || run.client.members(&library.zone, &album.record_name).await;
+        match run.through_pauses(ask).await {
+            // Half a listing would take the others for gone.
+            Err(error) if refused(&error) => return Ok(()),
+            members => listed.push((album, members?)),
+        }
+    }
+    let at = Place { library: library.id, run: run.id, now: now() };
+    Ok(run.journal.record_albums(at, listed).await?)
+}
