@@ -169,6 +169,9 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             rendition.as_str()
         )),
         Notice::LibrarySkipped { library, why } => warning(format!("library {library} is left out: {why}")),
+        Notice::ListedAgain { library, why } => {
+            warning(format!("library {library} is listed again from end to end: {why}"))
+        }
         Notice::Waiting { seconds, why } => warning(format!("waiting for {}: {why}", format::wait(*seconds))),
         Notice::Note(text) => note(text.clone()),
     }

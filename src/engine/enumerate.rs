@@ -77,8 +77,8 @@ pub(super) async fn enumerate(run: &Run, survey: &Survey, choices: &Arc<Choices>
 /// Does for a library what it needs.
 async fn follow(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<(), Error> {
     let again = |why: &str| {
-        let name = &library.zone.name;
-        run.board.notice(Notice::Note(format!("library {name} is listed again from end to end: {why}")));
+        let library = library.zone.name.clone();
+        run.board.notice(Notice::ListedAgain { library, why: why.to_owned() });
     };
     match &library.need {
         Need::Listing => return list_all(run, library, choices).await,

@@ -80,6 +80,13 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// Changes will not do for one library: it is listed from end to end, which takes longer.
+    ListedAgain {
+        /// Its zone.
+        library: String,
+        /// Why.
+        why: String,
+    },
     /// Waiting because Apple asked to, or the network is away.
     Waiting {
         /// For how many seconds.

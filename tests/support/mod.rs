@@ -212,3 +212,84 @@ pub(crate) fn terminate(child: &mut Child) {
     signal(child, "TERM");
     child.wait().unwrap();
 }
+
+/// The word of the journal for a rendition of the sandbox.
+fn word_of(rendition: rollbook_sandbox::Rendition) -> &'static str {
+    use rollbook_sandbox::Rendition;
+    match rendition {
+        Rendition::Original => "original",
+        Rendition::OriginalAlt => "alternative",
+        Rendition::OriginalVidCompl => "live-video",
+        Rendition::JPEGFull => "edited",
+        Rendition::VidFull => "edited-video",
+        other => panic!("not a file worth keeping: {other:?}"),
+    }
+}
+
+/// One file as both sides describe it: library, asset, its name, its flags and date, the rendition
+/// and the digest of its bytes.
+type Line = (String, String, String, (bool, bool), i64, String, String);
+
+impl World {
+    /// Asserts that tree and journal are the library as it is now: every current file of every asset
+    /// that is not deleted is here and verified, and every row says what the library says. Any other
+    /// file in the tree is a version that was current once.
+    pub(crate) fn assert_follows(&self) {
+        let mut truth: Vec<Line> = self
+            .sandbox
+            .truth()
+            .into_iter()
+            .filter(|file| !file.is_deleted)
+            .map(|file| {
+                let flags = (file.is_favorite, file.is_hidden);
+                let rendition = word_of(file.rendition).to_owned();
+                (file.zone, file.asset_record, file.filename, flags, file.captured_ms, rendition, file.sha256)
+            })
+            .collect();
+        let journal = self.journal();
+        let mut statement = journal
+            .prepare(
+                "SELECT zone_name, record_name, filename, favorite, hidden, captured_ms, rendition,
+                        coalesce(lower(hex(sha256)), standing)
+                 FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
+                 WHERE removed_at IS NULL AND superseded_at IS NULL",
+            )
+            .unwrap();
+        let line = |r: &rusqlite::Row<'_>| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, (r.get(3)?, r.get(4)?), r.get(5)?, r.get(6)?, r.get(7)?))
+        };
+        let mut rows: Vec<Line> = statement.query_map([], line).unwrap().map(Result::unwrap).collect();
+        truth.sort();
+        rows.sort();
+        let missing: Vec<_> = truth.iter().filter(|line| !rows.contains(line)).collect();
+        let surplus: Vec<_> = rows.iter().filter(|line| !truth.contains(line)).collect();
+        assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nsurplus: {surplus:#?}");
+        self.assert_rows_are_true();
+        assert_eq!(self.count("state = 'verified'"), self.tree().len() as i64, "every file is a row");
+        assert_eq!(self.count("state <> 'verified' AND superseded_at IS NULL"), 0, "nothing is open");
+    }
+
+    /// How often an event stands in the histories of assets.
+    pub(crate) fn told(&self, event: &str) -> i64 {
+        let sql = "SELECT count(*) FROM asset_history WHERE event = ?1";
+        self.journal().query_row(sql, [event], |r| r.get(0)).unwrap()
+    }
+
+    /// Inode and change time of everything in the tree: any write shows.
+    pub(crate) fn inventory(&self) -> BTreeMap<String, (u64, i64, i64)> {
+        use std::os::unix::fs::MetadataExt as _;
+        fn look(folder: &Path, found: &mut BTreeMap<String, (u64, i64, i64)>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let meta = fs::symlink_metadata(&path).unwrap();
+                found.insert(path.to_string_lossy().into(), (meta.ino(), meta.ctime(), meta.ctime_nsec()));
+                if meta.is_dir() {
+                    look(&path, found);
+                }
+            }
+        }
+        let mut found = BTreeMap::new();
+        look(&self.photos(), &mut found);
+        found
+    }
+}

@@ -143,6 +143,11 @@ impl Rendition {
         !matches!(self, Self::JPEGMed | Self::JPEGThumb | Self::VidMed | Self::VidSmall)
     }
 
+    /// Whether editing makes it.
+    pub fn is_edit(self) -> bool {
+        self.is_on_asset()
+    }
+
     /// Whether the resource hangs on the asset record rather than on the master.
     pub(crate) fn is_on_asset(self) -> bool {
         matches!(self, Self::JPEGFull | Self::VidFull)
