@@ -37,7 +37,9 @@ PIP_SECONDS_MAX = 90
 ICLOUDPD_SECONDS_MAX = 90
 HOSTS = ["idmsa.apple.com", "*.icloud.com", "*.icloud-content.com"]
 ASSETS = 60
-# Renditions that icloudpd downloads with the options below; it leaves a live photo's edited movie.
+# The naming policy and the sizes; with these it downloads the renditions below, and leaves a live photo's edited
+# movie.
+USUAL = ["--file-match-policy", "name-id7", "--size", "original", "--size", "adjusted", "--size", "alternative"]
 EXPECTED = {"Original", "OriginalAlt", "OriginalVidCompl", "JPEGFull"}
 
 
@@ -77,7 +79,9 @@ def compare(work: Path) -> int:
     return 0
 
 
-def run_icloudpd(icloudpd: str, sandbox: dict, proxy: str, authority: Path, place: Path) -> str:
+def run_icloudpd(
+    icloudpd: str, sandbox: dict, proxy: str, authority: Path, place: Path, choice: list[str] = USUAL
+) -> str:
     """Runs icloudpd once and returns what it said."""
     options = {
         "--username": sandbox["username"],
@@ -85,10 +89,8 @@ def run_icloudpd(icloudpd: str, sandbox: dict, proxy: str, authority: Path, plac
         "--password-provider": "parameter",
         "--cookie-directory": place / "cookies",
         "--directory": place / "photos",
-        "--file-match-policy": "name-id7",
         "--log-level": "info",
     }
-    sizes = ["--size", "original", "--size", "adjusted", "--size", "alternative"]
     flat = [str(part) for option in options.items() for part in option]
     trust = {
         "HTTPS_PROXY": proxy,
@@ -99,7 +101,7 @@ def run_icloudpd(icloudpd: str, sandbox: dict, proxy: str, authority: Path, plac
     }
     try:
         done = subprocess.run(
-            [icloudpd, *flat, *sizes, "--no-progress-bar"],
+            [icloudpd, *flat, *choice, "--no-progress-bar"],
             env={**os.environ, **trust, "TZ": "UTC"},
             capture_output=True,
             text=True,
@@ -170,12 +172,17 @@ def find_icloudpd(work: Path) -> str:
 def find_sandbox() -> str:
     if named := os.environ.get("SANDBOX"):
         return named
+    return build("rollbook-sandbox", "rollbook-sandbox")
+
+
+def build(package: str, binary: str) -> str:
+    """Builds a binary of ours, and says where it is."""
     if not shutil.which("cargo"):
-        raise Skip("cargo is not installed and SANDBOX is not set")
-    build = ["cargo", "build", "--quiet", "--package", "rollbook-sandbox", "--bin", "rollbook-sandbox"]
-    told = subprocess.run([*build, "--message-format=json-render-diagnostics"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        raise Skip("cargo is not installed")
+    command = ["cargo", "build", "--quiet", "--package", package, "--bin", binary]
+    told = subprocess.run([*command, "--message-format=json-render-diagnostics"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if told.returncode != 0:
-        sys.exit("failed: the sandbox does not build")
+        sys.exit(f"failed: {binary} does not build")
     # Cargo itself says where it put the binary, whatever its target directory.
     built = [json.loads(line).get("executable") for line in told.stdout.splitlines()]
     return next(path for path in reversed(built) if path)
