@@ -126,3 +126,32 @@ fn trust_that_runs_out_is_shown_and_warned_of_ahead() {
     let world = trusted(Options { assets: 1, trust_days: None, ..Options::default() });
     assert_eq!(days(&world), 60, "two months where no cookie says so");
 }
+
+#[test]
+fn a_session_of_icloudpd_is_taken_over_without_password_or_code() {
+    let world = trusted(Options { assets: 4, ..Options::default() });
+    let ours: serde_json::Value =
+        serde_json::from_slice(&fs::read(session_file(&world.data_dir())).unwrap()).unwrap();
+    let cookies = tempfile::tempdir().unwrap();
+    let mut theirs = serde_json::Map::new();
+    for key in ["client_id", "session_id", "scnt", "session_token", "trust_token"] {
+        theirs.insert(key.to_owned(), ours[key].clone());
+    }
+    theirs.insert("account_country".to_owned(), "USA".into());
+    let theirs = serde_json::to_vec(&theirs).unwrap();
+    fs::write(cookies.path().join("userexamplecom.session"), &theirs).unwrap();
+
+    let fresh = tempfile::tempdir().unwrap();
+    let login = |folder: &Path| {
+        let mut command = world.rollbook(&["login", "--from-icloudpd", folder.to_str().unwrap()]);
+        command.env("ROLLBOOK_DATA_DIR", fresh.path().join("data")).env_remove("ROLLBOOK_PASSWORD");
+        command.output().unwrap()
+    };
+    let refused = login(fresh.path());
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+    world.sandbox.reset_counters();
+    let done = login(cookies.path());
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(world.sandbox.counters().auth(), 0, "neither password nor code");
+    assert_eq!(fs::read(cookies.path().join("userexamplecom.session")).unwrap(), theirs);
+}

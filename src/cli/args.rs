@@ -46,6 +46,8 @@ pub(crate) struct Args {
     pub(crate) save: bool,
     /// Whether a kept password is to be removed.
     pub(crate) forget: bool,
+    /// Where icloudpd keeps its sessions, if one of them is to be taken over.
+    pub(crate) from_icloudpd: Option<PathBuf>,
     /// What `login` brings to the second factor.
     pub(crate) entry: Option<CodeEntry>,
     /// What `adopt` is to take over, and how.
@@ -89,6 +91,7 @@ impl Args {
             json: is_set(deepest, "json"),
             save: is_set(deepest, "save"),
             forget: is_set(deepest, "forget"),
+            from_icloudpd: deepest.try_get_one::<PathBuf>("from-icloudpd").ok().flatten().cloned(),
             entry: entry(deepest),
             adopt: AdoptArgs::read(deepest),
             flags,
@@ -216,8 +219,14 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 
 /// How a code comes with the command line. It is good once and for minutes, so unlike a password
 /// it may be seen there.
-fn login() -> [Arg; 2] {
+fn login() -> [Arg; 3] {
     [
+        Arg::new("from-icloudpd")
+            .long("from-icloudpd")
+            .value_name("DIR")
+            .value_parser(clap::value_parser!(PathBuf))
+            .conflicts_with_all(["forget", "code", "sms"])
+            .help("Take over the session that icloudpd keeps in DIR (its cookie directory), without a code"),
         Arg::new("code")
             .long("code")
             .value_name("CODE")

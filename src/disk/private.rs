@@ -187,3 +187,17 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
 pub fn read_text(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
 }
+
+/// Longest session of another tool. Theirs have some hundred bytes.
+const SESSION_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads a session file of another tool. It is left as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn read_session(path: &Path) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SESSION_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+pub use auth::icloudpd;
 pub use auth::{CodeEntry, CodePrompt, News, Person, Phone, SessionStore, Standing};
 pub use download::{Body, Wanted};
 pub use endpoints::{Endpoints, Region};

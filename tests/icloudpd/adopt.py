@@ -3,7 +3,7 @@
 
 icloudpd, unmodified, downloads the sandbox's library under each of its naming policies (see run.py for
 how it gets there). `rollbook adopt` then has to find every file that Apple lists among them, where it
-stands: no content is asked for, and no inode or change time differs. The `rollbook sync` that follows may
+stands: it goes on with icloudpd's session, no content is asked for, and no inode or change time differs. The `rollbook sync` that follows may
 fetch only what icloudpd had not, and what is here in the end must equal the truth.
 
 Environment: as run.py; ROLLBOOK names rollbook's binary instead of the one that cargo builds.
@@ -67,8 +67,11 @@ def judge(rollbook: str, sandbox: dict, place: Path, truth: list) -> int:
     wanted = Counter(file["sha256"] for file in truth)
     ours = sum((digests & wanted).values())
     run.control(sandbox, "reset_counters", b"")
+    call(rollbook, sandbox, place, "login", "--from-icloudpd", str(place / "cookies"))
     adopted = json.loads(call(rollbook, sandbox, place, "adopt", "--json"))[0]
     requests = run.control(sandbox, "counters")["requests"]
+    if "signin_init" in requests:
+        return failed(f"icloudpd's session was not taken over: {requests}")
     if "cdn" in requests:
         return failed(f"adopt asked for content: {requests}")
     if facts(photos) != before:

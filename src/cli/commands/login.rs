@@ -3,6 +3,8 @@
 //! While a run waits for a code it holds the lock and the session, and this command brings the
 //! code to it ([`bring`]) instead of signing in beside it.
 
+use std::path::Path;
+
 use crate::cli::account::Account;
 use crate::cli::args::Args;
 use crate::cli::commands::open::{self, House, Manner};
@@ -15,10 +17,13 @@ use crate::cli::password;
 use crate::cli::problem::Problem;
 use crate::cli::standing::SignIn;
 use crate::cli::{explain, person};
-use crate::disk::DataDir;
+use crate::disk::{DataDir, private};
 use crate::engine::Stop;
-use crate::icloud::{Need, SignInError};
+use crate::icloud::{Need, SignInError, icloudpd};
 use crate::model::secret::Secret;
+
+/// What does without icloudpd's session.
+const LOGIN_HINT: &str = "run \"rollbook login\" without --from-icloudpd";
 
 /// Signs in, by the saved session if it is still good, or brings a code to the run that waits.
 pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
@@ -38,6 +43,9 @@ pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) 
         let (account, house, stop) = (&accounts[index], &house, stop.clone());
         let manner = Manner { entry: args.entry.clone(), deliberate: true, ..Manner::default() };
         async move {
+            if let Some(folder) = &args.from_icloudpd {
+                take_over(house, account, folder)?;
+            }
             if args.save {
                 save(house, account, manner, &stop).await
             } else {
@@ -47,6 +55,23 @@ pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) 
         }
     };
     Ok(accounts::in_turn(accounts, style, work).await?.exit)
+}
+
+/// Makes the tokens that icloudpd keeps for an account ours. They replace a session of ours: a person
+/// asked for exactly that.
+fn take_over(house: &House, account: &Account, folder: &Path) -> Result<(), Problem> {
+    let username = account.username()?;
+    let path = folder.join(icloudpd::session_file(username));
+    let cannot = || {
+        let hint =
+            format!("name icloudpd's cookie directory (~/.pyicloud unless told otherwise), or {LOGIN_HINT}");
+        Problem::new(Exit::Usage, format!("cannot take over a session from {}", path.display())).hint(hint)
+    };
+    let theirs = private::read_session(&path).map_err(|error| cannot().why(error))?;
+    let no_tokens = || cannot().why("it holds no session of icloudpd");
+    let ours = icloudpd::convert(username, &theirs).ok_or_else(no_tokens)?;
+    let saved = house.data_dir.session(username).save(&ours);
+    saved.map_err(|error| explain::system("cannot keep the session", &error))
 }
 
 /// The first account for which a run waits for a code.

@@ -15,6 +15,7 @@
 mod account;
 pub(super) mod consent;
 mod cookies;
+pub mod icloudpd;
 mod identity;
 mod person;
 mod phones;

@@ -73,23 +73,23 @@ pub(super) struct CodePhone {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Saved<'a> {
     pub(super) username: Cow<'a, str>,
-    client_id: Cow<'a, str>,
+    pub(super) client_id: Cow<'a, str>,
     #[serde(default)]
-    scnt: Option<Cow<'a, str>>,
+    pub(super) scnt: Option<Cow<'a, str>>,
     #[serde(default)]
-    session_id: Option<Cow<'a, str>>,
+    pub(super) session_id: Option<Cow<'a, str>>,
     #[serde(default)]
-    session_token: Option<Cow<'a, str>>,
+    pub(super) session_token: Option<Cow<'a, str>>,
     #[serde(default)]
-    trust_token: Option<Cow<'a, str>>,
+    pub(super) trust_token: Option<Cow<'a, str>>,
     #[serde(default)]
-    country: Option<Cow<'a, str>>,
+    pub(super) country: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(super) trusted_at: Option<i64>,
     #[serde(default)]
     pub(super) consent_ends_at: Option<i64>,
     #[serde(default)]
-    code_phone: Option<CodePhone>,
+    pub(super) code_phone: Option<CodePhone>,
     #[serde(default)]
     pub(super) refusal: Option<Refusal>,
     /// The jar's own format.
