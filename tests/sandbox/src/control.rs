@@ -6,24 +6,9 @@
 
 use crate::fault::Fault;
 use crate::http::{Call, Reply};
-use crate::library::Kind;
+use crate::library::Change;
 use crate::state::State;
-use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// A change of the library, as JSON: `{"do": "edit", "record": "…"}`.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-enum Change {
-    Add { kind: Kind },
-    Edit { record: String },
-    Delete { record: String },
-    Restore { record: String },
-    Purge { record: String },
-    Favorite { record: String, is_favorite: bool },
-    Hide { record: String },
-    Unhide { record: String },
-}
 
 /// Answers a call to the control surface.
 pub(crate) fn answer(state: &State, call: &Call) -> Reply {
@@ -76,23 +61,14 @@ fn add_faults(state: &State, call: &Call) -> Reply {
 }
 
 fn change(state: &State, call: &Call) -> Reply {
-    let change = match serde_json::from_slice(&call.body) {
+    let change: Change = match serde_json::from_slice(&call.body) {
         Ok(change) => change,
         Err(error) => return unreadable(&error),
     };
-    let done = match change {
-        Change::Add { kind } => return Reply::json(200, &json!({"record": state.add_asset(kind)})),
-        Change::Edit { record } => state.change_asset(&record, false, |entry| entry.edits += 1),
-        Change::Delete { record } => state.change_asset(&record, true, |entry| entry.is_deleted = true),
-        Change::Restore { record } => state.change_asset(&record, true, |entry| entry.is_deleted = false),
-        Change::Purge { record } => state.change_asset(&record, true, |entry| entry.is_purged = true),
-        Change::Favorite { record, is_favorite } => {
-            state.change_asset(&record, false, |entry| entry.is_favorite = is_favorite)
-        }
-        Change::Hide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = true),
-        Change::Unhide { record } => state.change_asset(&record, false, |entry| entry.is_hidden = false),
-    };
-    Reply::json(if done { 200 } else { 404 }, &json!({"done": done}))
+    match state.apply(&change) {
+        Some(record) => Reply::json(200, &json!({"done": true, "record": record})),
+        None => Reply::json(404, &json!({"done": false})),
+    }
 }
 
 fn unreadable(error: &serde_json::Error) -> Reply {

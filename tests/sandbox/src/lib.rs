@@ -47,7 +47,7 @@ pub use account::Obstacle;
 pub use checksum::ChecksumForm;
 pub use counters::{Counters, Endpoint, RequestLog};
 pub use fault::{Fault, Target, Times, What};
-pub use library::{Kind, LibraryHandle, Rendition, TruthFile};
+pub use library::{Change, Kind, LibraryHandle, Rendition, TruthAlbum, TruthFile};
 pub use options::{Mix, Options};
 pub use sandbox::{Faults, Sandbox};
 pub use srp::Protocol;

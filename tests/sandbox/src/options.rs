@@ -49,6 +49,10 @@ pub struct Options {
     pub page_cap: u32,
     /// Empty pages with `moreComing` that come before every page of `changes/zone`.
     pub empty_change_pages: u32,
+    /// Most records on a page of `changes/zone`; 200 is the service's own.
+    pub change_page_cap: u32,
+    /// Masters and assets of a change stand on pages of their own.
+    pub split_changes: bool,
     /// Adds a shared library with a fifth as many assets, at least three.
     pub shared_zone: bool,
     /// Adds one asset for every oddity a record can have.
@@ -90,6 +94,8 @@ impl Default for Options {
             wrong_checksums: None,
             page_cap: 100,
             empty_change_pages: 1,
+            change_page_cap: 200,
+            split_changes: false,
             shared_zone: false,
             odd_records: false,
             large_video_mb: None,

@@ -93,6 +93,11 @@ fn serve(state: &State, mut call: Call) -> Served {
     };
 
     let faults = state.faults.take(endpoint, file.as_ref());
+    for what in &faults {
+        if let What::Change { change } = what {
+            state.apply(change);
+        }
+    }
     let stead = faults.iter().find_map(|what| fault::before(what, &mut call));
     let mut reply = stead.unwrap_or_else(|| match found {
         Some(found) => cdn::answer(state, &call, found),

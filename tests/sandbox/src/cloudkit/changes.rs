@@ -3,7 +3,7 @@
 use super::token::ZoneToken;
 use super::{Answer, Request, bad_request};
 use crate::http::Reply;
-use crate::library::{Found, Press, Record, Side, Wanted, Zone};
+use crate::library::{Event, Found, Press, Record, Side, Wanted, Zone, relation};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -62,7 +62,7 @@ fn page(request: &Request<'_>, asked: &Value) -> Value {
         return error("ZONE_NOT_FOUND", "Zone does not exist");
     };
     let start = match asked["syncToken"].as_str() {
-        None => ZoneToken { zone: zone.number, position: 0, empty_pages: 0 },
+        None => ZoneToken::at(zone, 0),
         Some("") => ZoneToken::now(zone),
         Some(token) => match ZoneToken::open(&state.signer, token, zone) {
             Some(start) => start,
@@ -72,12 +72,19 @@ fn page(request: &Request<'_>, asked: &Value) -> Value {
     let facade = state.facade(request.call);
     let press = state.press(&library, &facade.content);
     let wanted = Wanted::parse(asked.get("desiredKeys").or(request.body.get("desiredKeys")));
-    let limit = asked["resultsLimit"].as_u64().unwrap_or(PAGE_MAX).clamp(2, PAGE_MAX);
+    let limit = asked["resultsLimit"]
+        .as_u64()
+        .unwrap_or(PAGE_MAX)
+        .clamp(2, u64::from(state.options.change_page_cap).clamp(2, PAGE_MAX));
     let is_behind = start.position < zone.history.len() as u64;
     let (records, end) = if is_behind && start.empty_pages < state.options.empty_change_pages {
         (Vec::new(), ZoneToken { empty_pages: start.empty_pages + 1, ..start })
+    } else if is_behind && state.options.split_changes && !start.is_half {
+        let (records, _) = walk(zone, &library, start.position, limit, &press, &wanted);
+        (records.into_iter().filter(is_master).collect(), ZoneToken { is_half: true, ..start })
     } else {
-        walk(zone, &library, start.position, limit, &press, &wanted)
+        let (records, end) = walk(zone, &library, start.position, limit, &press, &wanted);
+        (records.into_iter().filter(|record| !start.is_half || !is_master(record)).collect(), end)
     };
     json!({
         "zoneID": zone.id(),
@@ -87,7 +94,29 @@ fn page(request: &Request<'_>, asked: &Value) -> Value {
     })
 }
 
-/// Records of the events from `position` on, each entry once: at its last event.
+fn is_master(record: &Record) -> bool {
+    matches!(record, Record::Whole(record) if record.record_type == "CPLMaster")
+}
+
+/// What an event is about: of several about one thing, the last one counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Entry(u32),
+    Album(usize),
+    Member(usize, u32),
+}
+
+impl From<Event> for Subject {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Entry { entry, .. } => Self::Entry(entry),
+            Event::Album(album) => Self::Album(album),
+            Event::Member { album, entry } => Self::Member(album, entry),
+        }
+    }
+}
+
+/// Records of the events from `position` on, each subject once: at its last event.
 fn walk(
     zone: &Zone,
     library: &crate::library::Library,
@@ -97,24 +126,45 @@ fn walk(
     wanted: &Wanted,
 ) -> (Vec<Record>, ZoneToken) {
     let from = usize::try_from(position).unwrap_or(usize::MAX);
-    let mut last: HashMap<u32, (usize, bool)> = HashMap::new();
+    let mut last: HashMap<Subject, (usize, [bool; 2])> = HashMap::new();
     for (at, event) in zone.history.iter().enumerate().skip(from) {
-        let held = last.entry(event.entry).or_default();
-        *held = (at, held.1 || event.with_master);
+        let held = last.entry((*event).into()).or_default();
+        let [has_asset, has_master] = held.1;
+        let touched = match *event {
+            Event::Entry { asset, master, .. } => [has_asset || asset, has_master || master],
+            _ => held.1,
+        };
+        *held = (at, touched);
     }
     let mut records = Vec::new();
     let mut at = from;
     while at < zone.history.len() && records.len() as u64 + 2 <= limit {
-        let entry = zone.history[at].entry;
-        if let Some((_, with_master)) = last.get(&entry).filter(|(event, _)| *event == at) {
-            let master =
-                with_master.then(|| one(zone, library, Side::Master, entry, press, wanted)).flatten();
-            records.extend(master);
-            records.extend(one(zone, library, Side::Asset, entry, press, wanted));
+        let subject = zone.history[at].into();
+        if let Some((_, [asset, master])) = last.get(&subject).filter(|(event, _)| *event == at) {
+            match subject {
+                Subject::Entry(entry) => {
+                    let sides = [(*master, Side::Master), (*asset, Side::Asset)];
+                    let touched = sides.into_iter().filter(|(is_touched, _)| *is_touched);
+                    records.extend(
+                        touched.filter_map(|(_, side)| one(zone, library, side, entry, press, wanted)),
+                    );
+                }
+                Subject::Album(album) => records.push(Record::Bare(zone.albums[album].wire(zone))),
+                Subject::Member(album, entry) => records.push(member(zone, album, entry, press.options.seed)),
+            }
         }
         at += 1;
     }
-    (records, ZoneToken { zone: zone.number, position: at as u64, empty_pages: 0 })
+    (records, ZoneToken::at(zone, at as u64))
+}
+
+/// A membership, or what is left of one.
+fn member(zone: &Zone, album: usize, entry: u32, seed: u64) -> Record {
+    let (asset, held) = (zone.asset_name(entry, seed), &zone.albums[album]);
+    match held.members.iter().position(|member| *member == entry) {
+        Some(place) => relation(zone, &asset, &held.record, place),
+        None => Record::tombstone(&format!("{asset}-IN-{}", held.record), &zone.id()),
+    }
 }
 
 fn one(

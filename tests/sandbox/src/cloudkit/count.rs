@@ -28,7 +28,7 @@ fn count(request: &Request<'_>, query: &Value) -> Result<Value, Refused> {
         .iter()
         .map(|id| {
             let id = id.as_str().unwrap_or_default();
-            let view = View::of_count(id).ok_or_else(|| bad_request("Index has invalid data"))?;
+            let view = View::of_count(zone, id).ok_or_else(|| bad_request("Index has invalid data"))?;
             let count = library.view(zone, view, &request.state.options).len();
             Ok(json!({
                 "recordName": id,

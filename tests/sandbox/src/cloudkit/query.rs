@@ -3,7 +3,7 @@
 use super::token::ZoneToken;
 use super::{Answer, Refused, Request, bad_request};
 use crate::http::Reply;
-use crate::library::{ALBUM, Library, Press, Record, View, Wanted, Zone};
+use crate::library::{ALBUM, Library, Press, Record, View, Wanted, Zone, relation};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -49,7 +49,7 @@ fn listing(
     let state = request.state;
     let filter = |name: &str| filter(&request.body, name);
     let what = filter("smartAlbum").or(filter("parentId")).and_then(Value::as_str);
-    let view = View::of_list(index, what)
+    let view = View::of_list(zone, index, what)
         .filter(|view| zone.is_primary() || view.is_of_shared_zones())
         .ok_or_else(|| bad_request("Index has invalid data"))?;
     let start = filter("startRank")
@@ -65,8 +65,15 @@ fn listing(
     let press = state.press(library, &facade.content);
     let wanted = Wanted::parse(request.body.get("desiredKeys"));
     let mut records = page(zone, library, &entries, &press, &wanted);
-    if view == View::Album {
-        records.extend(entries.iter().map(|at| relation(zone, &zone.asset_name(*at, state.options.seed))));
+    let album = match view {
+        View::Album => Some(ALBUM),
+        View::Made(made) => Some(zone.albums[made].record.as_str()),
+        _ => None,
+    };
+    if let Some(album) = album {
+        let place = |at: &u32| view_entries.iter().position(|held| held == at).unwrap_or(0);
+        let of = |at: &u32| relation(zone, &zone.asset_name(*at, state.options.seed), album, place(at));
+        records.extend(entries.iter().map(of));
     }
     let is_full = entries.len() as u64 == assets_max;
     let continuation_marker = (is_full && (start / assets_max).is_multiple_of(MARKER_EVERY))
@@ -122,13 +129,17 @@ fn indexing_state(zone: &Zone) -> Value {
     })
 }
 
-/// The album tree: its root, one album, and one that was deleted. Folders have no children.
+/// The album tree: its root, one album, one that was deleted, and those made by hand, a folder's children
+/// by its name.
 fn albums(request: &Request<'_>, zone: &Zone) -> Result<Vec<Value>, Refused> {
     if !zone.is_primary() {
         return Err(bad_request("Index has invalid data"));
     }
-    if filter(&request.body, "parentId").is_some() {
-        return Ok(Vec::new());
+    let parent = filter(&request.body, "parentId").and_then(Value::as_str);
+    let made = zone.albums.iter().filter(|album| album.parent.as_deref() == parent && !album.is_deleted);
+    let made = made.map(|album| album.wire(zone));
+    if parent.is_some() {
+        return Ok(made.collect());
     }
     let album = |record: &str, name: &str, kind: u32, is_deleted: bool| {
         let mut fields = json!({
@@ -146,25 +157,10 @@ fn albums(request: &Request<'_>, zone: &Zone) -> Result<Vec<Value>, Refused> {
             "recordChangeTag": "10", "deleted": false, "zoneID": zone.id(),
         })
     };
-    Ok(vec![
+    let fixed = [
         album("----Root-Folder----", "", 3, false),
         album(ALBUM, "Sommer / Überblick", 0, false),
         album("9B6E0A51-77C2-4D1F-A0B3-0C4D5E6F7081", "Thrown away", 0, true),
-    ])
-}
-
-/// The record that puts an asset into the album.
-fn relation(zone: &Zone, asset: &str) -> Record {
-    Record::Bare(json!({
-        "recordName": format!("{asset}-IN-{ALBUM}"),
-        "recordType": "CPLContainerRelation",
-        "fields": {
-            "itemId": {"value": asset, "type": "STRING"},
-            "containerId": {"value": ALBUM, "type": "STRING"},
-        },
-        "pluginFields": {},
-        "recordChangeTag": "10",
-        "deleted": false,
-        "zoneID": zone.id(),
-    }))
+    ];
+    Ok(fixed.into_iter().chain(made).collect())
 }

@@ -112,7 +112,8 @@ pub(crate) fn after(what: &What, endpoint: Endpoint, reply: &mut Reply) {
         | What::Reset
         | What::Delay { .. }
         | What::IgnoreRange
-        | What::RepeatedPage => {}
+        | What::RepeatedPage
+        | What::Change { .. } => {}
     }
 }
 

@@ -8,7 +8,7 @@ mod apply;
 pub(crate) use apply::{after, before};
 
 use crate::counters::Endpoint;
-use crate::library::Rendition;
+use crate::library::{Change, Rendition};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
@@ -217,6 +217,11 @@ pub enum What {
     Restatus {
         /// The status.
         status: u16,
+    },
+    /// The library changes at this very moment, before the request is served.
+    Change {
+        /// The change.
+        change: Change,
     },
     /// Status 200 whatever was answered, and this in `X-Apple-I-Rscd`.
     Rscd {

@@ -42,7 +42,7 @@ impl Press<'_> {
         if entry.is_deleted {
             put("isDeleted", Field::Int(1));
         }
-        for file in item.files(entry.edits).iter().filter(|file| !file.rendition.is_on_asset()) {
+        for file in item.files(entry.edits()).iter().filter(|file| !file.rendition.is_on_asset()) {
             self.resource(&mut fields, wanted, zone, at, &item, file);
         }
         let envelope = self.envelope(zone, entry, &item, self.master_name(zone, at), "CPLMaster", fields);
@@ -62,7 +62,7 @@ impl Press<'_> {
             "masterRef",
             Field::Reference { record: self.master_name(zone, zone.master_of(at)), zone: zone.id() },
         );
-        put("assetDate", Field::Time(item.captured_ms));
+        put("assetDate", Field::Time(item.date_ms()));
         put("addedDate", Field::Time(item.captured_ms + 90_000));
         put("timeZoneOffset", Field::Int(i64::from(item.tz_offset_s)));
         put("timeZoneNameEnc", Field::Encrypted(item.tz_name.into()));
@@ -84,13 +84,13 @@ impl Press<'_> {
         if item.seed.is_multiple_of(3) {
             put("locationEnc", Field::Encrypted(place(item.seed)));
         }
-        if item.is_edited(entry.edits) {
+        if item.is_edited(entry.edits()) {
             put("adjustmentType", Field::Text("com.apple.photo".into()));
         }
         if entry.is_deleted {
             put("isDeleted", Field::Int(1));
         }
-        for file in item.files(entry.edits).iter().filter(|file| file.rendition.is_on_asset()) {
+        for file in item.files(entry.edits()).iter().filter(|file| file.rendition.is_on_asset()) {
             self.resource(&mut fields, wanted, zone, at, &item, file);
         }
         let mut envelope =
@@ -108,7 +108,7 @@ impl Press<'_> {
 
     /// What the records state about one file.
     pub(crate) fn facts(&self, zone: &Zone, at: u32, item: &Item, file: &File) -> Facts {
-        let edits = zone.entry(at).edits;
+        let edits = zone.entry(at).edits();
         let key = FileKey::new(zone.number, at, file.rendition, edits);
         self.checksums.of(key, || item.content(file, edits))
     }
@@ -141,7 +141,7 @@ impl Press<'_> {
     }
 
     fn asset_id(&self, zone: &Zone, at: u32, item: &Item, file: &File, facts: &Facts) -> AssetId {
-        let edits = zone.entry(at).edits;
+        let edits = zone.entry(at).edits();
         let key = FileKey::new(zone.number, at, file.rendition, edits);
         let mut secret = [0; 37];
         noise::fill(noise::derive(item.seed, &[9, file.rendition as u64]), 0, &mut secret);

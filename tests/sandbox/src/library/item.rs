@@ -159,7 +159,10 @@ impl Rendition {
 pub(crate) struct Item {
     pub(crate) kind: Kind,
     pub(crate) seed: u64,
+    /// When the camera took it: part of its bytes.
     pub(crate) captured_ms: i64,
+    /// The date that its owner gave it since.
+    pub(crate) dated_ms: Option<i64>,
     pub(crate) tz_offset_s: i32,
     pub(crate) tz_name: &'static str,
     pub(crate) filename: String,
@@ -221,7 +224,12 @@ impl Item {
             _ => options.mean_size(),
         };
         let filename = format!("IMG_{camera_number:04}.{}", kind.original().extension());
-        Self { kind, seed, captured_ms, tz_offset_s, tz_name, filename, mean_size }
+        Self { kind, seed, captured_ms, dated_ms: None, tz_offset_s, tz_name, filename, mean_size }
+    }
+
+    /// The date it goes by.
+    pub(crate) fn date_ms(&self) -> i64 {
+        self.dated_ms.unwrap_or(self.captured_ms)
     }
 
     /// The newest day of the generated part, in milliseconds.

@@ -4,7 +4,9 @@
 //! history, so that sync tokens serve it as a delta. How records travel is left to
 //! [`crate::cloudkit`].
 
+mod album;
 mod build;
+mod change;
 mod handle;
 mod item;
 mod odd;
@@ -13,15 +15,18 @@ mod truth;
 mod view;
 mod zone;
 
+pub use album::TruthAlbum;
+pub use change::Change;
 pub use handle::LibraryHandle;
 pub use item::{Kind, Rendition};
 pub use truth::TruthFile;
 
+pub(crate) use album::relation;
 pub(crate) use build::Press;
 pub(crate) use odd::Side;
 pub(crate) use record::{Record, Wanted};
 pub(crate) use view::{ALBUM, View};
-pub(crate) use zone::{Database, Entry, Origin, Zone};
+pub(crate) use zone::{Database, Entry, Event, Origin, Zone};
 
 use crate::checksum;
 use crate::media::Content;
@@ -151,7 +156,7 @@ impl Library {
         let zone = self.zone_at(key.zone)?;
         let entry = zone.entries.get(key.entry as usize).filter(|entry| !entry.is_purged)?;
         let item = zone.item(key.entry, options);
-        let edits = if key.rendition.is_on_asset() { key.edits } else { entry.edits };
+        let edits = if key.rendition.is_on_asset() { key.edits } else { entry.edits() };
         let file = item.files(edits).into_iter().find(|file| file.rendition == key.rendition)?;
         Some(item.content(&file, edits))
     }

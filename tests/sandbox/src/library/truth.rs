@@ -54,8 +54,8 @@ impl Library {
                 let (entry, item) = (zone.entry(at), zone.item(at, press.options));
                 let master = zone.master_of(at);
                 let filename = self.filename(zone, master, press);
-                for file in item.files(entry.edits).into_iter().filter(|file| file.rendition.is_kept()) {
-                    let content = item.content(&file, entry.edits);
+                for file in item.files(entry.edits()).into_iter().filter(|file| file.rendition.is_kept()) {
+                    let content = item.content(&file, entry.edits());
                     files.push(TruthFile {
                         zone: zone.name.clone(),
                         asset_record: zone.asset_name(at, press.options.seed),
@@ -66,7 +66,7 @@ impl Library {
                         size: content.len(),
                         sha256: hex(&checksum::sha256(&content)),
                         checksum: crate::encode::base64(&press.facts(zone, at, &item, &file).checksum),
-                        captured_ms: item.captured_ms,
+                        captured_ms: item.date_ms(),
                         tz_offset_s: item.tz_offset_s,
                         is_deleted: entry.is_deleted,
                         is_hidden: entry.is_hidden,

@@ -1,5 +1,6 @@
 //! A zone: its assets, what happened to each, and the history that sync tokens point into.
 
+use super::album::Album;
 use super::item::{Item, Kind};
 use super::odd::{self, Oddity};
 use crate::noise;
@@ -22,6 +23,8 @@ pub(crate) enum Origin {
     Added(Kind, i64),
     /// An asset of the primary library that its owner also put here: the same master name in two zones.
     Own(u32),
+    /// An item of another zone, as it was when it came here.
+    Kept(Box<Item>),
     /// A further asset on the master of another entry.
     Twin(u32),
     /// An asset with an oddity.
@@ -36,8 +39,14 @@ pub(crate) struct Entry {
     pub(crate) is_hidden: bool,
     pub(crate) is_favorite: bool,
     pub(crate) is_purged: bool,
-    /// Edits since the start.
+    /// Edits since the start; see [`Entry::edits`].
     pub(crate) edits: u32,
+    /// They were undone.
+    pub(crate) is_reverted: bool,
+    /// Another file name, of the master.
+    pub(crate) filename: Option<String>,
+    /// Another date.
+    pub(crate) dated_ms: Option<i64>,
     /// Changes since the start; the change tag tells them apart.
     pub(crate) changes: u32,
 }
@@ -51,17 +60,28 @@ impl Entry {
             is_favorite: false,
             is_purged: false,
             edits: 0,
+            is_reverted: false,
+            filename: None,
+            dated_ms: None,
             changes: 0,
         }
+    }
+
+    /// The edits that show.
+    pub(crate) fn edits(&self) -> u32 {
+        if self.is_reverted { 0 } else { self.edits }
     }
 }
 
 /// One step of a zone's history.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Event {
-    pub(crate) entry: u32,
-    /// Whether the master changed too, and not the asset alone.
-    pub(crate) with_master: bool,
+pub(crate) enum Event {
+    /// An asset: one of its records, or both.
+    Entry { entry: u32, asset: bool, master: bool },
+    /// An album made by hand, by its place.
+    Album(usize),
+    /// Whether an asset lies in such an album.
+    Member { album: usize, entry: u32 },
 }
 
 /// A library: the primary one, or a shared one.
@@ -74,13 +94,25 @@ pub(crate) struct Zone {
     pub(crate) database: Database,
     pub(crate) entries: Vec<Entry>,
     pub(crate) history: Vec<Event>,
+    pub(crate) albums: Vec<Album>,
+    /// Tokens of an older generation are void.
+    pub(crate) token_generation: u32,
 }
 
 impl Zone {
     /// A zone with `assets` generated assets.
     pub(crate) fn new(number: u32, name: String, database: Database, assets: u32, options: &Options) -> Self {
         let owner = if database == Database::Shared { "_93b7c0de41aa" } else { "_5a4d8b0c6e1f" };
-        let mut zone = Self { number, name, owner, database, entries: Vec::new(), history: Vec::new() };
+        let mut zone = Self {
+            number,
+            name,
+            owner,
+            database,
+            entries: Vec::new(),
+            history: Vec::new(),
+            albums: Vec::new(),
+            token_generation: 0,
+        };
         for at in 0..assets {
             let mut entry = Entry::new(Origin::Generated(at));
             let seed = noise::derive(options.seed, &[u64::from(number), 6, u64::from(at)]);
@@ -93,9 +125,9 @@ impl Zone {
     /// Appends an entry and says so in the history.
     pub(crate) fn push(&mut self, entry: Entry) -> u32 {
         let at = u32::try_from(self.entries.len()).expect("a library has fewer than four billion assets");
-        let with_master = !matches!(entry.origin, Origin::Twin(_));
+        let master = !matches!(entry.origin, Origin::Twin(_));
         self.entries.push(entry);
-        self.history.push(Event { entry: at, with_master });
+        self.history.push(Event::Entry { entry: at, asset: true, master });
         at
     }
 
@@ -113,18 +145,25 @@ impl Zone {
     pub(crate) fn item(&self, at: u32, options: &Options) -> Item {
         let number = u64::from(self.number);
         let seed = noise::derive(options.seed, &[number, 7, u64::from(at)]);
-        match &self.entry(at).origin {
+        let entry = self.entry(at);
+        let mut item = match &entry.origin {
             Origin::Generated(place) => Item::generate(options, number, *place),
             Origin::Own(place) => Item::generate(options, 0, *place),
             Origin::Added(kind, captured_ms) => {
                 Item::new(*kind, seed, *captured_ms, 5_000 + at % 4_000, options)
             }
+            Origin::Kept(item) => (**item).clone(),
             Origin::Twin(of) => self.item(*of, options),
             Origin::Odd(oddity) => {
                 let captured_ms = Item::newest_ms() - i64::from(at) * 60_000;
                 Item::new(oddity.kind, seed, captured_ms, 9_000 + at % 999, options)
             }
+        };
+        if let Some(filename) = &entry.filename {
+            item.filename.clone_from(filename);
         }
+        item.dated_ms = entry.dated_ms.or(item.dated_ms);
+        item
     }
 
     pub(crate) fn is_primary(&self) -> bool {
