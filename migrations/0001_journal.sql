@@ -10,7 +10,12 @@ CREATE TABLE account (
     username        TEXT    NOT NULL UNIQUE,
     dsid            TEXT,
     next_allowed_at INTEGER,
-    created_at      INTEGER NOT NULL
+    created_at      INTEGER NOT NULL,
+    -- How the last attempt to sync ended, one too that never came to a run: when, with which exit
+    -- code, and what was said. Serves `rollbook health`.
+    attempted_at    INTEGER,
+    attempt_exit    INTEGER,
+    attempt_said    TEXT
 ) STRICT;
 
 -- Apple's word on signing in with a password, for all accounts: it counts those by address too.

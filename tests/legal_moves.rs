@@ -47,7 +47,7 @@ fn journal_with_a_row(folder: &std::path::Path, state: State) -> Connection {
     let connection = Connection::open(&path).unwrap();
     connection
         .execute_batch(
-            "INSERT INTO account VALUES (1, 'u', NULL, NULL, 0);
+            "INSERT INTO account (account_id, username, created_at) VALUES (1, 'u', 0);
              INSERT INTO library (library_id, account_id, database, zone_name, zone_owner, zone_type)
                  VALUES (1, 1, 'private', 'PrimarySync', '', '');
              INSERT INTO asset (asset_id, library_id, record_name, master_name, change_tag, filename,

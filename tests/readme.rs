@@ -274,6 +274,7 @@ fn every_flag_command_and_variable_of_the_readme_exists() {
         &["plan", "--help"],
         &["adopt", "--help"],
         &["status", "--help"],
+        &["health", "--help"],
         &["list", "libraries", "--help"],
         &["config", "show", "--help"],
     ]

@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::cli::code::Code;
 use crate::cli::exit;
+use crate::cli::interval;
 use crate::cli::settings::{self, Flag, Setting};
 use crate::disk::standing::Bring;
 use crate::icloud::CodeEntry;
@@ -27,6 +29,8 @@ pub(crate) enum Verb {
     Adopt,
     /// Say what the journal holds.
     Status,
+    /// Say whether the copy is kept up to date.
+    Health,
     /// Name the libraries.
     ListLibraries,
     /// Name the albums.
@@ -48,6 +52,8 @@ pub(crate) struct Args {
     pub(crate) forget: bool,
     /// Where icloudpd keeps its sessions, if one of them is to be taken over.
     pub(crate) from_icloudpd: Option<PathBuf>,
+    /// How old the last good run may be for `health`.
+    pub(crate) max_age: Option<Duration>,
     /// What `login` brings to the second factor.
     pub(crate) entry: Option<CodeEntry>,
     /// What `adopt` is to take over, and how.
@@ -76,6 +82,7 @@ impl Args {
             ["plan"] => Verb::Plan,
             ["adopt"] => Verb::Adopt,
             ["status"] => Verb::Status,
+            ["health"] => Verb::Health,
             ["list", "libraries"] => Verb::ListLibraries,
             ["list", "albums"] => Verb::ListAlbums,
             ["config", "show"] => Verb::ConfigShow,
@@ -92,6 +99,7 @@ impl Args {
             save: is_set(deepest, "save"),
             forget: is_set(deepest, "forget"),
             from_icloudpd: deepest.try_get_one::<PathBuf>("from-icloudpd").ok().flatten().cloned(),
+            max_age: deepest.try_get_one("max-age").ok().flatten().copied(),
             entry: entry(deepest),
             adopt: AdoptArgs::read(deepest),
             flags,
@@ -177,6 +185,7 @@ fn command() -> Command {
         )
         .subcommand(
             sync(verb("sync", "Bring home every file that is not here yet, and verify it"))
+                .args(flags(&[Flag::SyncOnly]))
                 .arg(switch("dry-run", "Say what a sync would fetch, and fetch nothing (the same as plan)"))
                 .arg(json().requires("dry-run")),
         )
@@ -184,6 +193,11 @@ fn command() -> Command {
         .subcommand(sync(AdoptArgs::command()))
         .subcommand(
             verb("status", "Say what the journal holds; asks nobody else, also during a run").arg(json()),
+        )
+        .subcommand(
+            verb("health", "Say in the exit code whether the copy is kept up to date; asks nobody else")
+                .arg(max_age())
+                .arg(json()),
         )
         .subcommand(
             verb("list", "Name what the account holds")
@@ -211,6 +225,16 @@ fn verb(name: &'static str, about: &'static str) -> Command {
 
 fn json() -> Arg {
     switch("json", "Answer in JSON, with stable keys")
+}
+
+/// Two days: one missed night is no alarm, two are.
+fn max_age() -> Arg {
+    Arg::new("max-age")
+        .long("max-age")
+        .value_name("TIME")
+        .value_parser(interval::parse)
+        .default_value("2d")
+        .help("How long ago the last finished run may be")
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {

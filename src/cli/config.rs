@@ -7,12 +7,14 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::account::{self, Account};
 use crate::cli::args::Args;
 use crate::cli::environment::Environment;
+use crate::cli::interval;
 use crate::cli::layers::{Layers, Source, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) full: bool,
     /// Do not wait for a person.
     pub(crate) no_wait: bool,
+    /// Stay, and sync again after this long.
+    pub(crate) watch_with_interval: Option<Duration>,
     /// What is told on standard error.
     pub(crate) log_level: LevelFilter,
     shown: Vec<Shown>,
@@ -79,6 +83,8 @@ impl Config {
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
             full: layers.required(&settings::FULL, None, |value| truth(text(value)?))?,
             no_wait: layers.required(&settings::NO_WAIT, None, |value| truth(text(value)?))?,
+            watch_with_interval: layers
+                .read(&settings::WATCH_WITH_INTERVAL, None, |value| interval::parse(text(value)?))?,
             log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
             shown,
         })

@@ -18,6 +18,7 @@ mod exit;
 mod explain;
 mod format;
 mod handover;
+mod interval;
 mod layers;
 mod log;
 mod output;
@@ -69,7 +70,7 @@ fn answer(args: Vec<OsString>, environment: &Environment, style: Style) -> Resul
     };
     let config = Config::new(&args, environment)?;
     log::begin(config.log_level);
-    commands::run(&args, &config, style)
+    commands::run(&args, &config, environment, style)
 }
 
 #[cfg(test)]

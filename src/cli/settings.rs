@@ -27,6 +27,8 @@ pub(crate) enum Flag {
     Hidden,
     /// Commands that enumerate and fetch.
     Sync,
+    /// Only the one that changes the destination.
+    SyncOnly,
     /// None: what stands on a command line is read by every user of the machine.
     Never,
 }
@@ -239,6 +241,15 @@ pub(crate) const NO_PROGRESS_BAR: Setting = Setting {
     ..PLAIN
 };
 
+/// Whether to stay, and how long to sleep between two runs.
+pub(crate) const WATCH_WITH_INTERVAL: Setting = Setting {
+    key: "watch-with-interval",
+    flag: Flag::SyncOnly,
+    value_name: "TIME",
+    help: "Stay, and sync again this long after each run, a tenth more or less: 3600, 90m, 1h, 2d",
+    ..PLAIN
+};
+
 /// Another chance for everything that failed.
 pub(crate) const RETRY_FAILED: Setting = Setting {
     key: "retry-failed",
@@ -280,7 +291,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 18] = [
+pub(crate) static ALL: [Setting; 19] = [
     ACCOUNT,
     USERNAME,
     PASSWORD,
@@ -296,6 +307,7 @@ pub(crate) static ALL: [Setting; 18] = [
     FOLDER_STRUCTURE,
     NO_PROGRESS_BAR,
     NO_WAIT,
+    WATCH_WITH_INTERVAL,
     RETRY_FAILED,
     FULL,
     LOG_LEVEL,

@@ -24,6 +24,7 @@ mod doubt;
 mod error;
 mod moves;
 mod place;
+mod pulse;
 mod query;
 mod row;
 mod runs;
@@ -44,6 +45,7 @@ pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
 pub use error::Error;
 pub use moves::Requeue;
+pub use pulse::{Attempt, Pulse};
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
 pub use runs::{Enumerated, Reading, Verb};
 pub use scrub::{Damage, DamageKind, DueFile, Line, Turn};
@@ -80,6 +82,10 @@ impl Reader {
         let pool = r2d2::Pool::builder()
             .max_size(READERS_MAX)
             .min_idle(Some(0))
+            // Kept for the whole run. With an end to their life, a thread would look after them for
+            // half a minute longer than the run, and a process that runs again and again gather them.
+            .max_lifetime(None)
+            .idle_timeout(None)
             .connection_timeout(std::time::Duration::from_secs(10))
             .build(manager)?;
         Ok(Self { pool })
@@ -170,6 +176,22 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn next_allowed_at(&self, username: &str) -> Result<Option<i64>, Error> {
         runs::next_allowed_at(&*self.pool.get()?, username)
+    }
+
+    /// When an account last got somewhere, and how its last attempt ended.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn pulse(&self, username: &str) -> Result<Pulse, Error> {
+        pulse::pulse(&*self.pool.get()?, username)
+    }
+
+    /// The names of all accounts.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn usernames(&self) -> Result<Vec<String>, Error> {
+        pulse::usernames(&*self.pool.get()?)
     }
 
     /// Before when nobody of this journal may sign in with a password, in Unix seconds.
@@ -393,6 +415,15 @@ impl Journal {
     pub async fn wait_until(&self, username: &str, at: i64, now: i64) -> Result<(), Error> {
         let username = username.to_owned();
         self.writer.run(move |c| runs::wait_until(c, &username, at, now)).await
+    }
+
+    /// Notes how an attempt to sync an account ended, one that never came to a run too.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn attempted(&self, username: &str, attempt: Attempt) -> Result<(), Error> {
+        let username = username.to_owned();
+        self.writer.run(move |c| pulse::attempted(c, &username, &attempt)).await
     }
 
     /// Remembers until when Apple put off signing in with a password, for all accounts.

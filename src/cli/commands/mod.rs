@@ -4,12 +4,14 @@ mod accounts;
 mod adopt;
 mod bring;
 mod config;
+mod health;
 mod list;
 mod login;
 mod open;
 mod plan;
 mod status;
 mod sync;
+mod watch;
 
 use std::future::Future;
 use std::time::{Duration, UNIX_EPOCH};
@@ -19,10 +21,12 @@ use serde::Serialize;
 
 use crate::cli::args::{Args, Verb};
 use crate::cli::config::Config;
+use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
+use crate::cli::explain;
 use crate::cli::output::{self, Style, sanitize};
 use crate::cli::problem::Problem;
-use crate::cli::{explain, signals};
+use crate::cli::signals::{self, HangUp};
 use crate::engine::Stop;
 
 /// Fewest threads of the runtime: one that computes checksums must not keep the network waiting.
@@ -31,13 +35,27 @@ const WORKERS_MIN: usize = 2;
 const SHUTDOWN_MAX: Duration = Duration::from_millis(200);
 
 /// Does what the verb says.
-pub(super) fn run(args: &Args, config: &Config, style: Style) -> Result<Exit, Problem> {
+pub(super) fn run(
+    args: &Args,
+    config: &Config,
+    environment: &Environment,
+    style: Style,
+) -> Result<Exit, Problem> {
     match args.verb {
         Verb::ConfigShow => config::show(config, args.json),
         Verb::Status => status::run(config, args.json),
+        Verb::Health => health::run(config, args.max_age.unwrap_or_default(), args.json),
         Verb::Login if args.forget => login::forget(config),
         Verb::Login => block_on(|stop| login::run(args, config, style, stop)),
-        Verb::Sync => block_on(|stop| sync::run(config, style, stop)),
+        Verb::Sync => match config.watch_with_interval {
+            None => block_on(|stop| sync::run(config, style, stop)),
+            Some(interval) => {
+                let (hang_up, wakes) = HangUp::that_wakes();
+                block_on_with(hang_up, |stop| {
+                    watch::run(config, environment, style, watch::Wishes { interval, stop, wakes })
+                })
+            }
+        },
         Verb::Plan => block_on(|stop| plan::run(config, style, stop, args.json)),
         Verb::Adopt => block_on(|stop| adopt::run(args, config, style, stop)),
         Verb::ListLibraries => block_on(|stop| list::libraries(config, style, stop, args.json)),
@@ -50,6 +68,14 @@ fn block_on<F>(command: impl FnOnce(Stop) -> F) -> Result<Exit, Problem>
 where
     F: Future<Output = Result<Exit, Problem>>,
 {
+    block_on_with(HangUp::Stops, command)
+}
+
+/// The same, where a hang-up may mean something else.
+fn block_on_with<F>(hang_up: HangUp, command: impl FnOnce(Stop) -> F) -> Result<Exit, Problem>
+where
+    F: Future<Output = Result<Exit, Problem>>,
+{
     let workers = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from).max(WORKERS_MIN);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -58,7 +84,8 @@ where
         .map_err(|error| explain::system("cannot start", &error))?;
     let done = runtime.block_on(async {
         let stop = Stop::default();
-        signals::watch(stop.clone()).map_err(|error| explain::system("cannot listen to signals", &error))?;
+        let listening = signals::watch(stop.clone(), hang_up);
+        listening.map_err(|error| explain::system("cannot listen to signals", &error))?;
         command(stop).await
     });
     runtime.shutdown_timeout(SHUTDOWN_MAX);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::account::Account;
 use crate::cli::commands::open::{self, House, Manner};
-use crate::cli::commands::{accounts, print};
+use crate::cli::commands::{accounts, now, print};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Style};
@@ -14,6 +14,7 @@ use crate::cli::problem::Problem;
 use crate::cli::together::Together;
 use crate::cli::{code, format};
 use crate::engine::{self, Progress, Report, Settings, Stop, Tools};
+use crate::journal::Attempt;
 
 /// Brings home what is not here yet, of all accounts side by side.
 pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
@@ -33,15 +34,43 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exi
 }
 
 /// One of the accounts of a run.
-struct One<'a> {
-    account: &'a Account,
-    settings: &'a Settings,
-    index: usize,
+pub(super) struct One<'a> {
+    pub(super) account: &'a Account,
+    pub(super) settings: &'a Settings,
+    pub(super) index: usize,
     /// How long to wait for a code that nobody is there to type.
-    wait_max: Option<Duration>,
+    pub(super) wait_max: Option<Duration>,
 }
 
-async fn sync_account(
+/// Syncs one account, and notes in the journal how that ended.
+pub(super) async fn sync_account(
+    house: &House,
+    one: One<'_>,
+    together: &Arc<Together>,
+    style: Style,
+    stop: Stop,
+) -> Result<Exit, Problem> {
+    let username = one.account.username()?;
+    let ended = bring_home(house, one, together, style, stop).await;
+    let (exit, said) = match &ended {
+        Ok(exit) => (*exit, None),
+        Err(problem) => (problem.exit, Some(problem)),
+    };
+    // A run that was stopped says nothing about what the account needs.
+    if exit != Exit::Interrupted {
+        let said = said.map(|problem| match &problem.why {
+            Some(why) => format!("{}: {why}", problem.what),
+            None => problem.what.clone(),
+        });
+        let attempt = Attempt { at: now(), exit: exit.code(), said };
+        if let Err(error) = house.journal.attempted(username, attempt).await {
+            tracing::warn!("cannot note how the run ended: {error}");
+        }
+    }
+    ended
+}
+
+async fn bring_home(
     house: &House,
     one: One<'_>,
     together: &Arc<Together>,
@@ -102,6 +131,12 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
 pub(super) fn begin_watch(config: &Config, accounts: &[Account], style: Style) -> Arc<Together> {
     let labels: Vec<&str> = accounts.iter().map(Account::label).collect();
     Together::begin(!config.no_progress_bar && output::is_terminal(), style, config.log_level, &labels)
+}
+
+/// The same without a bar.
+pub(super) fn begin_quiet_watch(config: &Config, accounts: &[Account], style: Style) -> Arc<Together> {
+    let labels: Vec<&str> = accounts.iter().map(Account::label).collect();
+    Together::begin(false, style, config.log_level, &labels)
 }
 
 fn exit(report: &Report) -> Exit {
