@@ -37,6 +37,14 @@ pub(crate) enum Verb {
     ListAlbums,
     /// Show the settings and where each comes from.
     ConfigShow,
+    /// Say whether the journal is sound.
+    JournalCheck,
+    /// List its snapshots.
+    JournalSnapshots,
+    /// Put a snapshot in its place.
+    JournalRestore,
+    /// Begin a new one.
+    JournalRebuild,
 }
 
 /// A command line.
@@ -54,6 +62,8 @@ pub(crate) struct Args {
     pub(crate) from_icloudpd: Option<PathBuf>,
     /// How old the last good run may be for `health`.
     pub(crate) max_age: Option<Duration>,
+    /// Which snapshot `journal restore` is to take.
+    pub(crate) which: Option<String>,
     /// What `login` brings to the second factor.
     pub(crate) entry: Option<CodeEntry>,
     /// What `adopt` is to take over, and how.
@@ -86,6 +96,10 @@ impl Args {
             ["list", "libraries"] => Verb::ListLibraries,
             ["list", "albums"] => Verb::ListAlbums,
             ["config", "show"] => Verb::ConfigShow,
+            ["journal", "check"] => Verb::JournalCheck,
+            ["journal", "snapshots"] => Verb::JournalSnapshots,
+            ["journal", "restore"] => Verb::JournalRestore,
+            ["journal", "rebuild"] => Verb::JournalRebuild,
             _ => unreachable!("clap knows no other verb, and asks for one"),
         };
         let typed = |setting: &'static Setting| {
@@ -100,6 +114,7 @@ impl Args {
             forget: is_set(deepest, "forget"),
             from_icloudpd: deepest.try_get_one::<PathBuf>("from-icloudpd").ok().flatten().cloned(),
             max_age: deepest.try_get_one("max-age").ok().flatten().copied(),
+            which: deepest.try_get_one::<String>("which").ok().flatten().cloned(),
             entry: entry(deepest),
             adopt: AdoptArgs::read(deepest),
             flags,
@@ -210,6 +225,7 @@ fn command() -> Command {
                 .subcommand_required(true)
                 .subcommand(list("show", "Show every setting, its value, and where it comes from")),
         )
+        .subcommand(journal())
         .after_help(
             "A setting is its flag, else its environment variable, else its key in the configuration\n\
              file (the name of the flag without dashes), else its default: see rollbook config show.\n\
@@ -217,6 +233,26 @@ fn command() -> Command {
              --password-command, what \"rollbook login --save\" kept, what is typed at a terminal.",
         )
         .after_long_help(exit::HELP)
+}
+
+/// What a person does about the journal itself.
+fn journal() -> Command {
+    verb("journal", "Check the journal, list its snapshots, or put another in its place")
+        .subcommand_required(true)
+        .subcommand(verb("check", "Look at every page, index and count; exit code 2 if one is wrong").arg(json()))
+        .subcommand(verb("snapshots", "List the snapshots that syncs have left").arg(json()))
+        .subcommand(
+            verb("restore", "Put a snapshot in the place of the journal, which is put aside").arg(
+                Arg::new("which").value_name("WHICH").help(
+                    "Name or run of a snapshot, as \"rollbook journal snapshots\" lists it [default: the newest \
+                     sound one]",
+                ),
+            ),
+        )
+        .subcommand(verb(
+            "rebuild",
+            "Put the journal aside and begin a new one, which the next sync fills from the files that are here",
+        ))
 }
 
 fn verb(name: &'static str, about: &'static str) -> Command {

@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::format;
 use crate::cli::problem::Problem;
 use crate::icloud::{Cause, Denial, Need, News, NoAnswer, SignInError};
+use crate::journal::Trouble;
 use crate::{disk, engine, icloud, journal};
 
 /// The setting that both Advanced Data Protection and a privacy switch can close.
@@ -196,11 +197,12 @@ impl From<disk::Error> for Problem {
 impl From<journal::Error> for Problem {
     fn from(error: journal::Error) -> Self {
         let (exit, hint) = match &error {
-            error if error.is_disk() => (
+            error if error.trouble() == Trouble::Disk => (
                 Exit::Destination,
                 "make room where --data-dir lies, and make it writable, then run the same command again",
             ),
-            error if error.is_busy() => (
+            error if error.trouble() == Trouble::Damage => return damaged(error),
+            error if error.trouble() == Trouble::Busy => (
                 Exit::Busy,
                 "close the sqlite3 shell or the program that writes to the journal, then run the same command again",
             ),
@@ -208,16 +210,27 @@ impl From<journal::Error> for Problem {
                 (Exit::Usage, "update rollbook, or set --data-dir to another journal")
             }
             journal::Error::Empty { .. } => (Exit::Usage, "run \"rollbook sync\" first"),
-            journal::Error::NotAJournal { .. } => (Exit::Usage, "set --data-dir to another folder"),
+            journal::Error::NotAJournal { .. } => (
+                Exit::Usage,
+                "set --data-dir to another folder; where a journal stood here before: \"rollbook journal restore\"",
+            ),
             journal::Error::OldSqlite(_) => (Exit::Usage, "build rollbook with its bundled SQLite"),
             journal::Error::LostClaim(_) => {
                 (Exit::Busy, "end the other program that changes the journal, then sync again")
             }
             journal::Error::Pool(_) => (Exit::Usage, "set --data-dir to where a journal of rollbook is"),
-            _ => (Exit::Usage, "check it with: sqlite3 journal.db \"PRAGMA integrity_check\""),
+            _ => (Exit::Usage, "run \"rollbook journal check\""),
         };
         Self::new(exit, "cannot use the journal").why(&error).hint(hint)
     }
+}
+
+/// The journal is not what was written. Your photos are another matter: none is touched.
+pub(crate) fn damaged(why: impl std::fmt::Display) -> Problem {
+    Problem::new(Exit::Usage, "cannot use the journal: it is damaged").why(why).hint(
+        "run \"rollbook journal restore\" (the newest sound snapshot), or \"rollbook journal rebuild\" (anew \
+             from the files that are here); both keep the damaged one",
+    )
 }
 
 /// A problem with the data directory: a matter of configuration, unless the disk is full.
@@ -320,7 +333,7 @@ mod tests {
             (data_dir(io_error(io::ErrorKind::PermissionDenied)), Exit::Usage),
             (journal::Error::NotAJournal { path }.into(), Exit::Usage),
             (
-                journal::Error::WriterStopped { reason: "full".to_owned(), disk: true, busy: false }.into(),
+                journal::Error::WriterStopped { reason: "full".to_owned(), trouble: Trouble::Disk }.into(),
                 Exit::Destination,
             ),
             (wait_until(0), Exit::Wait),

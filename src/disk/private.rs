@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::desk::Desk;
 use crate::disk::error::Error;
 use crate::disk::lock::RunLock;
+use crate::disk::snapshots::Snapshots;
 
 /// The directory that holds the journal, the session and the lock.
 #[derive(Clone, Debug)]
@@ -54,6 +55,12 @@ impl DataDir {
     #[must_use]
     pub fn journal_path(&self) -> PathBuf {
         self.0.join("journal.db")
+    }
+
+    /// The journal's place and its snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::of(&self.0, self.journal_path())
     }
 
     /// Takes the run lock.

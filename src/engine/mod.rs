@@ -16,6 +16,7 @@ mod doubts;
 mod enumerate;
 mod error;
 mod intake;
+mod keep;
 mod monitor;
 mod pause;
 mod prepare;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 pub use adopt::{Adopted, Adopting, HowToAdopt, adopt};
 pub use error::Error;
+pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snapshots};
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
 pub use stop::Stop;
 

@@ -1,6 +1,6 @@
 //! What can go wrong with the journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model::ids::FileId;
 
@@ -35,6 +35,14 @@ pub enum Error {
     /// The linked SQLite has the WAL-reset defect.
     #[error("SQLite {0} can corrupt a journal in WAL mode; 3.51.3 or later is needed")]
     OldSqlite(&'static str),
+    /// The file is a journal no more, or not a whole one.
+    #[error("journal is damaged: {path}: {detail}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
     /// The journal cannot be opened.
     #[error("cannot open journal: {path}: {source}")]
     Open {
@@ -62,38 +70,52 @@ pub enum Error {
     WriterStopped {
         /// What stopped it.
         reason: String,
-        /// The disk under the journal is full or cannot be written.
-        disk: bool,
-        /// Another program held the journal for longer than we wait.
-        busy: bool,
+        /// What kind of thing stopped it.
+        trouble: Trouble,
     },
 }
 
+/// Who can help when the journal refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The disk under it is full or cannot be written.
+    Disk,
+    /// Another program held it for longer than we wait.
+    Busy,
+    /// What is in the file is not what was written.
+    Damage,
+    /// Anything else.
+    Other,
+}
+
 impl Error {
-    /// Whether the disk under the journal is full or cannot be written.
+    /// Says who can help.
     #[must_use]
-    pub fn is_disk(&self) -> bool {
-        use rusqlite::ErrorCode;
+    pub fn trouble(&self) -> Trouble {
+        use rusqlite::ErrorCode as Code;
         let source = match self {
-            Self::WriterStopped { disk, .. } => return *disk,
+            Self::WriterStopped { trouble, .. } => return *trouble,
+            Self::Damaged { .. } | Self::UnknownWord { .. } => return Trouble::Damage,
             Self::Sqlite(source) | Self::Open { source, .. } => source,
-            _ => return false,
+            _ => return Trouble::Other,
         };
-        matches!(
-            source.sqlite_error_code(),
-            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly)
-        )
+        match source.sqlite_error_code() {
+            Some(Code::DiskFull | Code::SystemIoFailure | Code::ReadOnly) => Trouble::Disk,
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Trouble::Busy,
+            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Trouble::Damage,
+            _ => Trouble::Other,
+        }
     }
 
-    /// Whether another program held the journal for longer than we wait.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        use rusqlite::ErrorCode;
-        let source = match self {
-            Self::WriterStopped { busy, .. } => return *busy,
-            Self::Sqlite(source) | Self::Open { source, .. } => source,
-            _ => return false,
-        };
-        matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    /// What SQLite said of the file at `path`, by name where it says that the file is damaged.
+    pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let error = Self::Open { path: path.clone(), source };
+        match (error.trouble(), error) {
+            (Trouble::Damage, Self::Open { source, .. }) => {
+                Self::Damaged { path, detail: source.to_string() }
+            }
+            (_, error) => error,
+        }
     }
 }

@@ -22,15 +22,18 @@ mod changes;
 mod claim;
 mod doubt;
 mod error;
+mod health;
 mod moves;
 mod place;
 mod pulse;
 mod query;
 mod row;
 mod runs;
+mod salvage;
 mod schema;
 mod scrub;
 mod seen;
+mod snapshot;
 mod writer;
 
 use std::collections::HashSet;
@@ -43,13 +46,16 @@ pub use adopt::{Adoption, Known, KnownLocal};
 pub use changes::{DatabaseToken, Followed, Recount};
 pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
-pub use error::Error;
+pub use error::{Error, Trouble};
+pub use health::{Examination, Flaw, examine};
 pub use moves::Requeue;
 pub use pulse::{Attempt, Pulse};
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
 pub use runs::{Enumerated, Reading, Verb};
+pub use salvage::{Salvaged, salvage, start_anew};
 pub use scrub::{Damage, DamageKind, DueFile, Line, Turn};
 pub use seen::{Place, Seen};
+pub use snapshot::{Contents, copy_out};
 
 use crate::model::adoption::{Candidate, Finding};
 use crate::model::asset::{Album, Database, Page, Rendition, Zone};
@@ -318,11 +324,8 @@ impl Journal {
     /// [`Error::NotAJournal`], [`Error::NewerSchema`], [`Error::OldSqlite`], or what SQLite says.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open_writer(path)?;
-        let writer = writer::Writer::start(connection).map_err(|e| Error::WriterStopped {
-            reason: e.to_string(),
-            disk: false,
-            busy: false,
-        })?;
+        let writer = writer::Writer::start(connection)
+            .map_err(|e| Error::WriterStopped { reason: e.to_string(), trouble: Trouble::Other })?;
         Ok(Self { path: path.to_owned(), writer, reader: Reader::open(path)? })
     }
 

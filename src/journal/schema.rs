@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::journal::error::Error;
+use crate::journal::health;
 
 /// Marks the file as ours (`file` and `sqlite3` can show it): "roll" in ASCII.
 const APPLICATION_ID: i64 = 0x726f_6c6c;
@@ -20,15 +22,27 @@ const BUSY_WAIT: Duration = Duration::from_secs(10);
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_journal.sql")];
 
 /// Opens the one writing connection, and brings the schema up to date.
+///
+/// A journal that was not closed is checked first, and nothing flows from its log into the file
+/// before it is found sound.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(Error::OldSqlite(rusqlite::version()));
     }
-    let mut connection = Connection::open(path).map_err(|source| unusable(path, source))?;
-    connection.busy_timeout(BUSY_WAIT)?;
+    health::check_length(path)?;
+    let log_was_left = health::log_is_left(path);
+    let mut connection = Connection::open(path).map_err(|source| Error::of(path, source))?;
+    let opened = |source| Error::of(path, source);
+    connection.busy_timeout(BUSY_WAIT).map_err(opened)?;
+    keep_log(&connection, true).map_err(opened)?;
     let version = identify(&connection, path)?;
+    let is_due = log_was_left || health::is_small(path);
+    if version > 0 && (is_due || health::last_run_is_unfinished(&connection).map_err(opened)?) {
+        health::check_pages(&connection, path)?;
+    }
+    keep_log(&connection, false).map_err(opened)?;
     // FULL costs nothing once commits are grouped, and NORMAL forgets acknowledged commits.
-    connection.execute_batch(
+    let settings = connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
@@ -36,26 +50,47 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 4000;
          PRAGMA journal_size_limit = 67108864;",
-    )?;
-    migrate(&mut connection, version)?;
+    );
+    settings.and_then(|()| migrate(&mut connection, version)).map_err(opened)?;
     connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Says whether the log stays as it is when the last connection closes.
+pub(super) fn keep_log(connection: &Connection, stays: bool) -> Result<(), rusqlite::Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, stays).map(drop)
+}
+
+/// Opens a journal that is only looked at.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    health::check_length(path)?;
+    let connection =
+        Connection::open_with_flags(path, reader_flags()).map_err(|source| Error::of(path, source))?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    keep_log(&connection, true)?;
+    Ok(connection)
+}
+
+/// The schema of `version` in a journal that is in memory only.
+pub(super) fn blank(version: i64) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_in_memory()?;
+    for sql in MIGRATIONS.iter().take(version as usize) {
+        connection.execute_batch(sql)?;
+    }
     Ok(connection)
 }
 
 /// Checks, before anything relies on it, that an existing file is a journal this program can read.
 pub(super) fn check_readable(path: &Path) -> Result<(), Error> {
-    let connection =
-        Connection::open_with_flags(path, reader_flags()).map_err(|source| unusable(path, source))?;
-    connection.busy_timeout(BUSY_WAIT)?;
-    let version = identify(&connection, path)?;
+    let version = identify(&open_reader(path)?, path)?;
     // An empty file is what a first start makes first, and leaves when it is killed at once.
     if version == 0 { Err(Error::Empty { path: path.to_owned() }) } else { Ok(()) }
 }
 
 /// Reads whose file it is and which schema it has; 0 is an empty one.
-fn identify(connection: &Connection, path: &Path) -> Result<i64, Error> {
+pub(super) fn identify(connection: &Connection, path: &Path) -> Result<i64, Error> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let unusable = |source| unusable(path, source);
+    let unusable = |source| Error::of(path, source);
     let version = pragma("user_version").map_err(unusable)?;
     let id = pragma("application_id").map_err(unusable)?;
     let tables: i64 =
@@ -70,14 +105,7 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, Error> {
     Ok(version)
 }
 
-fn unusable(path: &Path, source: rusqlite::Error) -> Error {
-    match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => Error::NotAJournal { path: path.to_owned() },
-        _ => Error::Open { path: path.to_owned(), source },
-    }
-}
-
-fn migrate(connection: &mut Connection, from: i64) -> Result<(), Error> {
+fn migrate(connection: &mut Connection, from: i64) -> Result<(), rusqlite::Error> {
     for (place, sql) in MIGRATIONS.iter().enumerate().skip(from as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(sql)?;

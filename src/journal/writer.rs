@@ -16,13 +16,18 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::journal::error::Error;
+use crate::journal::error::{Error, Trouble};
+use crate::journal::schema::keep_log;
 
 /// Most operations in one transaction: past this the wait for the first answer grows and the cost
 /// of each no longer falls.
 const GROUP_MAX: usize = 256;
 /// Most operations waiting. Beyond it callers wait, so memory stays flat.
 const QUEUE_MAX: usize = 1024;
+/// What a fault point may be told: the disk fails.
+const EIO: i32 = 5;
+/// What a fault point may be told: the structure is damaged.
+const EUCLEAN: i32 = 117;
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -30,32 +35,42 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 #[derive(Clone)]
 struct Stop {
     reason: String,
-    disk: bool,
-    busy: bool,
+    trouble: Trouble,
 }
 
 impl Stop {
     fn because(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), disk: false, busy: false }
+        Self { reason: reason.to_owned(), trouble: Trouble::Other }
     }
 
-    fn of(error: &Error) -> Self {
-        Self { reason: error.to_string(), disk: error.is_disk(), busy: error.is_busy() }
+    fn of(connection: &Connection, error: rusqlite::Error) -> Self {
+        let error = Error::of(Path::new(connection.path().unwrap_or_default()), error);
+        Self { reason: error.to_string(), trouble: error.trouble() }
     }
 }
 
 impl From<Stop> for Error {
     fn from(stop: Stop) -> Self {
-        Self::WriterStopped { reason: stop.reason, disk: stop.disk, busy: stop.busy }
+        Self::WriterStopped { reason: stop.reason, trouble: stop.trouble }
     }
 }
 
 /// An operation of any result type.
 trait Operation: Send {
-    /// Runs inside the savepoint. `Err` rolls back this operation only.
-    fn apply(&mut self, connection: &Connection) -> Result<(), ()>;
+    /// Runs inside the savepoint.
+    fn apply(&mut self, connection: &Connection) -> Applied;
     /// Answers, after the group's commit.
     fn answer(self: Box<Self>, committed: Result<(), Stop>);
+}
+
+/// What became of an operation before the commit.
+enum Applied {
+    /// Its changes stand.
+    Done,
+    /// It failed, and is rolled back alone.
+    Refused,
+    /// It met damage: nothing more may be written to this file.
+    Damaged,
 }
 
 struct Pending<F, T> {
@@ -69,13 +84,17 @@ where
     F: FnOnce(&Connection) -> Result<T, Error> + Send,
     T: Send,
 {
-    fn apply(&mut self, connection: &Connection) -> Result<(), ()> {
-        let Some(run) = self.run.take() else { return Err(()) };
+    fn apply(&mut self, connection: &Connection) -> Applied {
+        let Some(run) = self.run.take() else { return Applied::Refused };
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(connection)))
             .unwrap_or_else(|_| Err(Stop::because("an operation panicked").into()));
-        let outcome = result.as_ref().map(|_| ()).map_err(|_| ());
+        let applied = match &result {
+            Ok(_) => Applied::Done,
+            Err(error) if error.trouble() == Trouble::Damage => Applied::Damaged,
+            Err(_) => Applied::Refused,
+        };
         self.result = Some(result);
-        outcome
+        applied
     }
 
     fn answer(self: Box<Self>, committed: Result<(), Stop>) {
@@ -148,12 +167,18 @@ fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Oper
         {
             group.push(next);
         }
-        let committed = commit(&mut connection, &mut group).map_err(|error| Stop::of(&Error::from(error)));
+        let committed = commit(&mut connection, &mut group).map_err(|error| Stop::of(&connection, error));
         for operation in group.drain(..) {
             operation.answer(committed.clone());
         }
         // Busy means that nothing was begun; after anything else the next start has to look.
-        if committed.is_err_and(|stop| !stop.busy) {
+        if let Err(stop) = committed
+            && stop.trouble != Trouble::Busy
+        {
+            if stop.trouble == Trouble::Damage {
+                // What stands in the log stays there, for whoever looks at the damage.
+                let _ = keep_log(&connection, true);
+            }
             return;
         }
     }
@@ -166,8 +191,9 @@ fn commit(connection: &mut Connection, group: &mut [Box<dyn Operation>]) -> Resu
     for operation in group {
         let savepoint = transaction.savepoint()?;
         match operation.apply(&savepoint) {
-            Ok(()) => savepoint.commit()?,
-            Err(()) => savepoint.finish()?,
+            Applied::Done => savepoint.commit()?,
+            Applied::Refused => savepoint.finish()?,
+            Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
         }
     }
     passes("commit")?;
@@ -176,8 +202,19 @@ fn commit(connection: &mut Connection, group: &mut [Box<dyn Operation>]) -> Resu
     passes("committed")
 }
 
-/// A fault point of the journal: what fails here fails as a full disk does.
+/// A fault point of the journal: it fails as SQLite does when the system says so.
 fn passes(step: &'static str) -> Result<(), rusqlite::Error> {
-    let full = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
-    crate::fault::step(step, Path::new("journal")).map(|_| ()).map_err(|_| full())
+    use rusqlite::ffi::{SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR};
+    let passed = crate::fault::step(step, Path::new("journal"));
+    passed.map(drop).map_err(|error| {
+        failure(match error.raw_os_error() {
+            Some(EIO) => SQLITE_IOERR,
+            Some(EUCLEAN) => SQLITE_CORRUPT,
+            _ => SQLITE_FULL,
+        })
+    })
+}
+
+fn failure(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }

@@ -5,6 +5,7 @@ mod adopt;
 mod bring;
 mod config;
 mod health;
+mod journal;
 mod list;
 mod login;
 mod open;
@@ -45,6 +46,10 @@ pub(super) fn run(
         Verb::ConfigShow => config::show(config, args.json),
         Verb::Status => status::run(config, args.json),
         Verb::Health => health::run(config, args.max_age.unwrap_or_default(), args.json),
+        Verb::JournalCheck => journal::check(config, args.json),
+        Verb::JournalSnapshots => journal::snapshots(config, args.json),
+        Verb::JournalRestore => journal::restore(config, args.which.as_deref()),
+        Verb::JournalRebuild => journal::rebuild(config),
         Verb::Login if args.forget => login::forget(config),
         Verb::Login => block_on(|stop| login::run(args, config, style, stop)),
         Verb::Sync => match config.watch_with_interval {

@@ -4,12 +4,12 @@
 //! command that only lists takes it too.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cli::account::Account;
 use crate::cli::code::{Codes, Sources};
-use crate::cli::commands::now;
+use crate::cli::commands::{journal, now};
 use crate::cli::config::Config;
 use crate::cli::password::Passwords;
 use crate::cli::person::AtTerminal;
@@ -18,7 +18,7 @@ use crate::cli::{explain, output, person, standing};
 use crate::disk::{DataDir, Destination, PrivateFile, RunLock, space};
 use crate::engine::{self, Settings, Stop};
 use crate::icloud::{Client, CodeEntry, Credentials, Options, SessionStore, SignInError};
-use crate::journal::Journal;
+use crate::journal::{Journal, Trouble};
 
 /// How long to ask nothing when Apple asks to wait and does not say how long.
 const WAIT_DEFAULT: Duration = Duration::from_secs(15 * 60);
@@ -27,6 +27,8 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(15 * 60);
 pub(super) struct House {
     pub(super) journal: Arc<Journal>,
     pub(super) data_dir: DataDir,
+    /// Held while a snapshot is made: the accounts of a watch end their runs when they like.
+    snapshot: Arc<Mutex<()>>,
     /// Whether several accounts are configured, so that each needs a code file of its own.
     several: bool,
     // Last, so that it is given back after the journal has closed.
@@ -57,9 +59,40 @@ pub(super) fn house(config: &Config) -> Result<House, Problem> {
              --data-dir to a folder on a local disk"
         ));
     }
+    let snapshots = data_dir.snapshots();
+    if snapshots.journal_is_gone().map_err(explain::data_dir)?
+        && !snapshots.list().map_err(explain::data_dir)?.is_empty()
+    {
+        return Err(journal::gone(&snapshots));
+    }
     let journal = Arc::new(Journal::open(&data_dir.journal().map_err(explain::data_dir)?)?);
     let several = config.accounts().is_ok_and(|accounts| accounts.len() > 1);
-    Ok(House { journal, data_dir, several, _lock: lock })
+    Ok(House { journal, data_dir, snapshot: Arc::default(), several, _lock: lock })
+}
+
+/// Leaves a snapshot of the journal, if anything happened since the last one.
+///
+/// # Errors
+/// A problem if the journal is damaged. A snapshot that cannot be made is worth a warning only.
+pub(super) async fn keep_snapshot(house: &House) -> Result<(), Problem> {
+    let snapshots = house.data_dir.snapshots();
+    let one_at_a_time = Arc::clone(&house.snapshot);
+    let keep = move || {
+        let _held = one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        engine::keep_snapshot(&snapshots)
+    };
+    let kept = tokio::task::spawn_blocking(keep).await;
+    match kept {
+        Ok(Err(engine::Error::Journal(error))) if error.trouble() == Trouble::Damage => Err(error.into()),
+        Ok(Err(error)) => {
+            output::talk(&format!(
+                "warning: no snapshot of the journal was made: {}",
+                output::sanitize(&error.to_string())
+            ));
+            Ok(())
+        }
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
 }
 
 /// Opens an account's destination, and then signs it in.

@@ -29,6 +29,10 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exi
     });
     let ended = ended.await;
     together.finish();
+    if !stop.is_requested() {
+        // Whoever asked to stop does not wait for this.
+        open::keep_snapshot(&house).await?;
+    }
     let ended = ended?;
     Ok(Exit::most_urgent(ended.answers.into_iter().chain([ended.exit])))
 }

@@ -164,8 +164,12 @@ impl Watch<'_> {
             _ => sync::begin_quiet_watch(self.config, self.accounts, self.style),
         };
         let one = One { account: &self.accounts[index], settings, index, wait_max };
-        let outcome = sync::sync_account(&house, one, &together, self.style, stop).await;
+        let outcome = sync::sync_account(&house, one, &together, self.style, stop.clone()).await;
         together.finish();
+        let outcome = match outcome {
+            Ok(exit) if !stop.is_requested() => open::keep_snapshot(&house).await.map(|()| exit),
+            ended => ended,
+        };
         let allowed_at = house.journal.reader().next_allowed_at(&settings.username).ok().flatten();
         self.houses.leave(house).await;
         (outcome, allowed_at.filter(|at| *at > now()))

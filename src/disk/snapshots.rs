@@ -1,0 +1,264 @@
+//! Snapshots of the journal, and putting a journal aside.
+//!
+//! A snapshot is `snapshots/journal-RUN-DATE.db` in the data directory: made under another name,
+//! synced, and then renamed, so that what has the name is whole. A journal that is put aside keeps
+//! its bytes under a name with a date. Nothing here deletes anything but snapshots that newer ones
+//! have replaced.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::disk::durable;
+use crate::disk::error::Error;
+use crate::disk::space;
+use crate::fault;
+
+/// Room that a snapshot leaves to everybody else. The disk of the journal must not fill up for it.
+const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// The name of a snapshot that is being made.
+const NEW: &str = "new.db";
+
+/// A snapshot that is whole, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its file name.
+    pub name: String,
+    /// The last run in it.
+    pub run: i64,
+    /// Its length.
+    pub size_bytes: u64,
+}
+
+/// The place of a journal and its snapshots.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    journal: PathBuf,
+    folder: PathBuf,
+}
+
+impl Snapshots {
+    pub(super) fn of(data_dir: &Path, journal: PathBuf) -> Self {
+        Self { journal, folder: data_dir.join("snapshots") }
+    }
+
+    /// The journal that they are of.
+    #[must_use]
+    pub fn journal(&self) -> &Path {
+        &self.journal
+    }
+
+    /// The snapshots that there are, newest first.
+    ///
+    /// # Errors
+    /// If the folder is there and cannot be read.
+    pub fn list(&self) -> Result<Vec<Snapshot>, Error> {
+        let reading = |e| Error::io("read snapshots", &self.folder, e);
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(reading(e)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(reading)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some((run, date)) = parse(&name) {
+                let size_bytes = entry.metadata().map_err(reading)?.len();
+                found.push(((date, run), Snapshot { path: entry.path(), name, run, size_bytes }));
+            }
+        }
+        found.sort_by(|a, b| b.0.cmp(&a.0));
+        Ok(found.into_iter().map(|(_, snapshot)| snapshot).collect())
+    }
+
+    /// Whether there is no journal, or an empty file in its place.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn journal_is_gone(&self) -> Result<bool, Error> {
+        match std::fs::metadata(&self.journal) {
+            Ok(found) => Ok(found.len() == 0),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(e) => Err(Error::io("look at journal", &self.journal, e)),
+        }
+    }
+
+    /// Begins a snapshot: an empty file that nobody else may read.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] if a copy of the journal would fill the disk; else the system's word.
+    pub fn begin(&self) -> Result<PathBuf, Error> {
+        let making = |e| Error::io("make snapshots folder", &self.folder, e);
+        fault::step("snapshot", &self.folder).map_err(making)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(making)?;
+        let size_bytes = std::fs::metadata(&self.journal).map_or(0, |journal| journal.len());
+        let free_bytes = space::free_bytes(&self.folder)?;
+        let needed_bytes = size_bytes.saturating_add(FREE_BYTES_MIN);
+        if free_bytes < needed_bytes {
+            return Err(Error::NoRoom { path: self.folder.clone(), needed_bytes, free_bytes });
+        }
+        let path = self.folder.join(NEW);
+        empty(&path)?;
+        Ok(path)
+    }
+
+    /// Gives the snapshot its name, durable, and lets go of all but the newest `kept`.
+    ///
+    /// # Errors
+    /// The system's word; the older ones are still there.
+    pub fn keep(&self, run: i64, now: i64, kept: usize) -> Result<PathBuf, Error> {
+        let new = self.folder.join(NEW);
+        let path = self.folder.join(format!("journal-{run}-{}.db", date(now)));
+        put(&new, &path)?;
+        for old in self.list()?.into_iter().skip(kept.max(1)) {
+            std::fs::remove_file(&old.path).map_err(|e| Error::io("remove old snapshot", &old.path, e))?;
+        }
+        Ok(path)
+    }
+
+    /// Takes back what [`Self::begin`] made.
+    pub fn abandon(&self) {
+        let _ = std::fs::remove_file(self.folder.join(NEW));
+    }
+
+    /// An empty file beside the journal, to make another journal in.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn begin_journal(&self) -> Result<PathBuf, Error> {
+        let path = self.journal.with_extension("db.new");
+        empty(&path)?;
+        Ok(path)
+    }
+
+    /// Copies a snapshot to such a file.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn copy(&self, snapshot: &Snapshot) -> Result<PathBuf, Error> {
+        let path = self.begin_journal()?;
+        let copying = |e| Error::io("copy snapshot", &path, e);
+        let mut from = File::open(&snapshot.path).map_err(copying)?;
+        let mut to = OpenOptions::new().write(true).open(&path).map_err(copying)?;
+        io::copy(&mut from, &mut to).map_err(copying)?;
+        Ok(path)
+    }
+
+    /// Puts a finished journal in the place of the old one, which is put aside. Returns where.
+    ///
+    /// The log goes aside first: one that belongs to another file must never lie beside the new
+    /// journal. A crash in between leaves no journal and a snapshot, which the next start sees.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn replace_journal(&self, new: &Path, now: i64) -> Result<Vec<PathBuf>, Error> {
+        let mut aside = Vec::new();
+        let stem = self.unused_stem(now);
+        for suffix in ["-wal", "-shm", ""] {
+            let from = with_suffix(&self.journal, suffix);
+            let to = with_suffix(&stem, suffix);
+            match std::fs::rename(&from, &to) {
+                Ok(()) => aside.push(to),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::io("put journal aside", &from, e)),
+            }
+        }
+        put(new, &self.journal)?;
+        aside.reverse();
+        Ok(aside)
+    }
+
+    fn unused_stem(&self, now: i64) -> PathBuf {
+        let name =
+            |more: String| self.journal.with_file_name(format!("journal-aside-{}{more}.db", date(now)));
+        let numbered = (2_u32..).map(|n| name(format!("-{n}")));
+        let taken = |path: &PathBuf| ["", "-wal", "-shm"].iter().any(|end| with_suffix(path, end).exists());
+        let mut names = std::iter::once(name(String::new())).chain(numbered);
+        names.find(|path| !taken(path)).expect("numbers never end")
+    }
+}
+
+/// Makes `new` durable and gives it its name.
+fn put(new: &Path, path: &Path) -> Result<(), Error> {
+    let naming = |e| Error::io("write", path, e);
+    fault::step("snapshot-sync", new).map_err(naming)?;
+    File::open(new).and_then(|file| durable::sync_file(&file, new)).map_err(naming)?;
+    fault::step("snapshot-rename", path).map_err(naming)?;
+    std::fs::rename(new, path).map_err(naming)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|handle| durable::sync_folder(&handle, folder)).map_err(naming)
+}
+
+fn empty(path: &Path) -> Result<(), Error> {
+    let making = |e| Error::io("create", path, e);
+    // A run that was killed may have left one, with a log of its own.
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        match std::fs::remove_file(with_suffix(path, suffix)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(making(e)),
+            _ => {}
+        }
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop).map_err(making)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A time as part of a file name, so that names sort by it.
+fn date(now: i64) -> String {
+    Timestamp::from_second(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// Run and date in the name of a snapshot.
+fn parse(name: &str) -> Option<(i64, String)> {
+    let (run, date) = name.strip_prefix("journal-")?.strip_suffix(".db")?.split_once('-')?;
+    Some((run.parse().ok()?, date.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, Snapshots) {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::of(folder.path(), folder.path().join("journal.db"));
+        (folder, snapshots)
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_a_half_one_is_none() {
+        let (_folder, snapshots) = place();
+        for run in 1..=5 {
+            std::fs::write(snapshots.begin().unwrap(), b"whole").unwrap();
+            snapshots.keep(run, 1_700_000_000 + run, 3).unwrap();
+        }
+        snapshots.begin().unwrap();
+        let runs: Vec<i64> = snapshots.list().unwrap().iter().map(|snapshot| snapshot.run).collect();
+        assert_eq!(runs, [5, 4, 3]);
+    }
+
+    #[test]
+    fn what_is_put_aside_keeps_its_bytes_and_its_log_and_takes_no_name_twice() {
+        let (folder, snapshots) = place();
+        for _ in 0..2 {
+            std::fs::write(snapshots.journal(), b"old").unwrap();
+            std::fs::write(with_suffix(snapshots.journal(), "-wal"), b"log").unwrap();
+            let new = snapshots.begin_journal().unwrap();
+            std::fs::write(&new, b"new").unwrap();
+            let aside = snapshots.replace_journal(&new, 0).unwrap();
+            assert_eq!(std::fs::read(&aside[0]).unwrap(), b"old");
+            assert_eq!(std::fs::read(&aside[1]).unwrap(), b"log");
+            assert_eq!(std::fs::read(snapshots.journal()).unwrap(), b"new");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
+    }
+}
