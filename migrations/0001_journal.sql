@@ -95,6 +95,8 @@ CREATE TABLE asset (
     -- As the person named it; not a path.
     filename          TEXT    NOT NULL,
     kind              TEXT    NOT NULL CHECK (kind IN ('photo', 'video')),
+    -- The kind of photo or video, as the service numbers it. Serves --album Screenshots and its kin.
+    subtype           INTEGER,
     captured_ms       INTEGER,
     captured_offset_s INTEGER,
     added_ms          INTEGER,
@@ -115,6 +117,9 @@ CREATE TABLE asset (
 -- Serves Reader::assets_of_masters (a change of a master concerns its assets), Reader::twin (the same
 -- bytes in another library are copied, not fetched) and asset_change::moved.
 CREATE INDEX asset_by_master ON asset (master_name);
+
+-- Serves --recent N: the N newest of a library.
+CREATE INDEX asset_by_capture ON asset (library_id, captured_ms);
 
 -- Both provider records of an asset, without URLs: zlib-compressed JSON, so that a later feature
 -- needs no new enumeration.
@@ -177,6 +182,18 @@ CREATE TABLE album_asset (
     PRIMARY KEY (album_id, asset_name)
 ) STRICT, WITHOUT ROWID;
 
+-- Serves --album: where an asset lies.
+CREATE INDEX album_asset_of ON album_asset (asset_name) WHERE removed_at IS NULL;
+
+-- The choice that asset_file.excluded_by is the answer to. Another one is applied to all rows once.
+CREATE TABLE choice (
+    account_id INTEGER PRIMARY KEY REFERENCES account,
+    digest     TEXT    NOT NULL,
+    -- Whether smaller copies were asked for: only then are they rows.
+    previews   INTEGER NOT NULL CHECK (previews IN (0, 1)),
+    applied_at INTEGER NOT NULL
+) STRICT;
+
 -- Every legal move of an asset file: the same rows as LEGAL_MOVES in src/model/state.rs.
 CREATE TABLE legal_move (
     from_state TEXT NOT NULL,
@@ -217,7 +234,8 @@ CREATE TABLE asset_file (
     -- The asset's own library again, so that work is found by library.
     library_id     INTEGER NOT NULL REFERENCES library,
     rendition      TEXT    NOT NULL
-        CHECK (rendition IN ('original', 'alternative', 'live-video', 'edited', 'edited-video')),
+        CHECK (rendition IN ('original', 'alternative', 'live-video', 'edited', 'edited-video',
+            'medium', 'medium-video', 'thumb', 'thumb-video')),
     -- Apple's checksum, base64 as the record gives it.
     checksum       TEXT    NOT NULL,
     size_bytes     INTEGER NOT NULL CHECK (size_bytes >= 0),
@@ -261,7 +279,9 @@ CREATE TABLE asset_file (
     -- When its bytes were last read back from the disk and were right. NULL: not since they came.
     checked_at     INTEGER,
 
-    -- Facts that are not states. They take a row out of scope, never out of the audit.
+    -- Facts that are not states. They take a row out of scope, never out of the audit. excluded_by is
+    -- the setting that leaves the row out; a verified row keeps its standing, and would not be
+    -- fetched again.
     excluded_by    TEXT,
     released_at    INTEGER,
     superseded_at  INTEGER,
@@ -270,7 +290,7 @@ CREATE TABLE asset_file (
     standing       TEXT    GENERATED ALWAYS AS (CASE
         WHEN superseded_at IS NOT NULL THEN 'superseded'
         WHEN released_at   IS NOT NULL THEN 'released'
-        WHEN excluded_by   IS NOT NULL THEN 'excluded'
+        WHEN excluded_by   IS NOT NULL AND state <> 'verified' THEN 'excluded'
         ELSE state END) VIRTUAL,
 
     -- Whether its asset still waits for it.

@@ -98,6 +98,7 @@ fn asset(name: u8, version: u8, with_url: bool) -> Asset {
             uti: "public.jpeg".into(),
             url: with_url.then(|| SignedUrl::kept("http://127.0.0.1/x", LATER)),
         }],
+        subtype: None,
         provider_record: b"{}".to_vec(),
     }
 }

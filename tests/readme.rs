@@ -212,16 +212,31 @@ fn settings() -> Vec<String> {
     shown.as_array().unwrap().iter().map(|line| line["setting"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The entries of a help, each on one line: what a flag means may stand below it.
+fn entries(help: &str) -> Vec<String> {
+    let mut entries: Vec<String> = Vec::new();
+    for line in help.lines().map(str::trim) {
+        match entries.last_mut() {
+            Some(last) if !line.starts_with('-') && !line.is_empty() && last.starts_with('-') => {
+                last.push(' ');
+                last.push_str(line);
+            }
+            _ => entries.push(line.to_owned()),
+        }
+    }
+    entries
+}
+
 #[test]
 fn the_table_of_settings_is_that_of_the_program() {
-    let help = says(&["sync", "--help"]);
+    let help = entries(&says(&["sync", "--help"]));
     let mut named = Vec::new();
     for row in table("Flag | Variable") {
-        let [flags, variable, in_file, default, _] = row[..] else { panic!("five cells: {row:?}") };
+        let [flags, variable, in_file, default, words] = row[..] else { panic!("five cells: {row:?}") };
         let variable = spans(variable).next().unwrap();
         let key = variable.strip_prefix("ROLLBOOK_").unwrap().to_lowercase().replace('_', "-");
         // How the help introduces the flag: `-u, --username <NAME>`, then variable and default.
-        let line = help.lines().find(|line| line.contains(&format!("[env: {variable}]")));
+        let line = help.iter().find(|line| line.contains(&format!("[env: {variable}]")));
         match (spans(flags).collect::<Vec<_>>().join(", ").as_str(), line) {
             ("", None) => assert_eq!(key, "password", "the only one that is never a flag"),
             ("--endpoint", None) => {
@@ -230,6 +245,7 @@ fn the_table_of_settings_is_that_of_the_program() {
             (typed, Some(line)) => {
                 assert_eq!(typed.rsplit("--").next(), Some(key.as_str()), "{row:?}");
                 assert!(line.trim_start().starts_with(typed), "{typed}: {line}");
+                assert!(line.contains(words), "other words for {key}: {words:?}, {line}");
                 let default = spans(default).next();
                 let said = line.split_once("[default: ").and_then(|(_, said)| said.strip_suffix(']'));
                 assert_eq!(default, said, "the default of {key}");

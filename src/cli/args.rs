@@ -3,7 +3,7 @@
 //! What they mean, together with the other layers, is left to [`super::config`].
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,8 +103,14 @@ impl Args {
             _ => unreachable!("clap knows no other verb, and asks for one"),
         };
         let typed = |setting: &'static Setting| {
-            let value = deepest.try_get_one::<OsString>(setting.key).ok().flatten()?;
-            Some((setting.key, value.clone()))
+            let mut values = deepest.try_get_many::<OsString>(setting.key).ok().flatten()?;
+            if !setting.many {
+                return Some((setting.key, values.next()?.clone()));
+            }
+            // As lines: each is one word, whatever commas are in it.
+            let mut lines = OsString::new();
+            values.for_each(|value| lines.extend([value.as_os_str(), OsStr::new("\n")]));
+            Some((setting.key, lines))
         };
         let flags = settings::ALL.iter().filter_map(typed).collect();
         Ok(Self {
@@ -318,6 +324,7 @@ fn flag(setting: &'static Setting) -> Arg {
         .value_parser(clap::value_parser!(OsString))
         .help_heading("Settings")
         .hide(setting.flag == Flag::Hidden)
+        .action(if setting.many { ArgAction::Append } else { ArgAction::Set })
         .help(format!("{} [env: {}]{default}", setting.help, setting.variable()));
     let flag = match setting.short {
         Some(letter) => flag.short(letter),

@@ -13,13 +13,13 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::account::{self, Account};
 use crate::cli::args::Args;
+use crate::cli::choices;
 use crate::cli::environment::Environment;
 use crate::cli::interval;
 use crate::cli::layers::{Layers, Source, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
 use crate::model::choices::Choices;
-use crate::model::layout::FolderTemplate;
 
 /// A setting, its value as text, and where that comes from.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) threads: NonZeroUsize,
     /// Which files, and where they go.
     pub(crate) choices: Arc<Choices>,
+    /// Most assets to bring home in one run.
+    pub(crate) limit: Option<NonZeroUsize>,
     /// Show no bar.
     pub(crate) no_progress_bar: bool,
     /// Try every failed file again.
@@ -77,7 +79,12 @@ impl Config {
             accounts,
             data_dir,
             threads: layers.required(&settings::THREADS_NUM, None, |value| threads(text(value)?))?,
-            choices: Arc::new(choices(&layers)?),
+            choices: Arc::new(choices::read(&layers)?),
+            limit: choices::one(&layers, &settings::LIMIT, |word| {
+                let count = choices::count(word)?;
+                Ok(NonZeroUsize::new(usize::try_from(count).unwrap_or(usize::MAX))
+                    .unwrap_or(NonZeroUsize::MIN))
+            })?,
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
@@ -142,14 +149,8 @@ pub(crate) fn show(
 ) -> Shown {
     let (value, source) = found.unzip();
     let value = value.map(|value| value.to_string_lossy().into_owned());
+    let value = value.map(|value| if setting.many { settings::words(&value).join(", ") } else { value });
     Shown { account, key: setting.key, value, source: source.unwrap_or(Source::Default) }
-}
-
-/// Which files are wanted, and where they go.
-fn choices(layers: &Layers<'_>) -> Result<Choices, Problem> {
-    let folders =
-        layers.required(&settings::FOLDER_STRUCTURE, None, |value| FolderTemplate::parse(text(value)?))?;
-    Ok(Choices { folders, ..Choices::default() })
 }
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
@@ -157,7 +158,8 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
     number.ok_or_else(|| format!("it is a number from 1 to {}, not {text:?}", settings::THREADS_MAX))
 }
 
-fn truth(text: &str) -> Result<bool, String> {
+/// Reads a switch.
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),

@@ -224,6 +224,12 @@ fn read_value(setting: &Setting, value: &Value, environment: &Environment) -> Re
         Value::String(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
+        Value::Array(list) if setting.many => {
+            let words = list.iter().map(|word| word.as_str().map(|word| format!("{word}\n")));
+            words
+                .collect::<Option<String>>()
+                .ok_or_else(|| format!("{:?} must be a list of texts", setting.key))?
+        }
         other => return Err(format!("{:?} must be text, not {}", setting.key, other.type_str())),
     };
     if !matches!(setting.value_name, "DIR" | "FILE") {

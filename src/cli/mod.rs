@@ -9,6 +9,7 @@
 mod account;
 mod args;
 mod bar;
+mod choices;
 mod code;
 mod commands;
 mod config;

@@ -40,6 +40,8 @@ pub(crate) struct Setting {
     pub(crate) key: &'static str,
     /// Its one-letter flag.
     pub(crate) short: Option<char>,
+    /// Whether it may be given several times: in a file as a list, in the environment with commas.
+    pub(crate) many: bool,
     /// Who takes its flag.
     pub(crate) flag: Flag,
     /// What its value is, in the help. Empty for a switch.
@@ -86,9 +88,17 @@ impl Setting {
     }
 }
 
+/// The words of a setting that may be given several times. Where they come as lines, a comma is part
+/// of a word: albums may have one in their name.
+pub(crate) fn words(text: &str) -> Vec<&str> {
+    let by = if text.contains('\n') { '\n' } else { ',' };
+    text.split(by).map(str::trim).filter(|word| !word.is_empty()).collect()
+}
+
 const PLAIN: Setting = Setting {
     key: "",
     short: None,
+    many: false,
     flag: Flag::Everywhere,
     value_name: "",
     help: "",
@@ -224,10 +234,221 @@ pub(crate) const FOLDER_STRUCTURE: Setting = Setting {
     key: "folder-structure",
     flag: Flag::Sync,
     value_name: "TEMPLATE",
-    help: "Folders by capture date, as strftime writes it, or none for one flat folder; a file keeps \
-           the path it was first given",
+    help: "Folders by date, as strftime writes it, with {library}, {kind} or {album}; none for one flat folder. A file keeps its path until \"rollbook relayout\"",
     default_shown: "%Y/%m/%d",
     default: Default::Text("%Y/%m/%d"),
+    ..PLAIN
+};
+
+/// Names of files.
+pub(crate) const FILE_NAME: Setting = Setting {
+    key: "file-name",
+    flag: Flag::Sync,
+    value_name: "TEMPLATE",
+    help: "Name of a file without its extension: {stem} is the name as imported; dates and facts as in --folder-structure",
+    default_shown: "{stem}",
+    default: Default::Text("{stem}"),
+    ..PLAIN
+};
+
+/// The date that templates mean.
+pub(crate) const DATE: Setting = Setting {
+    key: "date",
+    flag: Flag::Sync,
+    value_name: "WORD",
+    help: "The date of folders and names: captured (on the clock where it was taken) or added (to the library, UTC)",
+    default_shown: "captured",
+    default: Default::Text("captured"),
+    ..PLAIN
+};
+
+/// Which libraries.
+pub(crate) const LIBRARY: Setting = Setting {
+    key: "library",
+    flag: Flag::Sync,
+    many: true,
+    value_name: "NAME",
+    help: "Library to keep: primary, shared, all, or a name from \"rollbook list libraries\"; repeatable",
+    default_shown: "all",
+    default: Default::Text("all"),
+    ..PLAIN
+};
+
+/// Which albums.
+pub(crate) const ALBUM: Setting = Setting {
+    key: "album",
+    flag: Flag::Sync,
+    many: true,
+    value_name: "NAME",
+    help: "Keep only what lies in this album, Folder/Album, folder, or Favorites, Videos, Live, Panoramas, Screenshots, Slo-mo, Time-lapse; !NAME leaves it out; repeatable",
+    ..PLAIN
+};
+
+/// Which file names.
+pub(crate) const NAME: Setting = Setting {
+    key: "name",
+    flag: Flag::Sync,
+    many: true,
+    value_name: "PATTERN",
+    help: "Keep only files whose imported name matches, such as IMG_*.HEIC; !PATTERN leaves them out; repeatable",
+    ..PLAIN
+};
+
+/// The newest.
+pub(crate) const RECENT: Setting = Setting {
+    key: "recent",
+    flag: Flag::Sync,
+    value_name: "N|DAYS",
+    help: "Keep only the N newest of each library by capture date, or those of the last days, such as 30d",
+    ..PLAIN
+};
+
+/// When a listing may end.
+pub(crate) const UNTIL_FOUND: Setting = Setting {
+    key: "until-found",
+    flag: Flag::Sync,
+    value_name: "N",
+    help: "End a listing after N assets in a row that are here already",
+    ..PLAIN
+};
+
+/// How much at once.
+pub(crate) const LIMIT: Setting = Setting {
+    key: "limit",
+    flag: Flag::Sync,
+    value_name: "N",
+    help: "Bring home at most N assets in this run",
+    ..PLAIN
+};
+
+/// Captured at or after.
+pub(crate) const CREATED_AFTER: Setting = Setting {
+    key: "created-after",
+    flag: Flag::Sync,
+    value_name: "DATE",
+    help: "Keep only what was captured on or after a date (2024-05-31), or within the last days (30d)",
+    ..PLAIN
+};
+
+/// Captured before.
+pub(crate) const CREATED_BEFORE: Setting = Setting {
+    key: "created-before",
+    flag: Flag::Sync,
+    value_name: "DATE",
+    help: "Keep only what was captured before a date, or more than so many days ago",
+    ..PLAIN
+};
+
+/// Added at or after.
+pub(crate) const ADDED_AFTER: Setting = Setting {
+    key: "added-after",
+    flag: Flag::Sync,
+    value_name: "DATE",
+    help: "Keep only what came into the library on or after a date, or within the last days",
+    ..PLAIN
+};
+
+/// Added before.
+pub(crate) const ADDED_BEFORE: Setting = Setting {
+    key: "added-before",
+    flag: Flag::Sync,
+    value_name: "DATE",
+    help: "Keep only what came into the library before a date, or more than so many days ago",
+    ..PLAIN
+};
+
+/// No videos.
+pub(crate) const SKIP_VIDEOS: Setting = Setting {
+    key: "skip-videos",
+    flag: Flag::Sync,
+    help: "Leave out videos; the movies of Live Photos are no videos",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
+/// No photos.
+pub(crate) const SKIP_PHOTOS: Setting = Setting {
+    key: "skip-photos",
+    flag: Flag::Sync,
+    help: "Leave out photos, Live Photos among them",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
+/// No movies of Live Photos.
+pub(crate) const SKIP_LIVE_PHOTOS: Setting = Setting {
+    key: "skip-live-photos",
+    flag: Flag::Sync,
+    help: "Leave out the movies of Live Photos: the same as --live-photos image",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
+/// Nothing hidden.
+pub(crate) const SKIP_HIDDEN: Setting = Setting {
+    key: "skip-hidden",
+    flag: Flag::Sync,
+    help: "Leave out what is hidden in Photos",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
+/// Favourites.
+pub(crate) const FAVORITES: Setting = Setting {
+    key: "favorites",
+    flag: Flag::Sync,
+    help: "Keep only favourites",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
+/// Which sizes.
+pub(crate) const SIZE: Setting = Setting {
+    key: "size",
+    flag: Flag::Sync,
+    many: true,
+    value_name: "SIZE",
+    help: "Sizes to keep: original, adjusted (edited), alternative, medium, thumb; a photo that has none of them gives its original; repeatable",
+    default_shown: "original,adjusted,alternative",
+    default: Default::Text("original,adjusted,alternative"),
+    ..PLAIN
+};
+
+/// Which of a RAW pair.
+pub(crate) const RAW: Setting = Setting {
+    key: "raw",
+    flag: Flag::Sync,
+    value_name: "WORD",
+    help: "Of a RAW and JPEG pair: both, raw or jpeg",
+    default_shown: "both",
+    default: Default::Text("both"),
+    ..PLAIN
+};
+
+/// Which half of a Live Photo.
+pub(crate) const LIVE_PHOTOS: Setting = Setting {
+    key: "live-photos",
+    flag: Flag::Sync,
+    value_name: "WORD",
+    help: "Of a Live Photo: both, image or video",
+    default_shown: "both",
+    default: Default::Text("both"),
+    ..PLAIN
+};
+
+/// Names of Live Photo movies.
+pub(crate) const LIVE_PHOTO_MOV_FILENAME_POLICY: Setting = Setting {
+    key: "live-photo-mov-filename-policy",
+    flag: Flag::Sync,
+    value_name: "WORD",
+    help: "Name of the movie of a HEIC Live Photo: original (IMG_0001.MOV) or suffix (IMG_0001_HEVC.MOV)",
+    default_shown: "original",
+    default: Default::Text("original"),
     ..PLAIN
 };
 
@@ -291,7 +512,7 @@ pub(crate) const LOG_LEVEL: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static ALL: [Setting; 19] = [
+pub(crate) static ALL: &[Setting] = &[
     ACCOUNT,
     USERNAME,
     PASSWORD,
@@ -305,6 +526,27 @@ pub(crate) static ALL: [Setting; 19] = [
     ENDPOINT,
     THREADS_NUM,
     FOLDER_STRUCTURE,
+    FILE_NAME,
+    DATE,
+    LIBRARY,
+    ALBUM,
+    NAME,
+    RECENT,
+    UNTIL_FOUND,
+    LIMIT,
+    CREATED_AFTER,
+    CREATED_BEFORE,
+    ADDED_AFTER,
+    ADDED_BEFORE,
+    SKIP_VIDEOS,
+    SKIP_PHOTOS,
+    SKIP_LIVE_PHOTOS,
+    SKIP_HIDDEN,
+    FAVORITES,
+    SIZE,
+    RAW,
+    LIVE_PHOTOS,
+    LIVE_PHOTO_MOV_FILENAME_POLICY,
     NO_PROGRESS_BAR,
     NO_WAIT,
     WATCH_WITH_INTERVAL,

@@ -43,6 +43,11 @@ pub(super) async fn enumerate(run: &Run, survey: &Survey, choices: &Arc<Choices>
     let libraries = &survey.libraries;
     let mut skipped = false;
     for library in libraries {
+        if !choices.selection.has_library(&library.zone.name) {
+            // What the databases named of it is to be named again, should it be wanted.
+            skipped |= library.need != Need::Nothing;
+            continue;
+        }
         let followed = tokio::select! {
             followed = follow(run, library, choices) => followed,
             () = run.stop.requested() => return,
@@ -120,8 +125,16 @@ async fn counts(run: &Run, library: &Library) -> Result<Option<Counts>, Error> {
 async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<(), Error> {
     let announced = counts(run, library).await?;
     run.board.announced(announced.unwrap_or_default().total());
-    let mut roll = Roll::default();
+    // Before the first row is judged or placed by where it lies.
+    let albums_first = choices.need_albums();
+    if albums_first {
+        settle::albums(run, library).await?;
+    }
+    let mut roll = Roll { until_found: choices.until_found, ..Roll::default() };
     let token = list(run, library, Index::Visible, choices, &mut roll).await?;
+    if roll.is_ended() {
+        return Ok(());
+    }
     match list(run, library, Index::Hidden, choices, &mut roll).await {
         // Not every library has such a list.
         Err(Error::Service(icloud::Error::Server { .. } | icloud::Error::Malformed { .. }))
@@ -131,7 +144,9 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
         }
     }
     settle::unmet(run, library, choices, &roll, announced).await?;
-    settle::albums(run, library).await?;
+    if !albums_first {
+        settle::albums(run, library).await?;
+    }
     let found = Enumerated {
         count: roll.called(),
         apple_count: announced.map(Counts::total),
@@ -177,6 +192,7 @@ async fn list(
             fault::point("page-recorded");
             run.board.seen(&seen);
             seen.assets.iter().for_each(|asset| roll.call(*asset));
+            roll.count_found(&seen.already_here);
             run.first_page.store(true, Ordering::SeqCst);
             run.bell.notify_one();
             Ok::<(), Error>(())
@@ -185,7 +201,7 @@ async fn list(
         if pages == 1 && index == Index::Visible {
             first_download_goes_first(run).await;
         }
-        next = following;
+        next = following.filter(|_| !roll.is_ended());
     }
     Ok(token)
 }
@@ -197,6 +213,9 @@ async fn list(
 pub(super) struct Roll {
     bits: Vec<u64>,
     count: u64,
+    /// Assets in a row that were here already, and how many of them are enough.
+    found: u64,
+    until_found: Option<u64>,
 }
 
 impl Roll {
@@ -207,6 +226,20 @@ impl Roll {
         }
         self.count += u64::from(self.bits[word] & bit == 0);
         self.bits[word] |= bit;
+    }
+
+    fn count_found(&mut self, already_here: &[bool]) {
+        for here in already_here {
+            if self.is_ended() {
+                return;
+            }
+            self.found = if *here { self.found + 1 } else { 0 };
+        }
+    }
+
+    /// Whether the walk is to end early: so many in a row are here that older ones will be too.
+    fn is_ended(&self) -> bool {
+        self.until_found.is_some_and(|enough| self.found >= enough)
     }
 
     /// Whether the walk has met the asset.

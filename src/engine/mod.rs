@@ -66,6 +66,8 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// Which files, and where they go.
     pub choices: Arc<Choices>,
+    /// Most assets to bring home in this run.
+    pub limit: Option<NonZeroUsize>,
     /// Try every failed file again, parked ones too.
     pub retry_failed: bool,
     /// List every library from end to end instead of asking for its changes.
@@ -137,6 +139,8 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.phase(Phase::Recovering);
     recover::recover(run).await?;
     fault::point("recovered");
+    run.journal.apply_choices(run.account, Arc::clone(&settings.choices), now()).await?;
+    fault::point("choices-applied");
     let which = if settings.retry_failed { Requeue::All } else { Requeue::Due };
     run.journal.requeue(run.id, now(), which).await?;
     fault::point("due-requeued");
@@ -146,15 +150,16 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     let surveyed = unless_stopped(run, survey::survey(run, settings.full)).await?;
     let Some(survey) = surveyed else { return Ok(()) };
     let (enumerating, watched) = watch::channel(true);
+    let manner = work::Manner { threads: settings.threads, assets_max: settings.limit };
     let listing = async {
         enumerate::enumerate(run, &survey, &settings.choices).await;
         enumerating.send_replace(false);
         run.bell.notify_one();
     };
-    tokio::join!(listing, work::work(run, &survey.libraries, settings.threads, watched.clone()));
+    tokio::join!(listing, work::work(run, &survey.libraries, manner, watched.clone()));
 
     // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
-    if run.stop.is_requested() {
+    if run.stop.is_requested() || settings.limit.is_some() {
         return Ok(());
     }
     let requeued = run.journal.requeue(run.id, now(), Requeue::FailedInThisRun).await?;
@@ -162,7 +167,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     if requeued > 0 {
         run.board.phase(Phase::Retrying);
         run.board.requeued(requeued as u64);
-        work::work(run, &survey.libraries, settings.threads, watched).await;
+        work::work(run, &survey.libraries, manner, watched).await;
     }
     Ok(())
 }
@@ -175,6 +180,7 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     let run = begin(tools, settings, Verb::Plan).await?;
     run.underway.send_replace(true);
     let listed = async {
+        run.journal.apply_choices(run.account, Arc::clone(&settings.choices), now()).await?;
         run.board.begin(&summary(&run, settings).await?);
         run.board.phase(Phase::Syncing);
         if let Some(survey) = unless_stopped(&run, survey::survey(&run, settings.full)).await? {
@@ -212,6 +218,7 @@ async fn begin(tools: Tools, settings: &Settings, verb: Verb) -> Result<Run, Err
     let account = journal.account(&settings.username, &client.dsid(), now()).await?;
     journal.add_destination(account, destination.id(), destination.directory(), now()).await?;
     fault::point("destination-kept");
+    client.ask_for_previews(settings.choices.renditions.previews());
     let id = journal.begin_run_for(account, verb, now()).await?;
     fault::point("run-begun");
     let doubts = Doubts::of(journal.doubted(id).await?);

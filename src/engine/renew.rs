@@ -57,9 +57,17 @@ async fn try_renew(run: &Run, libraries: &[Library]) -> Result<bool, Error> {
 }
 
 async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Result<bool, Error> {
-    let mut names: Vec<String> = expired.iter().map(|row| carrier(row).to_owned()).collect();
+    let mut names: Vec<String> = expired.iter().flat_map(carriers).map(str::to_owned).collect();
+    // A small copy may hang on either record: more names than one look-up takes wait for the next.
     names.sort_unstable();
     names.dedup();
+    let expired = if names.len() > LOOKUP_NAMES_MAX {
+        names.truncate(LOOKUP_NAMES_MAX);
+        let asked = |row: &Expired| carriers(row).iter().all(|name| names.iter().any(|asked| asked == name));
+        expired.into_iter().filter(asked).collect()
+    } else {
+        expired
+    };
     let lookup = tokio::select! {
         lookup = run.client.lookup(&library.zone, &names) => lookup?,
         () = run.stop.requested() => return Ok(false),
@@ -86,26 +94,34 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
     Ok(true)
 }
 
-/// The record that carries the file: edits hang on the asset, all else on the master.
-fn carrier(row: &Expired) -> &str {
+/// The records that may carry the file: edits hang on the asset, originals on the master, and small
+/// copies on either.
+fn carriers(row: &Expired) -> Vec<&str> {
     match row.rendition {
-        Rendition::Edited | Rendition::EditedVideo => &row.asset,
-        Rendition::Original | Rendition::Alternative | Rendition::LiveVideo => &row.master,
+        Rendition::Edited | Rendition::EditedVideo => vec![&row.asset],
+        Rendition::Original | Rendition::Alternative | Rendition::LiveVideo => vec![&row.master],
+        Rendition::Medium | Rendition::MediumVideo | Rendition::Thumb | Rendition::ThumbVideo => {
+            vec![&row.asset, &row.master]
+        }
     }
 }
 
 fn fresh_url(row: &Expired, lookup: &Lookup) -> Result<SignedUrl, Failure> {
-    let name = carrier(row);
     if row.urls_refused >= REFUSED_MAX {
         let detail = format!("the host refused {REFUSED_MAX} URLs in a row, fresh ones among them");
         return Err(Failure::new(FailureKind::UrlKeepsExpiring, detail));
     }
-    let Some(found) = lookup.found.iter().find(|found| found.record_name == name) else {
+    let names = carriers(row);
+    let name = names[0];
+    let found: Vec<_> =
+        lookup.found.iter().filter(|found| names.contains(&found.record_name.as_str())).collect();
+    if found.is_empty() {
         let missing = lookup.missing.iter().find(|missing| missing.record_name == name);
         let why = missing.map_or("no answer", |missing| missing.reason.as_str());
         return Err(Failure::new(FailureKind::Gone, format!("record {name} cannot be looked up: {why}")));
-    };
-    let mut of_rendition = found.files.iter().filter(|file| file.rendition == row.rendition).peekable();
+    }
+    let files = found.iter().flat_map(|found| &found.files);
+    let mut of_rendition = files.filter(|file| file.rendition == row.rendition).peekable();
     let other_version = of_rendition.peek().is_some();
     match of_rendition.find(|file| file.checksum.as_str() == row.checksum) {
         Some(file) => Ok(file.url.clone()),

@@ -4,7 +4,7 @@
 //! the order of things, the retry pass and a restart after a crash are all the same query. Files
 //! complete in any order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +24,7 @@ use crate::fault;
 use crate::journal::Claim;
 use crate::model::checksum::Proof;
 use crate::model::failure::FailureKind;
+use crate::model::ids::AssetId;
 
 /// Claims taken at once: a batch costs a tenth of as many single claims. Not more than a few
 /// minutes of work, because a URL ages while it waits.
@@ -31,14 +32,24 @@ const CLAIMS_MIN: usize = 16;
 /// See [`CLAIMS_MIN`].
 const CLAIMS_MAX: usize = 64;
 
+/// How the work is done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Files at the same time.
+    pub(super) threads: NonZeroUsize,
+    /// Most assets of which files are brought home.
+    pub(super) assets_max: Option<NonZeroUsize>,
+}
+
 /// Brings home every claimable row. Ends when enumeration has ended and nothing is left, or when
 /// someone asks to stop.
 pub(super) async fn work(
     run: &Arc<Run>,
     libraries: &[Library],
-    threads: NonZeroUsize,
+    manner: Manner,
     enumerating: watch::Receiver<bool>,
 ) {
+    let Manner { threads, assets_max } = manner;
     let (publisher, publishing) = Publisher::start(Arc::clone(run));
     let feed = Feed {
         run,
@@ -46,6 +57,8 @@ pub(super) async fn work(
         enumerating,
         batch: (threads.get() * 2).clamp(CLAIMS_MIN, CLAIMS_MAX),
         claims: VecDeque::new(),
+        assets_max,
+        assets: HashSet::new(),
         in_flight: Arc::default(),
     };
     feed.into_stream()
@@ -154,6 +167,9 @@ struct Feed<'a> {
     enumerating: watch::Receiver<bool>,
     batch: usize,
     claims: VecDeque<Claim>,
+    assets_max: Option<NonZeroUsize>,
+    /// The assets that were begun, if their number matters.
+    assets: HashSet<AssetId>,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -178,6 +194,12 @@ impl<'a> Feed<'a> {
                 continue;
             }
             if let Some(claim) = self.claims.pop_front() {
+                if self.is_beyond_limit(claim.file().asset) {
+                    // Rows of one asset follow each other: what comes behind belongs to others.
+                    self.claims.push_front(claim);
+                    self.give_back().await;
+                    return None;
+                }
                 return Some(claim);
             }
             // Read before asking: what ends after the question rings the bell.
@@ -204,6 +226,16 @@ impl<'a> Feed<'a> {
                 () = self.run.stop.requested() => {}
             }
         }
+    }
+
+    /// Whether an asset is one more than this run may begin.
+    fn is_beyond_limit(&mut self, asset: AssetId) -> bool {
+        let Some(max) = self.assets_max else { return false };
+        if self.assets.len() >= max.get() && !self.assets.contains(&asset) {
+            return true;
+        }
+        self.assets.insert(asset);
+        false
     }
 
     async fn give_back(&mut self) {

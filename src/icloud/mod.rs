@@ -29,7 +29,7 @@ mod photos;
 mod wire;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -118,6 +118,8 @@ struct Shared {
     /// Counts sign-ins. A request that is refused marks the sign-in it went out with.
     generation: AtomicU64,
     refused: AtomicU64,
+    /// Whether listings ask for the smaller copies that the service makes, too.
+    previews: AtomicBool,
     /// One sign-in at a time.
     renewal: tokio::sync::Mutex<Renewal>,
 }
@@ -147,6 +149,15 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
+    /// Makes listings and look-ups ask for the smaller copies that the service makes, too.
+    pub fn ask_for_previews(&self, previews: bool) {
+        self.shared.previews.store(previews, Ordering::Relaxed);
+    }
+
+    fn previews(&self) -> bool {
+        self.shared.previews.load(Ordering::Relaxed)
+    }
+
     /// Signs in, by the saved session if it is still good.
     ///
     /// # Errors
@@ -171,6 +182,7 @@ impl Client {
             account,
             generation: AtomicU64::new(1),
             refused: AtomicU64::new(0),
+            previews: AtomicBool::new(false),
             renewal: tokio::sync::Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })

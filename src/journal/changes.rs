@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 use crate::journal::asset_change::{self, Removal};
 use crate::journal::error::Error;
 use crate::journal::seen::{self, Place, Seen};
-use crate::journal::{album, row};
+use crate::journal::{album, choose, row};
 use crate::model::asset::{Database, Zone};
 use crate::model::change::{Changes, Counts, Member};
 use crate::model::choices::Choices;
@@ -44,6 +44,9 @@ pub(super) fn record(
             album::remove(connection, at, name)?;
         }
     }
+    let gone: Vec<Member> = changes.purged.iter().filter_map(|name| Member::gone(name)).collect();
+    let moved = changes.members.iter().chain(&gone).map(|member| member.asset.as_str());
+    seen.judge(choose::judge_named(connection, choices, at.now, at.library, moved)?);
     if let Some(token) = &changes.page.sync_token {
         let mut statement = connection
             .prepare_cached("UPDATE library SET sync_token = :token WHERE library_id = :library")?;

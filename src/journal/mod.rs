@@ -19,6 +19,7 @@ mod adopt;
 mod album;
 mod asset_change;
 mod changes;
+mod choose;
 mod claim;
 mod doubt;
 mod error;
@@ -464,6 +465,19 @@ impl Journal {
     ) -> Result<(), Error> {
         let (id, directory) = (id.to_owned(), directory.to_string_lossy().into_owned());
         self.writer.run(move |c| runs::add_destination(c, account, &id, &directory, now)).await
+    }
+
+    /// Applies a choice to all rows of an account, if it is another than last time.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn apply_choices(
+        &self,
+        account: AccountId,
+        choices: Arc<Choices>,
+        now: i64,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| choose::apply(c, account, &choices, now)).await
     }
 
     /// Makes rows of a page. They are claimable when this returns.

@@ -5,11 +5,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::choose;
 use crate::journal::claim::Claim;
 use crate::journal::error::Error;
 use crate::model::asset::{Asset, Offer};
 use crate::model::ids::{AccountId, AssetName, FileId, LibraryId};
-use crate::model::layout;
+use crate::model::layout::{self, Layout};
 use crate::model::state::State;
 
 /// A path and its folded key.
@@ -18,19 +19,22 @@ pub(super) struct FreePath {
     pub(super) key: i64,
 }
 
-/// The first stem under `folder` whose every file name is free: the asset's files share it.
+/// The first stem in the asset's folder whose every file name is free: the asset's files share it.
 pub(super) fn free_stem(
     connection: &Connection,
     library: LibraryId,
     asset: &Asset,
-    folder: &str,
+    layout: &Layout,
 ) -> Result<String, Error> {
     let account = account_of(connection, library)?;
-    for stem in layout::stems(asset) {
+    let zone = zone_of(connection, library)?;
+    let album = album_of(connection, library, asset, layout)?;
+    let (folder, stems) = layout.stems(asset, &zone, album.as_deref());
+    for stem in stems {
         let stem = if folder.is_empty() { stem } else { format!("{folder}/{stem}") };
         let mut free = true;
         for offer in &asset.offers {
-            let key = key(account, &layout::file_name(&stem, asset, offer));
+            let key = key(account, &layout.file_name(&stem, asset, offer));
             free = free && is_free(connection, key)?;
         }
         if free {
@@ -45,10 +49,11 @@ pub(super) fn free_path(
     connection: &Connection,
     library: LibraryId,
     asset: &Asset,
+    layout: &Layout,
     stem: &str,
     offer: &Offer,
 ) -> Result<FreePath, Error> {
-    let wanted = layout::file_name(stem, asset, offer);
+    let wanted = layout.file_name(stem, asset, offer);
     let others = layout::other_paths(&wanted, &asset.name);
     let account = account_of(connection, library)?;
     first_free(connection, account, std::iter::once(wanted.clone()).chain(others))
@@ -163,6 +168,26 @@ fn account_of(connection: &Connection, library: LibraryId) -> Result<AccountId, 
     let mut statement =
         connection.prepare_cached("SELECT account_id FROM library WHERE library_id = :library")?;
     Ok(AccountId(statement.query_row(named_params! { ":library": library.0 }, |row| row.get(0))?))
+}
+
+/// The name of a library's zone.
+pub(super) fn zone_of(connection: &Connection, library: LibraryId) -> Result<String, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT zone_name FROM library WHERE library_id = :library")?;
+    Ok(statement.query_row(named_params! { ":library": library.0 }, |row| row.get(0))?)
+}
+
+/// The album that stands for an asset in a path, if a path names one.
+pub(super) fn album_of(
+    connection: &Connection,
+    library: LibraryId,
+    asset: &Asset,
+    layout: &Layout,
+) -> Result<Option<String>, Error> {
+    if !layout.uses_album() {
+        return Ok(None);
+    }
+    Ok(choose::albums_of(connection, library, asset.name.as_str())?.into_iter().next())
 }
 
 fn is_free(connection: &Connection, key: i64) -> Result<bool, Error> {

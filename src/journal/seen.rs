@@ -11,6 +11,7 @@ use flate2::write::ZlibEncoder;
 use rusqlite::{Connection, named_params};
 
 use crate::journal::asset_change::{self, KnownAsset, Removal};
+use crate::journal::choose::{self, Judged};
 use crate::journal::error::Error;
 use crate::journal::moves;
 use crate::journal::place;
@@ -26,6 +27,8 @@ use crate::model::state::State;
 pub struct Seen {
     /// The rows of the assets on the page. A walk may meet an asset twice.
     pub assets: Vec<AssetId>,
+    /// For each of these, whether it was here before with every file that is wanted.
+    pub already_here: Vec<bool>,
     /// Assets that were not in the journal.
     pub assets_new: u64,
     /// Assets that left iCloud's library, less those that came back.
@@ -59,9 +62,13 @@ pub(super) fn record_page(
     page: &Page,
 ) -> Result<Seen, Error> {
     let mut seen = Seen::default();
+    let mut changed = Vec::new();
     for asset in &page.assets {
-        record_asset(connection, at, choices, asset, &mut seen)?;
+        if record_asset(connection, at, choices, asset, &mut seen)? {
+            changed.extend(seen.assets.last());
+        }
     }
+    seen.judge(choose::judge(connection, choices, at.now, at.library, &changed)?);
     for oddity in &page.oddities {
         let mut statement = connection.prepare_cached(
             "INSERT INTO record_problem (library_id, record_name, kind, detail, seen_at, run_id)
@@ -84,16 +91,19 @@ fn record_asset(
     choices: &Choices,
     asset: &Asset,
     seen: &mut Seen,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let mut is_new = false;
+    let mut is_changed = false;
     let known = match asset_change::known(connection, at.library, asset.name.as_str())? {
         // In Recently Deleted: marked if it is ours, and none of ours if it is not.
         Some(known) if asset.deleted => {
-            return remove(connection, at, &known, Removal::RecentlyDeleted, seen);
+            remove(connection, at, &known, Removal::RecentlyDeleted, seen)?;
+            return Ok(false);
         }
-        None if asset.deleted => return Ok(()),
+        None if asset.deleted => return Ok(false),
         Some(known) => {
             if known.change_tag != asset.change_tag || known.removed_as.is_some() {
+                is_changed = true;
                 asset_change::tell_differences(connection, at, &known, asset)?;
                 update_asset(connection, known.id, asset)?;
                 keep_provider_record(connection, known.id, asset)?;
@@ -103,8 +113,7 @@ fn record_asset(
         None => {
             is_new = true;
             seen.assets_new += 1;
-            let stem =
-                place::free_stem(connection, at.library, asset, &choices.folders.folder(asset.captured))?;
+            let stem = place::free_stem(connection, at.library, asset, &choices.layout)?;
             let id = insert_asset(connection, at.library, asset, &stem)?;
             keep_provider_record(connection, id, asset)?;
             asset_change::moved_here(connection, at, asset)?;
@@ -115,22 +124,36 @@ fn record_asset(
         }
     };
     seen.assets.push(known.id);
-    let files = known_files(connection, known.id)?;
+    // Smaller copies are offered, and missed, only where they are asked for.
+    let previews = choices.renditions.previews();
+    let mut files = known_files(connection, known.id)?;
+    files.retain(|file| previews || !file.rendition.is_preview());
     let steps = reconcile::plan(asset, &files);
     let is_back = known.removed_as.is_some();
     if steps.is_empty() && !is_new && !is_back {
-        return Ok(());
+        seen.already_here.push(is_complete(connection, known.id)?);
+        return Ok(is_changed);
     }
+    seen.already_here.push(false);
     if !is_new {
         asset_change::tell_versions(connection, at, &known, asset, &files, &steps)?;
     }
     seen.assets_gone -= i64::from(is_back);
     let was_complete = !is_new && !is_back && is_complete(connection, known.id)?;
     for step in steps {
-        carry_out(connection, at, asset, &known, &step, seen)?;
+        carry_out(connection, at, choices, asset, &known, &step, seen)?;
     }
     seen.assets_done_change += i64::from(is_complete(connection, known.id)?) - i64::from(was_complete);
-    Ok(())
+    Ok(true)
+}
+
+impl Seen {
+    /// Counts what is not wanted out again.
+    pub(super) fn judge(&mut self, judged: Judged) {
+        self.files_new = self.files_new.saturating_add_signed(-judged.files);
+        self.bytes_new = self.bytes_new.saturating_add_signed(-judged.bytes);
+        self.assets_done_change += judged.assets_done;
+    }
 }
 
 /// Marks an asset as gone, and no longer counts it.
@@ -151,6 +174,7 @@ pub(super) fn remove(
 fn carry_out(
     connection: &Connection,
     at: Place,
+    choices: &Choices,
     asset: &Asset,
     known: &KnownAsset,
     step: &Step,
@@ -159,7 +183,7 @@ fn carry_out(
     match *step {
         Step::Insert { offer } => {
             let offer = &asset.offers[offer];
-            insert_file(connection, at.library, asset, known, offer)?;
+            insert_file(connection, at.library, choices, asset, known, offer)?;
             seen.files_new += 1;
             seen.bytes_new += offer.size_bytes;
         }
@@ -209,13 +233,13 @@ fn insert_asset(
 ) -> Result<AssetId, Error> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
-             captured_ms, captured_offset_s, added_ms, favorite, hidden, stem)
+             subtype, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem)
          VALUES (:library, :record, :master, :tag, :filename, :kind,
-             :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem)",
+             :subtype, :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem)",
     )?;
     statement.execute(named_params! {
         ":library": library.0, ":record": asset.name.as_str(), ":master": asset.master.as_str(),
-        ":tag": asset.change_tag, ":filename": asset.filename, ":kind": asset.kind.as_str(),
+        ":tag": asset.change_tag, ":filename": asset.filename, ":kind": asset.kind.as_str(), ":subtype": asset.subtype,
         ":captured_ms": asset.captured.map(|c| c.at_ms),
         ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
         ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
@@ -227,13 +251,13 @@ fn insert_asset(
 fn update_asset(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "UPDATE asset SET master_name = :master, change_tag = :tag, filename = :filename,
-             kind = :kind, captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
+             kind = :kind, subtype = :subtype, captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
              added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL, removed_as = NULL
          WHERE asset_id = :asset",
     )?;
     statement.execute(named_params! {
         ":asset": id.0, ":master": asset.master.as_str(), ":tag": asset.change_tag,
-        ":filename": asset.filename, ":kind": asset.kind.as_str(),
+        ":filename": asset.filename, ":kind": asset.kind.as_str(), ":subtype": asset.subtype,
         ":captured_ms": asset.captured.map(|c| c.at_ms),
         ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
         ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
@@ -278,11 +302,12 @@ fn known_files(connection: &Connection, asset: AssetId) -> Result<Vec<KnownFile>
 fn insert_file(
     connection: &Connection,
     library: LibraryId,
+    choices: &Choices,
     asset: &Asset,
     known: &KnownAsset,
     offer: &Offer,
 ) -> Result<(), Error> {
-    let path = place::free_path(connection, library, asset, &known.stem, offer)?;
+    let path = place::free_path(connection, library, asset, &choices.layout, &known.stem, offer)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
              url_expires_at)
@@ -307,9 +332,14 @@ fn renew(
     file: FileId,
     url: &crate::model::signed_url::SignedUrl,
 ) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached("SELECT state FROM asset_file WHERE file_id = :file")?;
+    let mut statement = connection
+        .prepare_cached("SELECT state, excluded_by IS NOT NULL FROM asset_file WHERE file_id = :file")?;
     let mut rows = statement.query(named_params! { ":file": file.0 })?;
     let Some(found) = rows.next()? else { return Err(Error::LostClaim(file)) };
+    // What is not wanted needs no address.
+    if found.get(1)? {
+        return Ok(());
+    }
     match row::state(found, "state")? {
         State::ExpiredUrl => moves::url_renewed(connection, at.run, file, at.now, url).map(|_| ()),
         State::Pending | State::Partial => {

@@ -20,12 +20,41 @@ pub enum Rendition {
     Edited,
     /// The edited movie, full size (`resVidFullRes`): of a video, or of an edited Live Photo.
     EditedVideo,
+    /// A smaller copy of the still that the service made (`resJPEGMedRes`).
+    Medium,
+    /// A smaller copy of the movie (`resVidMedRes`): of a video, or of a Live Photo.
+    MediumVideo,
+    /// The smallest copy of the still (`resJPEGThumbRes`).
+    Thumb,
+    /// The smallest copy of the movie (`resVidSmallRes`).
+    ThumbVideo,
 }
 
 impl Rendition {
     /// Every rendition, in the order in which files are fetched.
-    pub const ALL: [Self; 5] =
-        [Self::Original, Self::Alternative, Self::LiveVideo, Self::Edited, Self::EditedVideo];
+    pub const ALL: [Self; 9] = [
+        Self::Original,
+        Self::Alternative,
+        Self::LiveVideo,
+        Self::Edited,
+        Self::EditedVideo,
+        Self::Medium,
+        Self::MediumVideo,
+        Self::Thumb,
+        Self::ThumbVideo,
+    ];
+
+    /// Whether it is a smaller copy that the service made. Asked for only by those who want them.
+    #[must_use]
+    pub fn is_preview(self) -> bool {
+        matches!(self, Self::Medium | Self::MediumVideo | Self::Thumb | Self::ThumbVideo)
+    }
+
+    /// Whether it is a movie, whatever its asset is.
+    #[must_use]
+    pub fn is_movie(self) -> bool {
+        matches!(self, Self::LiveVideo | Self::EditedVideo | Self::MediumVideo | Self::ThumbVideo)
+    }
 
     /// The word in the journal.
     #[must_use]
@@ -36,6 +65,10 @@ impl Rendition {
             Self::LiveVideo => "live-video",
             Self::Edited => "edited",
             Self::EditedVideo => "edited-video",
+            Self::Medium => "medium",
+            Self::MediumVideo => "medium-video",
+            Self::Thumb => "thumb",
+            Self::ThumbVideo => "thumb-video",
         }
     }
 
@@ -108,6 +141,8 @@ pub struct Asset {
     pub captured: Option<Captured>,
     /// When it came into the library, in Unix milliseconds.
     pub added_at_ms: Option<i64>,
+    /// The kind of photo or video, as the service numbers it (`assetSubtypeV2`).
+    pub subtype: Option<i64>,
     /// Marked as a favourite.
     pub favorite: bool,
     /// Hidden by its owner.

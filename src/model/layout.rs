@@ -7,18 +7,15 @@
 //! Photo names are strangers' input. Whatever they hold, a path made here is relative, stays
 //! below the destination, fits a file system, and reads the same on Linux, macOS and SMB.
 
-use jiff::Timestamp;
-use jiff::tz::Offset;
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::model::asset::{Asset, Captured, MediaKind, Offer, Rendition};
 use crate::model::checksum::AppleChecksum;
 use crate::model::ids::AssetName;
+use crate::model::template::{Subject, Template};
 use crate::model::uti;
 
-/// Folder of assets without a usable date.
-const UNDATED: &str = "undated";
 /// Longest stem in bytes. 255 is what file systems allow; the rest is room for a rendition's
 /// suffix, a tag of 16 digits, an extension, and the part file's own tag and `.part`.
 const STEM_BYTES_MAX: usize = 200;
@@ -27,86 +24,161 @@ const EXTENSION_BYTES_MAX: usize = 8;
 /// Suffix of a part file. It stands beside its target.
 pub const PART_SUFFIX: &str = ".part";
 
-/// The folder template: `strftime` directives over the capture time, or none for a flat tree.
+/// Where files stand, and what they are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Folders below the directory.
+    pub folders: FolderTemplate,
+    /// Names of files, without their extension.
+    pub names: NameTemplate,
+    /// Which date the templates mean.
+    pub date: DateOf,
+    /// What the movie of a Live Photo is called.
+    pub live_movies: LiveMovies,
+}
+
+/// Which date a template means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DateOf {
+    /// When it was taken, on the camera's own clock.
+    #[default]
+    Captured,
+    /// When it came into the library, in UTC.
+    Added,
+}
+
+/// What the movie of a Live Photo is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LiveMovies {
+    /// As the still: `IMG_0001.MOV`.
+    #[default]
+    SameStem,
+    /// As icloudpd calls that of a HEIC: `IMG_0001_HEVC.MOV`.
+    Suffix,
+}
+
+/// The folder template, or none for a flat tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FolderTemplate(Option<String>);
+pub struct FolderTemplate(Option<Template>);
 
 impl Default for FolderTemplate {
     fn default() -> Self {
-        Self(Some("%Y/%m/%d".to_owned()))
+        Self::parse("%Y/%m/%d").expect("a template that is tested")
     }
 }
 
 impl FolderTemplate {
-    /// Reads a template as typed: `%Y/%m/%d`, `{:%Y/%m}` (as icloudpd writes it), or `none`.
+    /// Reads a template as typed: `%Y/%m/%d`, `{:%Y/%m}` (as icloudpd writes it), `{library}/%Y`, or
+    /// `none`.
     ///
     /// # Errors
     /// A sentence that says what is wrong: an unknown directive, an absolute path, or `..`.
     pub fn parse(typed: &str) -> Result<Self, String> {
-        let text = typed.strip_prefix("{:").and_then(|t| t.strip_suffix('}')).unwrap_or(typed);
-        if text.eq_ignore_ascii_case("none") {
+        if typed.eq_ignore_ascii_case("none") {
             return Ok(Self(None));
         }
-        let sample = Captured { at_ms: 1_700_000_000_000, offset_seconds: None };
-        let folder = render(text, sample).ok_or_else(|| format!("not a date template: {typed}"))?;
+        let template = Template::parse(typed)?;
+        let date = Some(Captured { at_ms: 1_700_000_000_000, offset_seconds: None });
+        let sample =
+            Subject { date, library: "primary", kind: MediaKind::Photo, stem: "IMG", album: Some("A") };
+        let folder = template.fill(&sample);
         if folder.starts_with('/') {
             return Err(format!("the folder must be relative to the directory: {typed}"));
         }
         if folder.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(format!("each folder needs a name of its own: {typed}"));
         }
-        Ok(Self(Some(text.to_owned())))
+        Ok(Self(Some(template)))
     }
 
-    /// The folder for a capture time: relative, `/` between components, empty for a flat tree.
+    /// The folder of an asset: relative, `/` between components, empty for a flat tree.
     #[must_use]
-    pub fn folder(&self, captured: Option<Captured>) -> String {
+    pub fn folder(&self, subject: &Subject<'_>) -> String {
         let Some(template) = &self.0 else { return String::new() };
-        let rendered = captured.and_then(|captured| render(template, captured));
-        let rendered = rendered.unwrap_or_else(|| UNDATED.to_owned());
-        rendered.split('/').map(sanitize).collect::<Vec<_>>().join("/")
+        template.fill(subject).split('/').map(sanitize).collect::<Vec<_>>().join("/")
     }
 }
 
-/// Formats `captured` on its own wall clock, or `None` where no calendar reaches.
-fn render(template: &str, captured: Captured) -> Option<String> {
-    let offset = captured.offset_seconds.and_then(|s| Offset::from_seconds(s).ok()).unwrap_or(Offset::UTC);
-    let local = offset.to_datetime(Timestamp::from_millisecond(captured.at_ms).ok()?);
-    // A year below 1 is a camera without a clock, and would make folders such as `-001`.
-    if local.year() < 1 {
-        return None;
+/// The template of a file's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTemplate(Template);
+
+impl Default for NameTemplate {
+    fn default() -> Self {
+        Self::parse("{stem}").expect("a template that is tested")
     }
-    jiff::fmt::strtime::format(template, local).ok()
 }
 
-/// The stems to try for an asset, best first, without folder. Never ends.
-///
-/// The first is the name as the person knows it. The others carry a tag made from the record
-/// name, so the same asset gets the same tag in every run and on every machine.
-pub fn stems(asset: &Asset) -> impl Iterator<Item = String> {
-    let (stem, _) = split(&asset.filename);
-    tagged(sanitize(stem), &asset.name)
-}
-
-/// The file name of one offer under a stem: suffix by rendition, extension by type.
-#[must_use]
-pub fn file_name(stem: &str, asset: &Asset, offer: &Offer) -> String {
-    let extension = extension(asset, offer);
-    // A RAW + JPEG pair whose two types share an extension needs a word between them.
-    let original = asset.offers.iter().find(|o| o.rendition == Rendition::Original);
-    let suffix = match offer.rendition {
-        Rendition::Original => "",
-        Rendition::Edited | Rendition::EditedVideo => "-edited",
-        Rendition::LiveVideo | Rendition::Alternative => {
-            let same = original.is_some_and(|o| self::extension(asset, o).eq_ignore_ascii_case(&extension));
-            match (same, offer.rendition) {
-                (false, _) => "",
-                (true, Rendition::LiveVideo) => "-live",
-                (true, _) => "-alternative",
-            }
+impl NameTemplate {
+    /// Reads a template as typed, such as `{stem}` or `{%Y-%m-%d}_{stem}`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong: an unknown directive, or a slash.
+    pub fn parse(typed: &str) -> Result<Self, String> {
+        if typed.contains('/') {
+            return Err(format!("a name has no slash; folders have a setting of their own: {typed}"));
         }
-    };
-    format!("{stem}{suffix}.{extension}")
+        Template::parse(typed).map(Self)
+    }
+}
+
+impl Layout {
+    /// Whether an asset's album decides where it stands.
+    #[must_use]
+    pub fn uses_album(&self) -> bool {
+        self.names.0.uses_album() || self.folders.0.as_ref().is_some_and(Template::uses_album)
+    }
+
+    /// The folder and the stems to try for an asset, best first. The stems never end.
+    ///
+    /// The first is the name as the person knows it. The others carry a tag made from the record
+    /// name, so the same asset gets the same tag in every run and on every machine.
+    pub fn stems(
+        &self,
+        asset: &Asset,
+        zone: &str,
+        album: Option<&str>,
+    ) -> (String, impl Iterator<Item = String>) {
+        let date = match self.date {
+            DateOf::Captured => asset.captured,
+            DateOf::Added => asset.added_at_ms.map(|at_ms| Captured { at_ms, offset_seconds: None }),
+        };
+        let (stem, _) = split(&asset.filename);
+        let library = library_word(zone);
+        let subject = Subject { date, library: &library, kind: asset.kind, stem, album };
+        (self.folders.folder(&subject), tagged(sanitize(&self.names.0.fill(&subject)), &asset.name))
+    }
+
+    /// The file name of one offer under a stem: suffix by rendition, extension by type.
+    #[must_use]
+    pub fn file_name(&self, stem: &str, asset: &Asset, offer: &Offer) -> String {
+        let extension = extension(asset, offer);
+        // A RAW + JPEG pair whose two types share an extension needs a word between them.
+        let original = asset.offers.iter().find(|o| o.rendition == Rendition::Original);
+        let is_heic = || original.is_some_and(|o| self::extension(asset, o).eq_ignore_ascii_case("HEIC"));
+        let suffix = match offer.rendition {
+            Rendition::Original => "",
+            Rendition::Edited | Rendition::EditedVideo => "-edited",
+            Rendition::Medium | Rendition::MediumVideo => "-medium",
+            Rendition::Thumb | Rendition::ThumbVideo => "-thumb",
+            Rendition::LiveVideo if self.live_movies == LiveMovies::Suffix && is_heic() => "_HEVC",
+            Rendition::LiveVideo | Rendition::Alternative => {
+                let same =
+                    original.is_some_and(|o| self::extension(asset, o).eq_ignore_ascii_case(&extension));
+                match (same, offer.rendition) {
+                    (false, _) => "",
+                    (true, Rendition::LiveVideo) => "-live",
+                    (true, _) => "-alternative",
+                }
+            }
+        };
+        format!("{stem}{suffix}.{extension}")
+    }
+}
+
+/// What people call a library.
+fn library_word(zone: &str) -> String {
+    if zone == "PrimarySync" { "primary".to_owned() } else { zone.to_owned() }
 }
 
 /// The paths to try in place of `path` when a stranger's file holds it. Never ends.
@@ -164,7 +236,8 @@ fn extension(asset: &Asset, offer: &Offer) -> String {
         (None, Some(own)) if offer.rendition == Rendition::Original => own.to_owned(),
         (None, _) => {
             let movie = asset.kind == MediaKind::Video
-                || matches!(offer.rendition, Rendition::LiveVideo | Rendition::EditedVideo);
+                && !matches!(offer.rendition, Rendition::Medium | Rendition::Thumb)
+                || offer.rendition.is_movie();
             if movie { "MOV".to_owned() } else { "JPG".to_owned() }
         }
     }
@@ -236,14 +309,17 @@ mod tests {
     fn folders_follow_the_wall_clock_of_the_camera() {
         // 2024-05-17 23:30 UTC is already the 18th in Berlin.
         let at_ms = 1_715_988_600_000;
+        let folder = |template: &FolderTemplate, date| {
+            template.folder(&Subject { date, library: "x", kind: MediaKind::Photo, stem: "..", album: None })
+        };
         let template = FolderTemplate::default();
-        let folder = |offset| template.folder(Some(Captured { at_ms, offset_seconds: offset }));
-        assert_eq!(folder(None), "2024/05/17");
-        assert_eq!(folder(Some(7200)), "2024/05/18");
-        assert_eq!(template.folder(None), "undated");
-        assert_eq!(template.folder(Some(Captured { at_ms: i64::MIN, offset_seconds: None })), "undated");
-        assert_eq!(FolderTemplate::parse("none").unwrap().folder(None), "");
-        assert_eq!(FolderTemplate::parse("{:%Y}").unwrap(), FolderTemplate::parse("%Y").unwrap());
+        let dated = |at_ms, offset_seconds| folder(&template, Some(Captured { at_ms, offset_seconds }));
+        assert_eq!(dated(at_ms, None), "2024/05/17");
+        assert_eq!(dated(at_ms, Some(7200)), "2024/05/18");
+        assert_eq!(dated(i64::MIN, None), "undated");
+        assert_eq!(folder(&template, None), "undated");
+        assert_eq!(folder(&FolderTemplate::parse("none").unwrap(), None), "");
+        assert_eq!(folder(&FolderTemplate::parse("{stem}/{album}").unwrap(), None), "unnamed/no album");
     }
 
     #[test]

@@ -128,6 +128,7 @@ mod tests {
             kind: MediaKind::Photo,
             captured: None,
             added_at_ms: None,
+            subtype: None,
             favorite: false,
             hidden: false,
             deleted: false,

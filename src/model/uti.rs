@@ -40,6 +40,12 @@ pub fn is_movie(uti: &str) -> Option<bool> {
     KNOWN.iter().find(|(known, ..)| *known == uti).map(|(.., movie)| *movie)
 }
 
+/// Whether files of this type are what a sensor saw, before a picture was made of it.
+#[must_use]
+pub fn is_raw(uti: &str) -> bool {
+    uti.contains("raw-image") || uti == "com.adobe.dng"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

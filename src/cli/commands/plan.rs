@@ -176,6 +176,7 @@ mod tests {
             directory: PathBuf::from("/nowhere/yet"),
             threads: std::num::NonZeroUsize::MIN,
             choices: Arc::default(),
+            limit: None,
             retry_failed: false,
             full: false,
         };

@@ -124,6 +124,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             directory: account.directory()?.clone(),
             threads: config.threads,
             choices: Arc::clone(&config.choices),
+            limit: config.limit,
             retry_failed: config.retry_failed,
             full: config.full,
         })

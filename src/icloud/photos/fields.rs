@@ -68,6 +68,24 @@ pub(super) const DESIRED_KEYS: [&str; 56] = [
     "resVidFullHeight",
 ];
 
+/// The fields of the smaller copies that the service makes, for those who want them.
+pub(super) const PREVIEW_KEYS: [&str; 8] = [
+    "resJPEGMedRes",
+    "resJPEGMedFileType",
+    "resJPEGThumbRes",
+    "resJPEGThumbFileType",
+    "resVidMedRes",
+    "resVidMedFileType",
+    "resVidSmallRes",
+    "resVidSmallFileType",
+];
+
+/// The fields to ask for.
+pub(super) fn desired_keys(previews: bool) -> Vec<&'static str> {
+    let previews = if previews { &PREVIEW_KEYS[..] } else { &[] };
+    DESIRED_KEYS.iter().chain(previews).copied().collect()
+}
+
 /// An answer that carries records.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
@@ -144,6 +162,24 @@ pub(super) struct Fields<'a> {
     res_vid_full_res: Field<'a>,
     #[serde(borrow)]
     res_vid_full_file_type: Field<'a>,
+    #[serde(borrow, rename = "resJPEGMedRes")]
+    res_jpeg_med_res: Field<'a>,
+    #[serde(borrow, rename = "resJPEGMedFileType")]
+    res_jpeg_med_file_type: Field<'a>,
+    #[serde(borrow)]
+    res_vid_med_res: Field<'a>,
+    #[serde(borrow)]
+    res_vid_med_file_type: Field<'a>,
+    #[serde(borrow, rename = "resJPEGThumbRes")]
+    res_jpeg_thumb_res: Field<'a>,
+    #[serde(borrow, rename = "resJPEGThumbFileType")]
+    res_jpeg_thumb_file_type: Field<'a>,
+    #[serde(borrow)]
+    res_vid_small_res: Field<'a>,
+    #[serde(borrow)]
+    res_vid_small_file_type: Field<'a>,
+    #[serde(borrow, rename = "assetSubtypeV2")]
+    pub(super) asset_subtype: Field<'a>,
     #[serde(borrow)]
     pub(super) album_name_enc: Field<'a>,
     #[serde(borrow)]
@@ -169,6 +205,10 @@ impl<'a> Fields<'a> {
             }
             Rendition::Edited => (&self.res_jpeg_full_res, &self.res_jpeg_full_file_type),
             Rendition::EditedVideo => (&self.res_vid_full_res, &self.res_vid_full_file_type),
+            Rendition::Medium => (&self.res_jpeg_med_res, &self.res_jpeg_med_file_type),
+            Rendition::MediumVideo => (&self.res_vid_med_res, &self.res_vid_med_file_type),
+            Rendition::Thumb => (&self.res_jpeg_thumb_res, &self.res_jpeg_thumb_file_type),
+            Rendition::ThumbVideo => (&self.res_vid_small_res, &self.res_vid_small_file_type),
         };
         (&file.value, &uti.value)
     }
@@ -182,5 +222,9 @@ pub(super) fn field_name(rendition: Rendition) -> &'static str {
         Rendition::LiveVideo => "resOriginalVidComplRes",
         Rendition::Edited => "resJPEGFullRes",
         Rendition::EditedVideo => "resVidFullRes",
+        Rendition::Medium => "resJPEGMedRes",
+        Rendition::MediumVideo => "resVidMedRes",
+        Rendition::Thumb => "resJPEGThumbRes",
+        Rendition::ThumbVideo => "resVidSmallRes",
     }
 }

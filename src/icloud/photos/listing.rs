@@ -21,7 +21,7 @@ use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::body::{Filter, Query, QueryBody};
-use crate::icloud::photos::fields::{DESIRED_KEYS, RecordsAnswer};
+use crate::icloud::photos::fields::{RecordsAnswer, desired_keys};
 use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::{Pairing, Tally};
 use crate::icloud::photos::read;
@@ -203,7 +203,7 @@ impl Listing {
             query: Query { record_type: self.index.listed(), filter_by: Some(filters) },
             zone_id: (&self.zone).into(),
             results_limit: Some(PAGE_RECORDS),
-            desired_keys: &DESIRED_KEYS,
+            desired_keys: &desired_keys(self.client.previews()),
             continuation_marker: None,
         };
         let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;

@@ -6,7 +6,7 @@ use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::body::ZoneId;
-use crate::icloud::photos::fields::{DESIRED_KEYS, RecordsAnswer};
+use crate::icloud::photos::fields::{RecordsAnswer, desired_keys};
 use crate::icloud::photos::read;
 use crate::icloud::photos::record::{Half, Record, offer};
 use crate::icloud::wire::{self, Lenient};
@@ -117,7 +117,7 @@ impl Client {
     /// Looks up records and returns the answer as it came.
     pub(super) async fn look_up_raw(&self, zone: &Zone, names: &[String]) -> Result<Vec<u8>, Error> {
         let records = names.iter().map(|name| NameWire { record_name: name }).collect();
-        let body = LookupBody { records, zone_id: zone.into(), desired_keys: &DESIRED_KEYS };
+        let body = LookupBody { records, zone_id: zone.into(), desired_keys: &desired_keys(self.previews()) };
         self.call(zone.database, ENDPOINT, &body).await
     }
 }

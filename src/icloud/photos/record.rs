@@ -120,6 +120,7 @@ pub(super) fn join(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: 
             offset_seconds: flags.time_zone_offset.value.number().and_then(|s| i32::try_from(s).ok()),
         }),
         added_at_ms: flags.added_date.value.number(),
+        subtype: flags.asset_subtype.value.number(),
         favorite: flags.is_favorite.value.is_set(),
         hidden: flags.is_hidden.value.is_set(),
         deleted: flags.is_deleted.value.is_set() || master.fields().is_deleted.value.is_set(),

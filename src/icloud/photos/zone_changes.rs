@@ -15,7 +15,7 @@ use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::albums::{self, Placed};
 use crate::icloud::photos::body::ZoneId;
-use crate::icloud::photos::fields::{DESIRED_KEYS, RecordWire, RecordsAnswer};
+use crate::icloud::photos::fields::{RecordWire, RecordsAnswer, desired_keys};
 use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::Pairing;
 use crate::icloud::photos::{Refusal, Verdict, by_code, read};
@@ -192,7 +192,7 @@ impl ZoneChanges {
                 zone_id: (&self.zone).into(),
                 sync_token: &self.token,
                 results_limit: PAGE_RECORDS,
-                desired_keys: DESIRED_KEYS.into_iter().chain(ALBUM_KEYS).collect(),
+                desired_keys: desired_keys(self.client.previews()).into_iter().chain(ALBUM_KEYS).collect(),
             }],
         };
         let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;

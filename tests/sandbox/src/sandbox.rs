@@ -70,6 +70,11 @@ impl Sandbox {
         self.state.truth()
     }
 
+    /// The same, with the smaller copies that the service makes.
+    pub fn truth_with_previews(&self) -> Vec<TruthFile> {
+        self.state.truth_with_previews()
+    }
+
     /// Totals since the start or the last reset.
     pub fn counters(&self) -> Counters {
         self.state.books.counters()

@@ -141,6 +141,11 @@ impl State {
 
     pub(crate) fn truth(&self) -> Vec<TruthFile> {
         let library = self.library();
-        library.truth(&self.press(&library, ""))
+        library.truth(&self.press(&library, ""), false)
+    }
+
+    pub(crate) fn truth_with_previews(&self) -> Vec<TruthFile> {
+        let library = self.library();
+        library.truth(&self.press(&library, ""), true)
     }
 }

@@ -45,8 +45,8 @@ pub struct TruthFile {
 }
 
 impl Library {
-    /// Every kept rendition of every asset that was not purged. Reads every byte once.
-    pub(crate) fn truth(&self, press: &Press<'_>) -> Vec<TruthFile> {
+    /// Every kept rendition of every asset that was not purged; with `previews` the others too. Reads every byte once.
+    pub(crate) fn truth(&self, press: &Press<'_>, previews: bool) -> Vec<TruthFile> {
         let mut files = Vec::new();
         for zone in &self.zones {
             let count = u32::try_from(zone.entries.len()).unwrap_or(u32::MAX);
@@ -54,7 +54,9 @@ impl Library {
                 let (entry, item) = (zone.entry(at), zone.item(at, press.options));
                 let master = zone.master_of(at);
                 let filename = self.filename(zone, master, press);
-                for file in item.files(entry.edits()).into_iter().filter(|file| file.rendition.is_kept()) {
+                for file in
+                    item.files(entry.edits()).into_iter().filter(|file| previews || file.rendition.is_kept())
+                {
                     let content = item.content(&file, entry.edits());
                     files.push(TruthFile {
                         zone: zone.name.clone(),
