@@ -411,6 +411,17 @@ CREATE TABLE adoption (
     CHECK ((sha256 IS NULL) = (signature IS NULL))
 ) STRICT, WITHOUT ROWID;
 
+-- The sidecar that stands beside a file: where, and the digest of what we wrote, so that only our own
+-- work is ever replaced. sha256 NULL: somebody else's, which stays. made_from: one number for all that
+-- it says; another number makes it due. Serves Reader::sidecars_due.
+CREATE TABLE sidecar (
+    file_id    INTEGER PRIMARY KEY REFERENCES asset_file,
+    path       TEXT    NOT NULL,
+    sha256     BLOB    CHECK (length(sha256) = 32),
+    made_from  INTEGER NOT NULL,
+    written_at INTEGER NOT NULL
+) STRICT;
+
 -- Counts kept in step by trigger, so that `status` reads a handful of rows at any size.
 CREATE TABLE tally (
     library_id INTEGER NOT NULL REFERENCES library,

@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) choices: Arc<Choices>,
     /// Most assets to bring home in one run.
     pub(crate) limit: Option<NonZeroUsize>,
+    /// Write XMP sidecars.
+    pub(crate) sidecars: bool,
     /// Show no bar.
     pub(crate) no_progress_bar: bool,
     /// Try every failed file again.
@@ -85,6 +87,7 @@ impl Config {
                 Ok(NonZeroUsize::new(usize::try_from(count).unwrap_or(usize::MAX))
                     .unwrap_or(NonZeroUsize::MIN))
             })?,
+            sidecars: layers.required(&settings::SIDECARS, None, |value| sidecars(text(value)?))?,
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
@@ -118,6 +121,15 @@ impl Config {
         self.accounts.iter().try_for_each(|account| account.username().map(|_| ()))?;
         account::check_apart(&self.accounts)?;
         Ok(&self.accounts)
+    }
+}
+
+/// Whether there are to be sidecars.
+fn sidecars(typed: &str) -> Result<bool, String> {
+    match typed {
+        "xmp" => Ok(true),
+        "none" => Ok(false),
+        _ => Err(format!("it is xmp or none, not \"{typed}\"")),
     }
 }
 

@@ -452,6 +452,18 @@ pub(crate) const LIVE_PHOTO_MOV_FILENAME_POLICY: Setting = Setting {
     ..PLAIN
 };
 
+/// Small files that say what iCloud knows of a photo.
+pub(crate) const SIDECARS: Setting = Setting {
+    key: "sidecars",
+    flag: Flag::Sync,
+    value_name: "xmp|none",
+    help: "Write what iCloud knows of a photo beside it, as NAME.EXT.xmp: date, place, title, description, \
+           keywords, favourite, albums; kept up to date, and the photo itself is never written to",
+    default_shown: "none",
+    default: Default::Text("none"),
+    ..PLAIN
+};
+
 /// No bar, even at a terminal.
 pub(crate) const NO_PROGRESS_BAR: Setting = Setting {
     key: "no-progress-bar",
@@ -547,6 +559,7 @@ pub(crate) static ALL: &[Setting] = &[
     RAW,
     LIVE_PHOTOS,
     LIVE_PHOTO_MOV_FILENAME_POLICY,
+    SIDECARS,
     NO_PROGRESS_BAR,
     NO_WAIT,
     WATCH_WITH_INTERVAL,

@@ -19,6 +19,7 @@ pub mod part;
 pub mod private;
 pub mod publish;
 pub mod secret_file;
+pub mod sidecar;
 pub mod snapshots;
 pub mod space;
 pub mod standing;

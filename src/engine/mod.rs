@@ -26,6 +26,7 @@ mod renew;
 mod run;
 mod setback;
 mod settle;
+mod sidecars;
 mod stop;
 mod survey;
 mod transfer;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub limit: Option<NonZeroUsize>,
     /// Try every failed file again, parked ones too.
     pub retry_failed: bool,
+    /// Write XMP sidecars beside the files.
+    pub sidecars: bool,
     /// List every library from end to end instead of asking for its changes.
     pub full: bool,
 }
@@ -168,6 +171,14 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
         run.board.phase(Phase::Retrying);
         run.board.requeued(requeued as u64);
         work::work(run, &survey.libraries, manner, watched).await;
+    }
+    beside(run, settings).await
+}
+
+/// What stands beside the photos: made from the journal, when everything else is done.
+async fn beside(run: &Run, settings: &Settings) -> Result<(), Error> {
+    if settings.sidecars && !run.stop.is_requested() {
+        sidecars::write(run).await?;
     }
     Ok(())
 }

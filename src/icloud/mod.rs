@@ -39,6 +39,7 @@ pub use download::{Body, Wanted};
 pub use endpoints::{Endpoints, Region};
 pub use error::{Denial, Error, FetchError, Forbidden, Need, SignInError};
 pub use no_answer::{Cause, NoAnswer};
+pub use photos::facts;
 pub use photos::{
     ChangedLibraries, ChangedPage, Delta, Found, FreshFile, Index, LOOKUP_NAMES_MAX, Libraries, Listing,
     Lookup, Missing, ZoneChanges,

@@ -17,6 +17,7 @@
 
 mod adopt;
 mod album;
+mod album_paths;
 mod asset_change;
 mod changes;
 mod choose;
@@ -34,6 +35,7 @@ mod salvage;
 mod schema;
 mod scrub;
 mod seen;
+mod sidecar;
 mod snapshot;
 mod writer;
 
@@ -44,6 +46,7 @@ use std::sync::Arc;
 use r2d2_sqlite::SqliteConnectionManager;
 
 pub use adopt::{Adoption, Known, KnownLocal};
+pub use album_paths::AlbumPaths;
 pub use changes::{DatabaseToken, Followed, Recount};
 pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
@@ -56,6 +59,7 @@ pub use runs::{Enumerated, Reading, Verb};
 pub use salvage::{Salvaged, salvage, start_anew};
 pub use scrub::{Damage, DamageKind, DueFile, Line, Turn};
 pub use seen::{Place, Seen};
+pub use sidecar::{DueSidecar, SidecarPage, WrittenSidecar};
 pub use snapshot::{Contents, copy_out};
 
 use crate::model::adoption::{Candidate, Finding};
@@ -223,6 +227,28 @@ impl Reader {
     /// If the journal cannot be read; so for every question below.
     pub fn known_account(&self, username: &str) -> Result<Option<(AccountId, bool)>, Error> {
         runs::known_account(&*self.pool.get()?, username)
+    }
+
+    /// Which albums each asset of an account lies in.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_paths(&self, account: AccountId) -> Result<AlbumPaths, Error> {
+        album_paths::paths(&*self.pool.get()?, account)
+    }
+
+    /// Looks through up to `limit` verified files behind `after` for sidecars that are due.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn sidecars_due(
+        &self,
+        account: AccountId,
+        albums: &AlbumPaths,
+        after: FileId,
+        limit: usize,
+    ) -> Result<SidecarPage, Error> {
+        sidecar::page(&*self.pool.get()?, account, albums, after, limit)
     }
 
     /// The files of an account that have one of these lengths.
@@ -735,6 +761,14 @@ impl Journal {
         findings: Vec<Finding>,
     ) -> Result<Vec<Finding>, Error> {
         self.writer.run(move |c| adopt::record(c, account, run, now, findings)).await
+    }
+
+    /// Remembers sidecars that stand. Call after they are durable.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn sidecars_written(&self, now: i64, sidecars: Vec<WrittenSidecar>) -> Result<(), Error> {
+        self.writer.run(move |c| sidecar::written(c, now, &sidecars)).await
     }
 
     /// Forgets local files below `prefix` that a run of `adopt` did not meet any more.

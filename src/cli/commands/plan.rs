@@ -178,6 +178,7 @@ mod tests {
             choices: Arc::default(),
             limit: None,
             retry_failed: false,
+            sidecars: false,
             full: false,
         };
         let plan = Plan::new(&summary, 1_000_000, &settings);

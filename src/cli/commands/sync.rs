@@ -126,6 +126,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             choices: Arc::clone(&config.choices),
             limit: config.limit,
             retry_failed: config.retry_failed,
+            sidecars: config.sidecars,
             full: config.full,
         })
     };

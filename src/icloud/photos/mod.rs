@@ -6,6 +6,7 @@
 mod albums;
 mod body;
 mod changes;
+mod facts;
 mod fields;
 mod kept;
 mod listing;
@@ -24,6 +25,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
 pub use changes::ChangedLibraries;
+pub use facts::facts;
 pub use listing::{Index, Listing};
 pub use lookup::{Found, FreshFile, LOOKUP_NAMES_MAX, Lookup, Missing};
 pub use zone_changes::{ChangedPage, Delta, ZoneChanges};

@@ -22,7 +22,7 @@ use crate::model::signed_url::SignedUrl;
 use crate::model::uti;
 
 /// Padding comes and goes.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );

@@ -74,13 +74,10 @@ impl Press<'_> {
         put("burstFlags", Field::Int(0));
         put("assetHDRType", Field::Int(0));
         put("captionEnc", Field::Encrypted(format!("Picture {at}").into_bytes()));
-        put(
-            "keywordsEnc",
-            Field::Encrypted(
-                b"bplist00\xa0\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09"
-                    .to_vec(),
-            ),
-        );
+        if item.seed.is_multiple_of(5) {
+            put("extendedDescEnc", Field::Encrypted(format!("A day <at> the sea & more, {at}").into_bytes()));
+        }
+        put("keywordsEnc", Field::Encrypted(keywords(item.seed)));
         if item.seed.is_multiple_of(3) {
             put("locationEnc", Field::Encrypted(place(item.seed)));
         }
@@ -204,6 +201,17 @@ fn dimensions(rendition: Rendition) -> (i64, i64) {
         Rendition::JPEGThumb | Rendition::VidSmall => (342, 256),
         Rendition::JPEGMed | Rendition::VidMed => (1_366, 1_024),
         _ => (4_032, 3_024),
+    }
+}
+
+/// A property list of words: usually none, in the binary form; for some assets two, as XML.
+fn keywords(seed: u64) -> Vec<u8> {
+    if seed.is_multiple_of(4) {
+        b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><array><string>sea</string>\
+          <string>\xc3\x89t\xc3\xa9 &amp; co</string></array></plist>"
+            .to_vec()
+    } else {
+        b"bplist00\xa0\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09".to_vec()
     }
 }
 
