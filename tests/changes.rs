@@ -3,7 +3,7 @@
 
 mod support;
 
-use rollbook_sandbox::{Counters, Endpoint, Fault, Kind, Options, What};
+use rollbook_sandbox::{Change, Counters, Endpoint, Fault, Kind, Options, Target, Times, TruthAlbum, What};
 use support::World;
 
 /// A library that was brought home once, and counters at zero.
@@ -138,4 +138,227 @@ fn full_lists_everything_and_fetches_nothing() {
     assert!(world.sandbox.counters().of(Endpoint::RecordsQuery) >= 2);
     assert_eq!((fetched(&world), world.inventory()), (0, before));
     world.assert_follows();
+}
+
+#[test]
+fn a_new_name_a_new_date_and_an_undone_edit_are_followed() {
+    let world = home(Options { assets: 40, ..Options::default() });
+    let library = world.sandbox.library();
+    let truth = world.sandbox.truth();
+    let plain = |at: usize| {
+        let has_edit = |name: &str| truth.iter().any(|f| f.asset_record == name && f.rendition.is_edit());
+        library.assets().into_iter().filter(|name| !has_edit(name)).nth(at).unwrap()
+    };
+    let before = world.tree();
+    let [renamed, redated, edited] = [plain(0), plain(1), plain(2)];
+    assert!(library.rename(&renamed, "Holiday.HEIC") && library.redate(&redated, 1_000_000_000_000));
+    assert!(library.edit_asset(&edited));
+    world.run(&["sync"], 0);
+    world.assert_follows();
+    assert_eq!((world.told("renamed"), world.told("redated"), world.told("edited")), (1, 1, 1));
+    let detail: String = world
+        .journal()
+        .query_row("SELECT detail FROM asset_history WHERE event = 'redated'", [], |r| r.get(0))
+        .unwrap();
+    assert!(detail.ends_with("-> 2001-09-09T01:46:40Z"), "{detail}");
+    let mut after = world.tree();
+    after.retain(|path, _| before.contains_key(path));
+    assert_eq!(after, before, "no file moved or changed, whatever it is called or dated now");
+
+    // The edit is undone, and then made anew: the old edit stays beside the new one.
+    world.sandbox.reset_counters();
+    assert!(library.revert_asset(&edited));
+    world.run(&["sync"], 0);
+    world.assert_follows();
+    assert_eq!((world.told("reverted"), fetched(&world)), (1, 0));
+    assert!(library.edit_asset(&edited));
+    world.run(&["sync"], 0);
+    world.assert_follows();
+    assert_eq!(world.told("edited"), 2);
+    let versions = format!(
+        "rendition LIKE 'edited%' AND asset_id = (SELECT asset_id FROM asset WHERE record_name = '{edited}')"
+    );
+    assert!(world.count(&versions) >= 2);
+    assert_eq!(world.count(&format!("{versions} AND state <> 'verified'")), 0);
+}
+
+#[test]
+fn a_photo_that_moves_to_the_shared_library_is_not_fetched_again() {
+    let world = home(Options { assets: 30, shared_zone: true, ..Options::default() });
+    let library = world.sandbox.library();
+    let assets = library.assets();
+    assert!(library.edit_asset(&assets[6]));
+    world.run(&["sync"], 0);
+    world.sandbox.reset_counters();
+    let before = world.tree();
+    for asset in &assets[5..8] {
+        assert!(library.move_to_shared(asset).is_some());
+    }
+    world.run(&["sync"], 0);
+    world.assert_follows();
+    assert_eq!(fetched(&world), 0, "the bytes are here already");
+    assert_eq!(world.told("moved"), 3);
+    assert!(world.tree().len() > before.len(), "it stands in the shared library's place too");
+    let detail: String = world
+        .journal()
+        .query_row("SELECT DISTINCT detail FROM asset_history WHERE event = 'moved'", [], |r| r.get(0))
+        .unwrap();
+    assert!(detail.starts_with("to SharedSync-"), "{detail}");
+}
+
+#[test]
+fn albums_and_folders_are_known_and_followed() {
+    let world = World::new(Options { assets: 30, ..Options::default() });
+    let library = world.sandbox.library();
+    let assets = library.assets();
+    let folder = library.add_album("Travels", None, true);
+    let album = library.add_album("Norway / 2024", Some(&folder), false);
+    let other = library.add_album("Best", None, false);
+    for asset in &assets[2..6] {
+        assert!(library.join(&album, asset));
+    }
+    world.run(&["sync"], 0);
+    assert_albums(&world);
+    assert_eq!(world.told("album_joined"), 0, "what was there from the start is no news");
+
+    assert!(library.join(&other, &assets[2]) && library.leave(&album, &assets[3]));
+    assert!(library.rename_album(&album, "Norge") && library.purge(&assets[4]));
+    let new = library.add_album("New", Some(&folder), false);
+    let added = library.add_asset(Kind::Jpeg);
+    assert!(library.join(&new, &added));
+    world.run(&["sync"], 0);
+    assert_albums(&world);
+    assert_eq!((world.told("album_joined"), world.told("album_left")), (2, 2));
+    world.assert_follows();
+
+    assert!(library.delete_album(&album) && library.leave(&new, &added) && library.join(&other, &added));
+    world.run(&["sync"], 0);
+    assert_albums(&world);
+
+    // A listing finds the same, and what it does not name is gone.
+    assert!(library.delete_album(&other) && library.join(&new, &assets[9]));
+    library.void_tokens();
+    world.run(&["sync"], 0);
+    assert_albums(&world);
+    world.assert_follows();
+}
+
+/// Asserts that the albums made by hand are in the journal, with all that lies in them.
+fn assert_albums(world: &World) {
+    let journal = world.journal();
+    let truth = world.sandbox.library().albums();
+    let mut statement = journal
+        .prepare(
+            "SELECT record_name, name, parent_name, is_folder FROM album
+             WHERE removed_at IS NULL AND name NOT LIKE 'Sommer%' ORDER BY record_name",
+        )
+        .unwrap();
+    let here = statement.query_map([], |r| {
+        let record: String = r.get(0)?;
+        let mut members = journal.prepare(
+            "SELECT asset_name FROM album_asset m JOIN album USING (album_id)
+             WHERE record_name = ?1 AND m.removed_at IS NULL ORDER BY asset_name",
+        )?;
+        let members = members.query_map([&record], |r| r.get(0))?.collect::<Result<Vec<String>, _>>()?;
+        Ok(TruthAlbum { name: r.get(1)?, parent: r.get(2)?, is_folder: r.get(3)?, members, record })
+    });
+    let here: Vec<TruthAlbum> = here.unwrap().map(Result::unwrap).collect();
+    assert_eq!(here, truth);
+}
+
+#[test]
+fn whatever_changes_during_the_first_listing_is_not_missed() {
+    // At each page of a listing in short pages, one change of each kind strikes.
+    for page in [1, 2, 4] {
+        let world = World::new(Options { assets: 60, page_cap: 10, ..Options::default() });
+        let assets = world.sandbox.library().assets();
+        let record = |at: usize| assets[at].clone();
+        let changes = [
+            Change::Add { kind: Kind::Live },
+            Change::Edit { record: record(3) },
+            Change::Purge { record: record(1) },
+            Change::Delete { record: record(25) },
+            Change::Hide { record: record(50) },
+            Change::Rename { record: record(7), filename: "Renamed.JPG".into() },
+            Change::Redate { record: record(40), captured_ms: 2_000_000_000_000 },
+        ];
+        for change in changes {
+            let on = Target::of(Endpoint::RecordsQuery).after(page);
+            let what = What::Change { change };
+            world.sandbox.faults().add(Fault { on, times: Times::Count(1), what });
+        }
+        world.run(&["sync"], 0);
+        assert_eq!(world.sandbox.faults().waiting(), []);
+        // What was purged or changed before its file came is no failure of ours.
+        world.assert_follows();
+        world.sandbox.reset_counters();
+        world.run(&["sync"], 0);
+        assert_eq!(fetched(&world), 0);
+        world.assert_follows();
+    }
+}
+
+#[test]
+fn changes_come_through_empty_short_and_split_pages_and_are_taken_up_where_they_broke_off() {
+    let options = Options {
+        assets: 50,
+        empty_change_pages: 40,
+        change_page_cap: 6,
+        split_changes: true,
+        ..Options::default()
+    };
+    let world = home(options);
+    let library = world.sandbox.library();
+    let assets = library.assets();
+    for asset in &assets[..12] {
+        assert!(library.set_favorite(asset, true) | library.edit_asset(asset));
+    }
+    let added: Vec<String> = (0..8).map(|_| library.add_asset(Kind::Heic)).collect();
+    assert!(library.rename(&added[0], "Half.HEIC"));
+    // In the middle the library is busy for longer than a run waits: the old token stays.
+    let busy =
+        What::CloudKitError { code: "THROTTLED".into(), reason: "busy".into(), retry_after: Some(900) };
+    let on = Target::of(Endpoint::ChangesZone).after(150);
+    world.sandbox.faults().add(Fault { on, times: Times::Count(1), what: busy });
+    world.run(&["sync"], 5);
+    let half = world.told("edited");
+    assert!(half > 0, "some pages are rows");
+    world.journal().execute("UPDATE account SET next_allowed_at = NULL", []).unwrap();
+    world.run(&["sync"], 0);
+    world.assert_follows();
+    assert_eq!(world.told("edited"), 12, "each once");
+    assert_eq!(world.sandbox.counters().of(Endpoint::RecordsQuery), 0, "nothing is listed");
+}
+
+#[test]
+fn a_library_that_is_gone_is_named_and_the_others_go_on() {
+    let world = home(Options { assets: 30, shared_zone: true, ..Options::default() });
+    let library = world.sandbox.library();
+    let assets = library.assets();
+    assert!(library.move_to_shared(&assets[3]).is_some());
+    let gone = What::CloudKitError {
+        code: "ZONE_NOT_FOUND".into(),
+        reason: "Zone does not exist".into(),
+        retry_after: None,
+    };
+    // Own library first, then the shared one: the fault strikes the second.
+    let on = Target::of(Endpoint::ChangesZone).after(2);
+    world.sandbox.faults().add(Fault { on, times: Times::Count(1), what: gone });
+    let ran = world.run(&["sync"], 1);
+    assert!(ran.stderr().contains("SharedSync-") && ran.stderr().contains("left out"), "{}", ran.stderr());
+    assert_eq!(world.told("purged"), 1, "the other library was followed");
+    world.run(&["sync"], 0);
+    world.assert_follows();
+}
+
+#[test]
+fn a_void_database_token_costs_one_question_more() {
+    let world = home(Options { assets: 20, ..Options::default() });
+    world.journal().execute("UPDATE database_token SET sync_token = 'nonsense'", []).unwrap();
+    world.run(&["sync"], 0);
+    let counters = world.sandbox.counters();
+    assert_eq!((counters.of(Endpoint::ChangesDatabase), counters.of(Endpoint::RecordsQuery)), (2, 0));
+    world.sandbox.reset_counters();
+    world.run(&["sync"], 0);
+    assert_eq!(questions(&world.sandbox.counters()), 1);
 }

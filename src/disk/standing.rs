@@ -75,6 +75,37 @@ impl Standing {
         read(&mut self.file, &self.path, met, go_on)
     }
 
+    /// Copies the whole file into an empty part file, and reads what was written through `hasher`.
+    /// Where the file system can, the two share their bytes until one of them changes.
+    ///
+    /// # Errors
+    /// If it cannot be read or written, or is no plain file; interrupted if `go_on` says no.
+    pub fn copy_into(
+        &mut self,
+        part: &mut PartFile,
+        hasher: &mut Hasher,
+        go_on: impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        let reading = |source| Error::reading(&self.path, source);
+        if !self.file.metadata().map_err(reading)?.is_file() {
+            return Err(reading(std::io::Error::other("it is no plain file")));
+        }
+        if !part.clone_from(&self.file)? {
+            let mut piece = vec![0; part::PIECE_BYTES];
+            loop {
+                let read = std::io::Read::read(&mut self.file, &mut piece).map_err(reading)?;
+                if read == 0 {
+                    break;
+                }
+                if !go_on() {
+                    return Err(reading(std::io::ErrorKind::Interrupted.into()));
+                }
+                part.append(&[Bytes::copy_from_slice(&piece[..read])])?;
+            }
+        }
+        part.hash(hasher)
+    }
+
     /// Makes its bytes durable, and its name with those of all folders above it.
     ///
     /// # Errors

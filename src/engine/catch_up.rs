@@ -79,6 +79,7 @@ pub(super) async fn record(
     let at = Place { library: library.id, run: run.id, now: now() };
     let seen = run.journal.record_changes(at, Arc::clone(choices), changes).await?;
     run.board.seen(&seen);
+    run.clear(seen.leftovers).await;
     run.first_page.store(true, Ordering::SeqCst);
     run.bell.notify_one();
     Ok(())

@@ -30,6 +30,7 @@ mod sidecars;
 mod stop;
 mod survey;
 mod transfer;
+mod twin;
 mod work;
 
 use std::num::NonZeroUsize;

@@ -10,6 +10,7 @@ use crate::disk::{self, Folder, PartFile, Place, part};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
+use crate::engine::twin;
 use crate::fault;
 use crate::journal::{Claim, ClaimedFile};
 use crate::model::checksum::{Digests, Hasher, Proof};
@@ -157,7 +158,11 @@ async fn begin(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfi
     match part {
         Ok(part) => {
             fault::point("part-created");
-            Ok(Prepared::Ready { claim, folder, sink: Box::new(Sink { part, hasher: Hasher::default() }) })
+            let sink = Box::new(Sink { part, hasher: Hasher::default() });
+            match twin::copy(run, claim.file(), sink).await {
+                Ok(sink) => Ok(Prepared::Ready { claim, folder, sink }),
+                Err(error) => Err(claim_meets(run, claim, error)),
+            }
         }
         Err(error) => Err(claim_meets(run, claim, error)),
     }

@@ -11,9 +11,12 @@ use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
 use crate::fault;
 use crate::icloud::{self, LOOKUP_NAMES_MAX, Lookup};
-use crate::journal::Expired;
+use crate::journal::{Expired, Leftover};
 use crate::model::asset::Rendition;
+use crate::model::checksum::AppleChecksum;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::AssetName;
+use crate::model::layout;
 use crate::model::signed_url::SignedUrl;
 
 /// Fresh URLs of one file that the host may refuse, without a byte in between. More of them help
@@ -79,6 +82,9 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
             Ok(url) => renewed.push((row.id, url)),
             Err(failure) => {
                 let told = run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await?;
+                if told && failure.kind == FailureKind::Gone {
+                    forget_part(run, &row).await;
+                }
                 match failure.kind {
                     // Apple's owner deleted or changed it: nothing went wrong here.
                     FailureKind::Gone if told => run.board.notice(Notice::NoLongerOffered { path: row.path }),
@@ -92,6 +98,12 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
     run.journal.urls_renewed(run.id, now(), renewed).await?;
     fault::point("urls-renewed");
     Ok(true)
+}
+
+/// Removes the part file of what will not come any more.
+async fn forget_part(run: &Run, row: &Expired) {
+    let tag = layout::part_tag(&AssetName(row.asset.clone()), &AppleChecksum::parse(&row.checksum));
+    run.clear(vec![Leftover { path: row.path.clone(), tag }]).await;
 }
 
 /// The records that may carry the file: edits hang on the asset, originals on the master, and small

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
 
-use crate::disk::{self, Destination};
+use crate::disk::{self, Destination, Place};
 use crate::engine::board::Board;
 use crate::engine::doubts::Doubts;
 use crate::engine::enumerate::Library;
@@ -17,7 +17,7 @@ use crate::engine::monitor::Notice;
 use crate::engine::pause::Pause;
 use crate::engine::stop::Stop;
 use crate::icloud::{self, Client};
-use crate::journal::Journal;
+use crate::journal::{Journal, Leftover};
 use crate::model::ids::{AccountId, LibraryId, RunId};
 
 /// What every stage of a run shares.
@@ -160,6 +160,14 @@ impl Run {
     ) -> Result<T, disk::Error> {
         let destination = Arc::clone(&self.destination);
         off_thread(move || work(&destination)).await
+    }
+
+    /// Removes part files that nobody waits for. One that cannot be removed does no harm.
+    pub(super) async fn clear(&self, leftovers: Vec<Leftover>) {
+        for Leftover { path, tag } in leftovers {
+            let place = Place { path, tag };
+            let _ = self.on_disk(move |destination| destination.folder(&place)?.remove_part()).await;
+        }
     }
 
     /// The root of the destination, for messages.

@@ -165,8 +165,8 @@ fn moment(connection: &Connection, at_ms: Option<i64>) -> String {
     said.ok().flatten().unwrap_or_else(|| format!("{at_ms} ms"))
 }
 
-/// Marks an asset as gone from iCloud's library. Its files stay; what never came home, and nobody
-/// fetches right now, is no longer waited for.
+/// Marks an asset as gone from iCloud's library. Its files stay; what never came home is no longer
+/// waited for, though a worker that holds it ends what it began.
 ///
 /// What is gone for good while another library of the account holds the same photo has moved.
 pub(super) fn remove(
@@ -194,7 +194,7 @@ pub(super) fn remove(
     tell(connection, at, known.id, event, detail.as_deref())?;
     let mut statement = connection.prepare_cached(
         "UPDATE asset_file SET superseded_at = :now
-         WHERE asset_id = :asset AND state <> 'verified' AND claim_run_id IS NULL AND superseded_at IS NULL",
+         WHERE asset_id = :asset AND state <> 'verified' AND superseded_at IS NULL",
     )?;
     statement.execute(named_params! { ":now": at.now, ":asset": known.id.0 })?;
     Ok(())

@@ -55,6 +55,9 @@ pub struct ClaimedFile {
     pub prefix: Option<Sha256Digest>,
     /// The server's strong validator at the last progress, if it gave one.
     pub etag: Option<String>,
+    /// A verified file with the same bytes, if there is one: of the same master in another library, or
+    /// of a duplicate in this one.
+    pub twin: Option<String>,
 }
 
 /// A worker's exclusive right to one asset file.
@@ -97,7 +100,13 @@ pub struct Claimed {
 const CLAIMABLE: &str = "
     SELECT f.file_id, f.asset_id, f.library_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
-           f.url_expires_at, u.url
+           f.url_expires_at, u.url,
+           (SELECT t.path FROM asset o INDEXED BY asset_by_master
+            JOIN asset_file t ON t.asset_id = o.asset_id JOIN library ol ON ol.library_id = o.library_id
+            WHERE o.master_name = a.master_name AND t.rendition = f.rendition AND t.checksum = f.checksum
+              AND t.size_bytes = f.size_bytes AND t.state = 'verified' AND t.released_at IS NULL
+              AND ol.account_id = (SELECT account_id FROM library WHERE library_id = :library)
+            LIMIT 1) AS twin
     FROM asset_file f INDEXED BY asset_file_claimable
     JOIN asset a USING (asset_id) LEFT JOIN signed_url u USING (file_id)
     WHERE f.library_id = :library AND f.state IN ('pending', 'partial') AND f.claim_run_id IS NULL
@@ -175,7 +184,7 @@ pub(super) fn release(connection: &Connection, claim: &Claim) -> Result<(), Erro
 const DEAD: &str = "
     SELECT f.file_id, f.asset_id, f.library_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
-           NULL AS url_expires_at, NULL AS url
+           NULL AS url_expires_at, NULL AS url, NULL AS twin
     FROM asset_file f INDEXED BY asset_file_claimed JOIN asset a USING (asset_id)
     WHERE f.library_id = :library AND f.claim_run_id IS NOT NULL AND f.claim_run_id <> :run LIMIT :limit";
 
@@ -233,6 +242,7 @@ fn read(found: &rusqlite::Row<'_>, run: RunId) -> Result<Claim, Error> {
             offset_bytes: row::bytes(found, "offset_bytes")?,
             prefix: row::digest(found, "prefix_sha256")?,
             etag: found.get("etag")?,
+            twin: found.get("twin")?,
         }),
     })
 }

@@ -13,6 +13,7 @@ use rusqlite::{Connection, named_params};
 use crate::journal::asset_change::{self, KnownAsset, Removal};
 use crate::journal::choose::{self, Judged};
 use crate::journal::error::Error;
+use crate::journal::leftover::{self, Leftover};
 use crate::journal::moves;
 use crate::journal::place;
 use crate::journal::row::{self, int};
@@ -41,6 +42,8 @@ pub struct Seen {
     pub bytes_new: u64,
     /// Records that cannot be used.
     pub oddities: u64,
+    /// Part files that nobody waits for any more.
+    pub leftovers: Vec<Leftover>,
 }
 
 /// Where a page belongs.
@@ -168,6 +171,7 @@ pub(super) fn remove(
         seen.assets_gone += 1;
         seen.assets_done_change -= i64::from(is_complete(connection, known.id)?);
     }
+    seen.leftovers.extend(leftover::of_asset(connection, known.id)?);
     asset_change::remove(connection, at, known, removal)
 }
 
@@ -189,6 +193,7 @@ fn carry_out(
         }
         Step::Change { file, offer } => {
             let offer = &asset.offers[offer];
+            seen.leftovers.extend(leftover::of_file(connection, file)?);
             moves::changed(connection, at.run, file, at.now, offer)?;
             seen.files_new += 1;
             seen.bytes_new += offer.size_bytes;
@@ -198,7 +203,10 @@ fn carry_out(
                 renew(connection, at, file, url)?;
             }
         }
-        Step::Supersede { file } => set_superseded(connection, file, Some(at.now))?,
+        Step::Supersede { file } => {
+            seen.leftovers.extend(leftover::of_file(connection, file)?);
+            set_superseded(connection, file, Some(at.now))?;
+        }
         Step::Reinstate { file } => set_superseded(connection, file, None)?,
     }
     Ok(())

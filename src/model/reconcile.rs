@@ -62,7 +62,8 @@ pub enum Step {
 
 /// Plans the steps that bring `known`, the rows of one asset, in line with `asset`.
 ///
-/// A row that a worker holds is never changed under its feet: the next enumeration sees it.
+/// A row that a worker holds never goes on to another version under its feet. It may be superseded:
+/// then the worker ends what it began, and nobody waits for it.
 #[must_use]
 pub fn plan(asset: &Asset, known: &[KnownFile]) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -99,8 +100,7 @@ pub fn plan(asset: &Asset, known: &[KnownFile]) -> Vec<Step> {
     let offered = |k: &KnownFile| {
         asset.offers.iter().any(|o| o.rendition == k.rendition && o.checksum.as_str() == k.checksum)
     };
-    let gone =
-        known.iter().filter(|k| !k.superseded && !k.claimed && !continued.contains(&k.id) && !offered(k));
+    let gone = known.iter().filter(|k| !k.superseded && !continued.contains(&k.id) && !offered(k));
     steps.extend(gone.map(|k| Step::Supersede { file: k.id }));
     steps
 }
@@ -162,7 +162,11 @@ mod tests {
                 vec![known("x", State::Verified)],
                 vec![Step::Insert { offer: 0 }, Step::Supersede { file }],
             ),
-            (vec!["y"], vec![claimed(known("x", State::Partial))], vec![Step::Insert { offer: 0 }]),
+            (
+                vec!["y"],
+                vec![claimed(known("x", State::Partial))],
+                vec![Step::Insert { offer: 0 }, Step::Supersede { file }],
+            ),
             (vec!["x"], vec![superseded(known("x", State::Verified))], vec![Step::Reinstate { file }]),
             (
                 vec!["x"],

@@ -263,9 +263,17 @@ impl World {
         rows.sort();
         let missing: Vec<_> = truth.iter().filter(|line| !rows.contains(line)).collect();
         let surplus: Vec<_> = rows.iter().filter(|line| !truth.contains(line)).collect();
-        assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nsurplus: {surplus:#?}");
+        let mut statement =
+            journal.prepare("SELECT name || ': ' || kind || ': ' || detail FROM v_problem").unwrap();
+        let problems: Vec<String> =
+            statement.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
+        assert!(
+            missing.is_empty() && surplus.is_empty(),
+            "missing: {missing:#?}\nsurplus: {surplus:#?}\nproblems: {problems:#?}"
+        );
         self.assert_rows_are_true();
-        assert_eq!(self.count("state = 'verified'"), self.tree().len() as i64, "every file is a row");
+        let tree = self.tree();
+        assert_eq!(self.count("state = 'verified'"), tree.len() as i64, "every file is a row: {tree:#?}");
         assert_eq!(self.count("state <> 'verified' AND superseded_at IS NULL"), 0, "nothing is open");
     }
 

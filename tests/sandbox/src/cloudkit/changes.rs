@@ -79,12 +79,15 @@ fn page(request: &Request<'_>, asked: &Value) -> Value {
     let is_behind = start.position < zone.history.len() as u64;
     let (records, end) = if is_behind && start.empty_pages < state.options.empty_change_pages {
         (Vec::new(), ZoneToken { empty_pages: start.empty_pages + 1, ..start })
-    } else if is_behind && state.options.split_changes && !start.is_half {
-        let (records, _) = walk(zone, &library, start.position, limit, &press, &wanted);
-        (records.into_iter().filter(is_master).collect(), ZoneToken { is_half: true, ..start })
+    } else if is_behind && state.options.split_changes && start.half == 0 {
+        let (records, end) = walk(zone, &library, start.position, zone.history.len(), limit, &press, &wanted);
+        let half = u32::try_from(end.position - start.position).expect("a page is short");
+        (records.into_iter().filter(is_master).collect(), ZoneToken { half, ..start })
     } else {
-        let (records, end) = walk(zone, &library, start.position, limit, &press, &wanted);
-        (records.into_iter().filter(|record| !start.is_half || !is_master(record)).collect(), end)
+        let half = (start.position + u64::from(start.half)) as usize;
+        let until = if start.half > 0 { half } else { zone.history.len() };
+        let (records, end) = walk(zone, &library, start.position, until, limit, &press, &wanted);
+        (records.into_iter().filter(|record| start.half == 0 || !is_master(record)).collect(), end)
     };
     json!({
         "zoneID": zone.id(),
@@ -98,59 +101,56 @@ fn is_master(record: &Record) -> bool {
     matches!(record, Record::Whole(record) if record.record_type == "CPLMaster")
 }
 
-/// What an event is about: of several about one thing, the last one counts.
+/// What an event is about: of several about one record, the last one counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Subject {
-    Entry(u32),
+    Master(u32),
+    Asset(u32),
     Album(usize),
     Member(usize, u32),
 }
 
-impl From<Event> for Subject {
-    fn from(event: Event) -> Self {
-        match event {
-            Event::Entry { entry, .. } => Self::Entry(entry),
-            Event::Album(album) => Self::Album(album),
-            Event::Member { album, entry } => Self::Member(album, entry),
+/// The records an event touches, masters first.
+fn subjects(event: Event) -> impl Iterator<Item = Subject> {
+    let both = match event {
+        Event::Entry { entry, asset, master } => {
+            [master.then_some(Subject::Master(entry)), asset.then_some(Subject::Asset(entry))]
         }
-    }
+        Event::Album(album) => [Some(Subject::Album(album)), None],
+        Event::Member { album, entry } => [Some(Subject::Member(album, entry)), None],
+    };
+    both.into_iter().flatten()
 }
 
-/// Records of the events from `position` on, each subject once: at its last event.
+/// Records of the events from `position` on, each record once: at its last event.
 fn walk(
     zone: &Zone,
     library: &crate::library::Library,
     position: u64,
+    until: usize,
     limit: u64,
     press: &Press<'_>,
     wanted: &Wanted,
 ) -> (Vec<Record>, ZoneToken) {
     let from = usize::try_from(position).unwrap_or(usize::MAX);
-    let mut last: HashMap<Subject, (usize, [bool; 2])> = HashMap::new();
-    for (at, event) in zone.history.iter().enumerate().skip(from) {
-        let held = last.entry((*event).into()).or_default();
-        let [has_asset, has_master] = held.1;
-        let touched = match *event {
-            Event::Entry { asset, master, .. } => [has_asset || asset, has_master || master],
-            _ => held.1,
-        };
-        *held = (at, touched);
-    }
+    let events = zone.history.iter().enumerate().skip(from);
+    let last: HashMap<Subject, usize> =
+        events.flat_map(|(at, event)| subjects(*event).map(move |subject| (subject, at))).collect();
     let mut records = Vec::new();
     let mut at = from;
-    while at < zone.history.len() && records.len() as u64 + 2 <= limit {
-        let subject = zone.history[at].into();
-        if let Some((_, [asset, master])) = last.get(&subject).filter(|(event, _)| *event == at) {
+    while at < until && records.len() as u64 + 2 <= limit {
+        for subject in subjects(zone.history[at]).filter(|subject| last[subject] == at) {
             match subject {
-                Subject::Entry(entry) => {
-                    let sides = [(*master, Side::Master), (*asset, Side::Asset)];
-                    let touched = sides.into_iter().filter(|(is_touched, _)| *is_touched);
-                    records.extend(
-                        touched.filter_map(|(_, side)| one(zone, library, side, entry, press, wanted)),
-                    );
+                Subject::Master(entry) => {
+                    records.extend(one(zone, library, Side::Master, entry, press, wanted));
+                }
+                Subject::Asset(entry) => {
+                    records.extend(one(zone, library, Side::Asset, entry, press, wanted));
                 }
                 Subject::Album(album) => records.push(Record::Bare(zone.albums[album].wire(zone))),
-                Subject::Member(album, entry) => records.push(member(zone, album, entry, press.options.seed)),
+                Subject::Member(album, entry) => {
+                    records.push(member(zone, album, entry, press.options.seed));
+                }
             }
         }
         at += 1;

@@ -11,8 +11,8 @@ pub(super) struct ZoneToken {
     pub(super) position: u64,
     /// Empty pages that were served since.
     pub(super) empty_pages: u32,
-    /// The masters of the next page were served, its assets not yet.
-    pub(super) is_half: bool,
+    /// Events whose masters were served, and whose assets were not yet.
+    pub(super) half: u32,
     /// See `Zone::token_generation`.
     pub(super) generation: u32,
 }
@@ -26,7 +26,7 @@ impl ZoneToken {
     /// A point of a zone.
     pub(super) fn at(zone: &Zone, position: u64) -> Self {
         let generation = zone.token_generation;
-        Self { zone: zone.number, position, empty_pages: 0, is_half: false, generation }
+        Self { zone: zone.number, position, empty_pages: 0, half: 0, generation }
     }
 
     pub(super) fn seal(self, signer: &Signer) -> String {
@@ -34,8 +34,8 @@ impl ZoneToken {
         payload[..4].copy_from_slice(&self.zone.to_be_bytes());
         payload[4..12].copy_from_slice(&self.position.to_be_bytes());
         payload[12..16].copy_from_slice(&self.empty_pages.to_be_bytes());
-        payload[16] = u8::from(self.is_half);
-        payload[17..21].copy_from_slice(&self.generation.to_be_bytes());
+        payload[16..20].copy_from_slice(&self.half.to_be_bytes());
+        payload[20..].copy_from_slice(&self.generation.to_be_bytes());
         signer.seal("zone sync", &payload)
     }
 
@@ -46,8 +46,8 @@ impl ZoneToken {
             zone: u32::from_be_bytes(payload.get(..4)?.try_into().ok()?),
             position: u64::from_be_bytes(payload.get(4..12)?.try_into().ok()?),
             empty_pages: u32::from_be_bytes(payload.get(12..16)?.try_into().ok()?),
-            is_half: *payload.get(16)? == 1,
-            generation: u32::from_be_bytes(payload.get(17..21)?.try_into().ok()?),
+            half: u32::from_be_bytes(payload.get(16..20)?.try_into().ok()?),
+            generation: u32::from_be_bytes(payload.get(20..24)?.try_into().ok()?),
         };
         let is_valid = token.zone == zone.number && token.generation == zone.token_generation;
         (is_valid && token.position <= zone.history.len() as u64).then_some(token)
