@@ -173,6 +173,14 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             warning(format!("library {library} is listed again from end to end: {why}"))
         }
         Notice::Waiting { seconds, why } => warning(format!("waiting for {}: {why}", format::wait(*seconds))),
+        Notice::NoRoomForAll { open_bytes, room_bytes, kept_bytes, directory } => warning(format!(
+            "{} are still to come, and there is room for {} in {} ({} stay free): what fits comes now, the rest \
+             when there is room",
+            format::bytes(*open_bytes),
+            format::bytes(*room_bytes),
+            directory.display(),
+            format::bytes(*kept_bytes)
+        )),
         Notice::Note(text) => note(text.clone()),
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) sidecars: bool,
     /// Show no bar.
     pub(crate) no_progress_bar: bool,
+    /// Bytes that stay free where the files go; `None` for what is usual.
+    pub(crate) keep_free_bytes: Option<u64>,
     /// Try every failed file again.
     pub(crate) retry_failed: bool,
     /// List everything again.
@@ -90,6 +92,7 @@ impl Config {
             sidecars: layers.required(&settings::SIDECARS, None, |value| sidecars(text(value)?))?,
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
+            keep_free_bytes: layers.read(&settings::KEEP_FREE, None, |value| size(text(value)?))?,
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
             full: layers.required(&settings::FULL, None, |value| truth(text(value)?))?,
             no_wait: layers.required(&settings::NO_WAIT, None, |value| truth(text(value)?))?,
@@ -163,6 +166,21 @@ pub(crate) fn show(
     let value = value.map(|value| value.to_string_lossy().into_owned());
     let value = value.map(|value| if setting.many { settings::words(&value).join(", ") } else { value });
     Shown { account, key: setting.key, value, source: source.unwrap_or(Source::Default) }
+}
+
+/// A number of bytes as people write it: `500MB`, `1.5 GB`, `0`.
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 6] =
+        [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1.0), ("", 1.0)];
+    let upper = text.trim().to_ascii_uppercase();
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(unit, bytes)| Some((upper.strip_suffix(unit)?, bytes)))
+        .unwrap_or((&upper, &1.0));
+    match number.trim_end().parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok((number * unit) as u64),
+        _ => Err(format!("it is a size such as 500MB, 2GB or 0, not {text:?}")),
+    }
 }
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {

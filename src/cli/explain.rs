@@ -177,6 +177,9 @@ impl From<icloud::Error> for Problem {
 impl From<disk::Error> for Problem {
     /// Of the destination. What goes wrong in the data directory goes through [`data_dir`].
     fn from(error: disk::Error) -> Self {
+        if error.is_about_room() {
+            return full(&error);
+        }
         let (exit, hint) = match &error {
             disk::Error::Locked { pid, .. } => return locked(*pid, &error),
             disk::Error::Absent { .. } => {
@@ -186,7 +189,7 @@ impl From<disk::Error> for Problem {
                 Exit::Usage,
                 "set --directory to the folder of this journal, or --data-dir to the journal of this folder",
             ),
-            disk::Error::NoRoom { .. } => (Exit::Destination, "make room, then sync again"),
+            disk::Error::NoRoom { .. } => return full(&error),
             disk::Error::InTheWay { .. } => (Exit::Destination, "move it elsewhere, then sync again"),
             disk::Error::Io { source, .. } => (Exit::Destination, repair(source)),
         };
@@ -278,6 +281,24 @@ fn locked(pid: Option<u32>, error: &disk::Error) -> Problem {
         None => "wait for it (\"rollbook status\" works meanwhile)".to_owned(),
     };
     Problem::new(Exit::Busy, "cannot start: another run is at work").why(error).hint(hint)
+}
+
+/// The destination is full. What came stays, and the rest waits for room.
+fn full(error: &disk::Error) -> Problem {
+    let why = match error {
+        disk::Error::NoRoom { path, files, needed_bytes, free_bytes, kept_bytes } => format!(
+            "no room for {} of {}: {} are free, of which {} stay free: {}",
+            format::counted(*files, "file"),
+            format::bytes(*needed_bytes),
+            format::bytes(*free_bytes),
+            format::bytes(*kept_bytes),
+            path.display()
+        ),
+        error => error.to_string(),
+    };
+    Problem::new(Exit::Destination, "the destination is full").why(why).hint(
+        "make room, then run the same command again (a watch does so by itself); --keep-free says how much stays free",
+    )
 }
 
 fn repair(error: &io::Error) -> &'static str {

@@ -483,6 +483,16 @@ pub(crate) const WATCH_WITH_INTERVAL: Setting = Setting {
     ..PLAIN
 };
 
+/// Room for others.
+pub(crate) const KEEP_FREE: Setting = Setting {
+    key: "keep-free",
+    flag: Flag::Sync,
+    value_name: "SIZE",
+    help: "Room that stays free where the photos go, such as 2GB",
+    default_shown: "1 % of the disk, at most 200MB",
+    ..PLAIN
+};
+
 /// Another chance for everything that failed.
 pub(crate) const RETRY_FAILED: Setting = Setting {
     key: "retry-failed",
@@ -563,6 +573,7 @@ pub(crate) static ALL: &[Setting] = &[
     NO_PROGRESS_BAR,
     NO_WAIT,
     WATCH_WITH_INTERVAL,
+    KEEP_FREE,
     RETRY_FAILED,
     FULL,
     LOG_LEVEL,

@@ -41,15 +41,19 @@ pub enum Error {
         /// Where.
         path: PathBuf,
     },
-    /// One file is larger than the room that is left.
-    #[error("no room for {needed_bytes} bytes, {free_bytes} are free: {path}")]
+    /// More is wanted than there is room for.
+    #[error("no room for {needed_bytes} bytes, {free_bytes} are free and {kept_bytes} stay so: {path}")]
     NoRoom {
-        /// The file.
+        /// The file, or the folder of several.
         path: PathBuf,
-        /// What it needs.
+        /// How many files.
+        files: u64,
+        /// What they need.
         needed_bytes: u64,
         /// What this user may still write.
         free_bytes: u64,
+        /// Of that, what stays free.
+        kept_bytes: u64,
     },
     /// Another run holds the lock.
     #[error("another run holds the lock: {path}")]
@@ -82,9 +86,13 @@ impl Error {
             Self::Foreign { directory } => Self::Foreign { directory: directory.clone() },
             Self::InTheWay { path } => Self::InTheWay { path: path.clone() },
             Self::Locked { path, pid } => Self::Locked { path: path.clone(), pid: *pid },
-            Self::NoRoom { path, needed_bytes, free_bytes } => {
-                Self::NoRoom { path: path.clone(), needed_bytes: *needed_bytes, free_bytes: *free_bytes }
-            }
+            Self::NoRoom { path, files, needed_bytes, free_bytes, kept_bytes } => Self::NoRoom {
+                path: path.clone(),
+                files: *files,
+                needed_bytes: *needed_bytes,
+                free_bytes: *free_bytes,
+                kept_bytes: *kept_bytes,
+            },
         }
     }
 
@@ -98,6 +106,23 @@ impl Error {
     #[must_use]
     pub fn lost() -> Self {
         Self::io("go on with part file", Path::new(""), io::Error::other("an earlier write failed"))
+    }
+
+    /// Whether room would cure it.
+    #[must_use]
+    pub fn is_about_room(&self) -> bool {
+        matches!(self, Self::NoRoom { .. }) || self.is_full()
+    }
+
+    /// Whether the system says that the disk, or this user's share of it, is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => {
+                matches!(Errno::from_io_error(source), Some(Errno::NOSPC | Errno::DQUOT))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the whole destination is affected, so that going on with other files is pointless:

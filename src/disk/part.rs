@@ -55,7 +55,8 @@ impl PartFile {
         )
         .map_err(|e| Error::io("create part file", &path, e))?;
         let part = Self { file: File::from(file), path, len: 0 };
-        part.reserve(size_bytes)?;
+        // What does not fit leaves nothing behind.
+        part.reserve(size_bytes).inspect_err(|_| drop(folder.remove_part()))?;
         Ok(part)
     }
 
@@ -101,6 +102,12 @@ impl PartFile {
         let stat =
             rustix::fs::fstat(&self.file).map_err(|e| Error::io("look at part file", &self.path, e))?;
         Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// Bytes of the disk that it has already, those that are reserved for it included.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> u64 {
+        rustix::fs::fstat(&self.file).map_or(0, |stat| stat.st_blocks.unsigned_abs().saturating_mul(512))
     }
 
     /// How many bytes it holds.
@@ -195,9 +202,14 @@ impl PartFile {
             let keep = rustix::fs::FallocateFlags::KEEP_SIZE;
             // A file system that cannot reserve still writes; only a full one is worth an error.
             if let Err(Errno::NOSPC | Errno::DQUOT) = rustix::fs::fallocate(&self.file, keep, 0, size_bytes) {
-                let free_bytes = self.path.parent().map_or(Ok(0), space::free_bytes)?;
-                let path = self.path.clone();
-                return Err(Error::NoRoom { path, needed_bytes: size_bytes, free_bytes });
+                let room = space::room(self.path.parent().unwrap_or(&self.path), Some(0))?;
+                return Err(Error::NoRoom {
+                    path: self.path.clone(),
+                    files: 1,
+                    needed_bytes: size_bytes,
+                    free_bytes: room.free_bytes,
+                    kept_bytes: 0,
+                });
             }
         }
         Ok(())

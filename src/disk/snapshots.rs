@@ -98,11 +98,7 @@ impl Snapshots {
         fault::step("snapshot", &self.folder).map_err(making)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(making)?;
         let size_bytes = std::fs::metadata(&self.journal).map_or(0, |journal| journal.len());
-        let free_bytes = space::free_bytes(&self.folder)?;
-        let needed_bytes = size_bytes.saturating_add(FREE_BYTES_MIN);
-        if free_bytes < needed_bytes {
-            return Err(Error::NoRoom { path: self.folder.clone(), needed_bytes, free_bytes });
-        }
+        space::room(&self.folder, Some(FREE_BYTES_MIN))?.check(&self.folder, size_bytes)?;
         let path = self.folder.join(NEW);
         empty(&path)?;
         Ok(path)

@@ -4,13 +4,62 @@ use std::path::Path;
 
 use crate::disk::error::Error;
 
+/// Room that stays free unless a person says otherwise: what a system and its logs want of a disk for
+/// some days. See [`KEPT_SHARE`].
+const KEPT_BYTES: u64 = 200 * 1000 * 1000;
+/// The share of a small disk that stays free instead: a hundredth.
+const KEPT_SHARE: u64 = 100;
+
+/// The room of a file system, and what is not ours of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that this user may still write.
+    pub free_bytes: u64,
+    /// Of those, bytes that stay free.
+    pub kept_bytes: u64,
+}
+
+impl Room {
+    /// Bytes that files of ours may fill.
+    #[must_use]
+    pub fn for_files(&self) -> u64 {
+        self.free_bytes.saturating_sub(self.kept_bytes)
+    }
+}
+
+impl Room {
+    /// Whether `needed_bytes` more fit, for the file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] if not.
+    pub fn check(self, path: &Path, needed_bytes: u64) -> Result<(), Error> {
+        if needed_bytes <= self.for_files() {
+            return Ok(());
+        }
+        let Self { free_bytes, kept_bytes } = self;
+        Err(Error::NoRoom { path: path.to_owned(), files: 1, needed_bytes, free_bytes, kept_bytes })
+    }
+}
+
+/// The room under `path`, of which `keep_bytes` stay free.
+///
+/// # Errors
+/// If the system does not say.
+pub fn room(path: &Path, keep_bytes: Option<u64>) -> Result<Room, Error> {
+    let stat = rustix::fs::statvfs(path).map_err(|e| Error::io("ask for free space of", path, e))?;
+    let share = stat.f_blocks.saturating_mul(stat.f_frsize) / KEPT_SHARE;
+    Ok(Room {
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        kept_bytes: keep_bytes.unwrap_or(share.min(KEPT_BYTES)),
+    })
+}
+
 /// Bytes that this user may still write under `path`.
 ///
 /// # Errors
 /// If the system does not say.
 pub fn free_bytes(path: &Path) -> Result<u64, Error> {
-    let stat = rustix::fs::statvfs(path).map_err(|e| Error::io("ask for free space of", path, e))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    room(path, None).map(|room| room.free_bytes)
 }
 
 /// The name of the network file system that holds `path`, if it is one.

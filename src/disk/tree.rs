@@ -17,6 +17,7 @@ use crate::disk::durable::sync_folder;
 use crate::disk::error::Error;
 use crate::disk::part::PartFile;
 use crate::disk::publish::rename_new;
+use crate::disk::space::{self, Room};
 use crate::fault;
 use crate::model::layout::PART_SUFFIX;
 use crate::model::recovery::Final;
@@ -46,6 +47,8 @@ pub struct Destination {
     root: OwnedFd,
     directory: PathBuf,
     id: String,
+    /// Bytes that stay free here; `None` for what is usual.
+    keep_bytes: Option<u64>,
     /// Folders whose names are known to be durable, by full path.
     durable: Mutex<HashSet<PathBuf>>,
     _lock: Arc<File>,
@@ -81,7 +84,28 @@ impl Destination {
             (None, None) => write_marker(&root, directory)?,
         };
         let lock = lock_marker(&root, directory, &id)?;
-        Ok(Self { root, directory: directory.to_owned(), id, durable: Mutex::default(), _lock: lock })
+        Ok(Self {
+            root,
+            directory: directory.to_owned(),
+            id,
+            keep_bytes: None,
+            durable: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The same, with so much room that stays free.
+    #[must_use]
+    pub fn keeping(self, keep_bytes: Option<u64>) -> Self {
+        Self { keep_bytes, ..self }
+    }
+
+    /// The room that there is.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn room(&self) -> Result<Room, Error> {
+        space::room(&self.directory, self.keep_bytes)
     }
 
     /// The id in the marker.

@@ -23,6 +23,7 @@ mod prepare;
 mod publish;
 mod recover;
 mod renew;
+mod room;
 mod run;
 mod setback;
 mod settle;
@@ -44,7 +45,8 @@ pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snaps
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
 pub use stop::Stop;
 
-use crate::disk::{self, Destination};
+use crate::disk::Destination;
+use crate::disk::space::Room;
 use crate::fault;
 use crate::icloud::{self, Client};
 use crate::journal::{Journal, Requeue, Summary, Tally, Verb};
@@ -70,6 +72,8 @@ pub struct Settings {
     pub choices: Arc<Choices>,
     /// Most assets to bring home in this run.
     pub limit: Option<NonZeroUsize>,
+    /// Bytes that stay free where the files go; `None` for what is usual.
+    pub keep_free_bytes: Option<u64>,
     /// Try every failed file again, parked ones too.
     pub retry_failed: bool,
     /// Write XMP sidecars beside the files.
@@ -112,8 +116,8 @@ pub struct Report {
 pub struct Plan {
     /// What the journal says after a full enumeration.
     pub summary: Summary,
-    /// Bytes free at the destination.
-    pub free_bytes: u64,
+    /// The room at the destination.
+    pub room: Room,
     /// The enumeration was asked to stop before it was done.
     pub interrupted: bool,
 }
@@ -128,9 +132,10 @@ pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
     if let Err(error) = sync_all(&run, settings).await {
         run.halt(error);
     }
+    let no_room = room::settle(&run).await;
     let halted = run.take_halt();
     let report = end(&run, settings, halted.is_some()).await;
-    match halted {
+    match halted.or(no_room.map(Error::Disk)) {
         Some(error) => {
             remember_wait(&run, settings, &error).await;
             Err(error)
@@ -148,7 +153,9 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     let which = if settings.retry_failed { Requeue::All } else { Requeue::Due };
     run.journal.requeue(run.id, now(), which).await?;
     fault::point("due-requeued");
-    run.board.begin(&summary(run, settings).await?);
+    let known = summary(run, settings).await?;
+    run.board.begin(&known);
+    let warned = room::forecast(run, &known).await;
 
     run.board.phase(Phase::Syncing);
     let surveyed = unless_stopped(run, survey::survey(run, settings.full)).await?;
@@ -159,11 +166,14 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
         enumerate::enumerate(run, &survey, &settings.choices).await;
         enumerating.send_replace(false);
         run.bell.notify_one();
+        if !warned && let Ok(known) = summary(run, settings).await {
+            room::forecast(run, &known).await;
+        }
     };
     tokio::join!(listing, work::work(run, &survey.libraries, manner, watched.clone()));
 
     // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
-    if run.stop.is_requested() || settings.limit.is_some() {
+    if run.stop.is_requested() || run.fullness.is_full() || settings.limit.is_some() {
         return Ok(());
     }
     let requeued = run.journal.requeue(run.id, now(), Requeue::FailedInThisRun).await?;
@@ -210,7 +220,7 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
         return Err(error);
     }
     let Report { summary, interrupted, .. } = report?;
-    Ok(Plan { summary, interrupted, free_bytes: disk::space::free_bytes(run.directory())? })
+    Ok(Plan { summary, interrupted, room: run.on_disk(|destination| destination.room()).await? })
 }
 
 /// Opens the account's destination. Comes before signing in: where nothing can be written, nobody is
@@ -221,7 +231,8 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
 pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<Destination, Error> {
     let expected = journal.reader().destination(&settings.username)?;
     let directory = settings.directory.clone();
-    Ok(run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?)
+    let opened = run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?;
+    Ok(opened.keeping(settings.keep_free_bytes))
 }
 
 /// Remembers the destination, and opens the run.

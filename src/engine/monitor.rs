@@ -94,6 +94,17 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// Not all that is still to come fits. What fits comes.
+    NoRoomForAll {
+        /// Bytes that are still to come.
+        open_bytes: u64,
+        /// Bytes that files of ours may fill.
+        room_bytes: u64,
+        /// Bytes that stay free beside them.
+        kept_bytes: u64,
+        /// The destination.
+        directory: std::path::PathBuf,
+    },
     /// Anything else worth a line.
     Note(String),
 }

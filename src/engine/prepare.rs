@@ -14,7 +14,7 @@ use crate::engine::twin;
 use crate::fault;
 use crate::journal::{Claim, ClaimedFile};
 use crate::model::checksum::{Digests, Hasher, Proof};
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::FailureKind;
 use crate::model::layout;
 use crate::model::recovery::{self, Case, Final, Part};
 
@@ -113,14 +113,20 @@ pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Diges
 /// Case C: the promised prefix must be what was promised, before a request leaves.
 async fn resume(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
     let (offset_bytes, promised) = (claim.file().offset_bytes, claim.file().prefix);
-    let stop = run.stop.clone();
+    let (stop, destination, size_bytes) =
+        (run.stop.clone(), Arc::clone(&run.destination), claim.file().size_bytes);
     let (folder, resumed) = off_thread(move || {
         let mut hasher = Hasher::default();
         let resumed = PartFile::resume(&folder, offset_bytes, &mut hasher, || !stop.is_requested()).and_then(
             |mut part| {
                 let good = Some(hasher.prefix_sha256()) == promised;
                 // Only a prefix of ours is cut: anything else is looked at and left.
-                good.then(|| part.cut(offset_bytes)).transpose()?;
+                if good {
+                    part.cut(offset_bytes)?;
+                    let has_bytes = part.allocated_bytes().max(offset_bytes);
+                    let needed_bytes = size_bytes.saturating_sub(has_bytes);
+                    destination.room()?.check(&folder.part_path(), needed_bytes)?;
+                }
                 Ok(good.then(|| Box::new(Sink { part, hasher })))
             },
         );
@@ -133,7 +139,9 @@ async fn resume(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unf
             Ok(Prepared::Ready { claim, folder, sink })
         }
         Ok(None) => restart(run, claim, folder, "the part file is not what was written").await,
-        Err(error) if error.ends_the_run() || run.stop.is_requested() => Err(claim_meets(run, claim, error)),
+        Err(error) if error.is_about_room() || error.ends_the_run() || run.stop.is_requested() => {
+            Err(claim_meets(run, claim, error))
+        }
         Err(error) => restart(run, claim, folder, &error.to_string()).await,
     }
 }
@@ -150,8 +158,12 @@ async fn restart(run: &Run, claim: Claim, folder: Folder, why: &str) -> Result<P
 /// Cases A and B: an empty part file, in place of whatever part stood there.
 async fn begin(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfinished> {
     let size_bytes = claim.file().size_bytes;
+    let destination = Arc::clone(&run.destination);
     let (folder, part) = off_thread(move || {
-        let part = PartFile::create(&folder, size_bytes);
+        let part = folder
+            .remove_part()
+            .and_then(|()| destination.room()?.check(&folder.part_path(), size_bytes))
+            .and_then(|()| PartFile::create(&folder, size_bytes));
         (folder, part)
     })
     .await;
@@ -195,12 +207,6 @@ async fn move_aside(
 
 /// The disk said no: for this file, or for all of them.
 fn claim_meets(run: &Run, claim: Claim, error: disk::Error) -> Unfinished {
-    let setback = if run.stop.is_requested() {
-        Setback::Released
-    } else if error.ends_the_run() {
-        Setback::halted(error)
-    } else {
-        Setback::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part: true }
-    };
+    let setback = if run.stop.is_requested() { Setback::Released } else { Setback::of_disk(error, true) };
     Unfinished::new(claim, setback)
 }

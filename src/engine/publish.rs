@@ -17,7 +17,7 @@ use crate::engine::setback::{Setback, Unfinished};
 use crate::fault;
 use crate::journal::Claim;
 use crate::model::checksum::{Digests, Proof};
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::FailureKind;
 
 /// Most files made durable together. A larger group gains little and holds its rows longer.
 const GROUP_MAX: usize = 64;
@@ -128,12 +128,7 @@ async fn publish(run: &Run, group: Vec<Checked>) {
 }
 
 async fn refuse(run: &Run, claim: Claim, error: crate::disk::Error, keep_part: bool) {
-    let setback = if error.ends_the_run() {
-        Setback::halted(error)
-    } else {
-        Setback::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part }
-    };
-    Unfinished::new(claim, setback).settle(run).await;
+    Unfinished::new(claim, Setback::of_disk(error, keep_part)).settle(run).await;
 }
 
 /// A stranger's file came to the name while ours was fetched: it stays, ours takes another.

@@ -33,7 +33,7 @@ pub(super) async fn recover(run: &Run) -> Result<(), Error> {
 async fn repair(run: &Run, claim: Claim) -> Result<(), Error> {
     let found = match look(run, claim.file()).await {
         Ok(found) => found,
-        Err(error) if error.ends_the_run() => {
+        Err(error) if error.ends_the_run() && !error.is_about_room() => {
             run.journal.release(claim).await?;
             return Err(error.into());
         }

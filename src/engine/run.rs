@@ -15,6 +15,7 @@ use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::pause::Pause;
+use crate::engine::room::Fullness;
 use crate::engine::stop::Stop;
 use crate::icloud::{self, Client};
 use crate::journal::{Journal, Leftover};
@@ -31,6 +32,7 @@ pub(super) struct Run {
     pub(super) doubts: Arc<Doubts>,
     pub(super) stop: Stop,
     pub(super) pause: Pause,
+    pub(super) fullness: Fullness,
     /// Rang when there may be new work: rows were added, a transfer ended, enumeration ended.
     pub(super) bell: Notify,
     /// Set once the rows of the first page are claimable.
@@ -64,6 +66,7 @@ impl Run {
             doubts: Arc::new(doubts),
             stop,
             pause: Pause::default(),
+            fullness: Fullness::default(),
             bell: Notify::new(),
             first_page: AtomicBool::new(false),
             underway: watch::Sender::new(false),

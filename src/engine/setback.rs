@@ -1,6 +1,6 @@
 //! How a claim ends when the file did not come home, and what the row is told.
 
-use crate::disk::Place;
+use crate::disk::{self, Place};
 use crate::engine::doubts;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
@@ -19,6 +19,10 @@ pub(super) enum Setback {
     Failed { failure: Failure, keep_part: bool },
     /// Someone asked to stop, or the run pauses. The row stays as it is.
     Released,
+    /// This file does not fit. Others may.
+    NoRoom,
+    /// The disk is full: nothing more is begun.
+    Full(disk::Error),
     /// The run cannot go on.
     Halted(Box<Error>),
 }
@@ -27,6 +31,16 @@ impl Setback {
     /// The end of the run.
     pub(super) fn halted(error: impl Into<Error>) -> Self {
         Self::Halted(Box::new(error.into()))
+    }
+
+    /// What an error of the disk means: for this file, or for all of them.
+    pub(super) fn of_disk(error: disk::Error, keep_part: bool) -> Self {
+        match error {
+            disk::Error::NoRoom { .. } => Self::NoRoom,
+            error if error.is_full() => Self::Full(error),
+            error if error.ends_the_run() => Self::halted(error),
+            error => Self::Failed { failure: Failure::new(FailureKind::Disk, error.to_string()), keep_part },
+        }
     }
 
     /// A failure after which the part file is still good.
@@ -70,8 +84,10 @@ impl Unfinished {
     /// Tells the row, and halts the run where the setback is everybody's.
     pub(super) async fn settle(self, run: &Run) {
         let Some(claim) = self.claim else {
-            if let Setback::Halted(error) = self.setback {
-                run.halt(*error);
+            match self.setback {
+                Setback::Halted(error) => run.halt(*error),
+                Setback::Full(error) => run.fullness.fill(error),
+                _ => {}
             }
             return;
         };
@@ -79,6 +95,14 @@ impl Unfinished {
         let told = match self.setback {
             Setback::UrlExpired { refused } => run.journal.url_expired(claim, now(), refused).await,
             Setback::Released => run.journal.release(claim).await,
+            Setback::NoRoom => {
+                run.fullness.put_aside(claim);
+                Ok(())
+            }
+            Setback::Full(error) => {
+                run.fullness.fill(error);
+                run.journal.release(claim).await
+            }
             Setback::Halted(error) => {
                 run.halt(*error);
                 run.journal.release(claim).await

@@ -71,7 +71,8 @@ fn keeps_bytes(setback: &Setback) -> bool {
     match setback {
         Setback::UrlExpired { .. } | Setback::Released => true,
         Setback::Failed { failure, keep_part } => *keep_part && failure.kind != FailureKind::Disk,
-        Setback::Halted(_) => false,
+        // None of its bytes came, or none can be made durable.
+        Setback::NoRoom | Setback::Full(_) | Setback::Halted(_) => false,
     }
 }
 
@@ -98,11 +99,7 @@ async fn promise(
 }
 
 fn disk_setback(error: disk::Error) -> Setback {
-    if error.ends_the_run() {
-        Setback::halted(error)
-    } else {
-        Setback::spoiled(FailureKind::Disk, error.to_string())
-    }
+    Setback::of_disk(error, false)
 }
 
 struct Transfer<'a> {

@@ -189,6 +189,11 @@ impl<'a> Feed<'a> {
                 self.give_back().await;
                 return None;
             }
+            if self.run.fullness.is_full() {
+                self.give_back().await;
+                self.run.underway.send_replace(true);
+                return None;
+            }
             if let Some(left) = self.run.pause.left() {
                 self.run.sleep(left).await;
                 continue;

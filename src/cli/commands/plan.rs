@@ -16,6 +16,7 @@ use crate::cli::explain;
 use crate::cli::format;
 use crate::cli::output::{Style, sanitize};
 use crate::cli::problem::Problem;
+use crate::disk::space::Room;
 use crate::engine::{self, Settings, Stop, Tools};
 use crate::journal::{Summary, Tally};
 
@@ -49,7 +50,9 @@ struct Plan {
     directory: Option<PathBuf>,
     /// Bytes that this user may still write there; in the sum, where there is least room.
     free_bytes: u64,
-    /// Whether they suffice. Of several on one disk, whether they suffice for all.
+    /// Of those, bytes that stay free.
+    kept_bytes: u64,
+    /// Whether the others suffice. Of several on one disk, whether they suffice for all.
     enough: bool,
 }
 
@@ -75,7 +78,7 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop, json: bool) -
             if plan.interrupted {
                 return Err(explain::interrupted());
             }
-            Ok(Plan::new(&plan.summary, plan.free_bytes, settings))
+            Ok(Plan::new(&plan.summary, plan.room, settings))
         }
     });
     let ended = ended.await;
@@ -95,7 +98,7 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop, json: bool) -
 }
 
 impl Plan {
-    fn new(summary: &Summary, free_bytes: u64, settings: &Settings) -> Self {
+    fn new(summary: &Summary, room: Room, settings: &Settings) -> Self {
         let fetch = summary.open();
         Self {
             username: Some(settings.username.clone()),
@@ -106,8 +109,9 @@ impl Plan {
             fetch_bytes: fetch.bytes,
             failed_files: summary.failed.files,
             directory: Some(settings.directory.clone()),
-            free_bytes,
-            enough: free_bytes > fetch.bytes,
+            free_bytes: room.free_bytes,
+            kept_bytes: room.kept_bytes,
+            enough: room.for_files() >= fetch.bytes,
         }
     }
 
@@ -119,6 +123,7 @@ impl Plan {
         let of = |number: fn(&Self) -> u64| all.iter().map(number).sum();
         let fetch_bytes = of(|one| one.fetch_bytes);
         let free_bytes = all.iter().map(|one| one.free_bytes).min().unwrap_or_default();
+        let kept_bytes = all.iter().map(|one| one.kept_bytes).max().unwrap_or_default();
         Self {
             username: None,
             assets: of(|one| one.assets),
@@ -129,7 +134,8 @@ impl Plan {
             failed_files: of(|one| one.failed_files),
             directory: None,
             free_bytes,
-            enough: free_bytes > fetch_bytes,
+            kept_bytes,
+            enough: free_bytes.saturating_sub(kept_bytes) >= fetch_bytes,
         }
     }
 
@@ -177,13 +183,15 @@ mod tests {
             threads: std::num::NonZeroUsize::MIN,
             choices: Arc::default(),
             limit: None,
+            keep_free_bytes: None,
             retry_failed: false,
             sidecars: false,
             full: false,
         };
-        let plan = Plan::new(&summary, 1_000_000, &settings);
+        let room = Room { free_bytes: 1_100_000, kept_bytes: 100_000 };
+        let plan = Plan::new(&summary, room, &settings);
         let total = Plan::sum(&[plan.clone(), Plan { free_bytes: 5_000_000, ..plan.clone() }]);
-        assert_eq!((total.fetch_files, total.free_bytes, total.enough), (184, 1_000_000, false));
+        assert_eq!((total.fetch_files, total.free_bytes, total.enough), (184, 1_100_000, false));
         assert_eq!((plan.fetch_files, plan.failed_files, plan.enough), (92, 2, false));
         let text = plan.to_text();
         assert!(text.contains("92 files") && text.contains("2 of them failed before"), "{text}");

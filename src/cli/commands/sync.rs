@@ -125,6 +125,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             threads: config.threads,
             choices: Arc::clone(&config.choices),
             limit: config.limit,
+            keep_free_bytes: config.keep_free_bytes,
             retry_failed: config.retry_failed,
             sidecars: config.sidecars,
             full: config.full,
