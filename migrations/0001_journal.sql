@@ -411,6 +411,20 @@ CREATE TABLE adoption (
     CHECK ((sha256 IS NULL) = (signature IS NULL))
 ) STRICT, WITHOUT ROWID;
 
+-- Links of ours in a view of albums: where, to which file, and what they are known by on the disk, so
+-- that only our own are ever removed. Serves Reader::album_links.
+CREATE TABLE album_link (
+    account_id  INTEGER NOT NULL REFERENCES account,
+    directory   TEXT    NOT NULL,
+    path        TEXT    NOT NULL,
+    file_id     INTEGER NOT NULL REFERENCES asset_file,
+    media       TEXT    NOT NULL,
+    kind        TEXT    NOT NULL CHECK (kind IN ('hardlink', 'reflink', 'symlink')),
+    inode       INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    PRIMARY KEY (account_id, directory, path)
+) STRICT, WITHOUT ROWID;
+
 -- The sidecar that stands beside a file: where, and the digest of what we wrote, so that only our own
 -- work is ever replaced. sha256 NULL: somebody else's, which stays. made_from: one number for all that
 -- it says; another number makes it due. Serves Reader::sidecars_due.

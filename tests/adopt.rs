@@ -176,6 +176,9 @@ fn a_dry_run_adopts_nothing_and_says_what_a_run_then_does() {
     for key in ["adopted_files", "adopted_bytes", "fetch_files", "fetch_bytes"] {
         assert_eq!(said[key], done[key], "{key}");
     }
+    // What rollbook itself puts beside photos is no file of another tool.
+    world.run(&["sync", "--sidecars", "xmp", "--album-views", "symlink"], 0);
+    assert!(world.photos().join("Albums").exists());
     // A third run has nothing left to do, and still tells what was adopted.
     let again = adopt(&world, &[]);
     assert_eq!((&again["adopted_files"], &again["already_files"]), (&0.into(), &files.len().into()));

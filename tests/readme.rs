@@ -289,6 +289,8 @@ fn every_flag_command_and_variable_of_the_readme_exists() {
         &["sync", "--help"],
         &["plan", "--help"],
         &["adopt", "--help"],
+        &["albums", "build", "--help"],
+        &["albums", "export", "--help"],
         &["status", "--help"],
         &["health", "--help"],
         &["list", "libraries", "--help"],

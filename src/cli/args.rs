@@ -15,6 +15,7 @@ use crate::cli::interval;
 use crate::cli::settings::{self, Flag, Setting};
 use crate::disk::standing::Bring;
 use crate::icloud::CodeEntry;
+use crate::model::views::LinkKind;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub(crate) enum Verb {
     Status,
     /// Say whether the copy is kept up to date.
     Health,
+    /// Make folders of links of the albums.
+    AlbumsBuild,
+    /// Say what lies in which album.
+    AlbumsExport,
     /// Name the libraries.
     ListLibraries,
     /// Name the albums.
@@ -68,6 +73,10 @@ pub(crate) struct Args {
     pub(crate) entry: Option<CodeEntry>,
     /// What `adopt` is to take over, and how.
     pub(crate) adopt: AdoptArgs,
+    /// How `albums build` is to make links.
+    pub(crate) link_kind: Option<LinkKind>,
+    /// Whether the answer is to be a table of commas.
+    pub(crate) csv: bool,
     /// Flags by the name of their setting.
     pub(crate) flags: BTreeMap<&'static str, OsString>,
 }
@@ -93,6 +102,8 @@ impl Args {
             ["adopt"] => Verb::Adopt,
             ["status"] => Verb::Status,
             ["health"] => Verb::Health,
+            ["albums", "build"] => Verb::AlbumsBuild,
+            ["albums", "export"] => Verb::AlbumsExport,
             ["list", "libraries"] => Verb::ListLibraries,
             ["list", "albums"] => Verb::ListAlbums,
             ["config", "show"] => Verb::ConfigShow,
@@ -123,6 +134,8 @@ impl Args {
             which: deepest.try_get_one::<String>("which").ok().flatten().cloned(),
             entry: entry(deepest),
             adopt: AdoptArgs::read(deepest),
+            link_kind: deepest.try_get_one::<LinkKind>("as").ok().flatten().copied(),
+            csv: is_set(deepest, "csv"),
             flags,
         })
     }
@@ -168,6 +181,30 @@ impl AdoptArgs {
     }
 }
 
+/// Albums as folders, and as a list.
+fn albums() -> Command {
+    let kind = |typed: &str| LinkKind::parse(typed).ok_or("it is hardlink, reflink or symlink");
+    verb("albums", "Look at the albums as folders, or as a list")
+        .subcommand_required(true)
+        .subcommand(
+            verb("build", "Make the folders of links that --album-views keeps, and mend what is missing")
+                .arg(
+                    Arg::new("as")
+                        .long("as")
+                        .value_name("KIND")
+                        .value_parser(kind)
+                        .help("hardlink, reflink or symlink [default: that of --album-views, else hardlink]"),
+                )
+                .args(flags(&[Flag::Albums]))
+                .arg(json()),
+        )
+        .subcommand(
+            verb("export", "Say what lies in which album, whether it is here or not")
+                .arg(switch("csv", "Answer as comma-separated values").conflicts_with("json"))
+                .arg(json()),
+        )
+}
+
 /// The help that a bare `rollbook` prints.
 pub(crate) fn help() -> String {
     command().render_help().to_string()
@@ -187,7 +224,7 @@ fn is_set(matches: &ArgMatches, name: &str) -> bool {
 }
 
 fn command() -> Command {
-    let sync = |verb: Command| verb.args(flags(&[Flag::Sync]));
+    let sync = |verb: Command| verb.args(flags(&[Flag::Sync, Flag::Albums]));
     let list = |name, about| verb(name, about).arg(json());
     Command::new("rollbook")
         .version(env!("CARGO_PKG_VERSION"))
@@ -212,6 +249,7 @@ fn command() -> Command {
         )
         .subcommand(sync(verb("plan", "Say what a sync would fetch, and whether there is room")).arg(json()))
         .subcommand(sync(AdoptArgs::command()))
+        .subcommand(albums())
         .subcommand(
             verb("status", "Say what the journal holds; asks nobody else, also during a run").arg(json()),
         )

@@ -20,6 +20,7 @@ use crate::cli::layers::{Layers, Source, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
 use crate::model::choices::Choices;
+use crate::model::views::LinkKind;
 
 /// A setting, its value as text, and where that comes from.
 #[derive(Clone, Debug)]
@@ -47,6 +48,10 @@ pub(crate) struct Config {
     pub(crate) choices: Arc<Choices>,
     /// Most assets to bring home in one run.
     pub(crate) limit: Option<NonZeroUsize>,
+    /// How albums are kept as folders of links, if they are.
+    pub(crate) album_views: Option<LinkKind>,
+    /// Where those folders are.
+    pub(crate) album_directory: PathBuf,
     /// Write XMP sidecars.
     pub(crate) sidecars: bool,
     /// Show no bar.
@@ -89,6 +94,9 @@ impl Config {
                 Ok(NonZeroUsize::new(usize::try_from(count).unwrap_or(usize::MAX))
                     .unwrap_or(NonZeroUsize::MIN))
             })?,
+            album_views: layers.required(&settings::ALBUM_VIEWS, None, |value| album_views(text(value)?))?,
+            album_directory: layers
+                .required(&settings::ALBUM_DIRECTORY, None, |value| Ok(PathBuf::from(value)))?,
             sidecars: layers.required(&settings::SIDECARS, None, |value| sidecars(text(value)?))?,
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,
@@ -124,6 +132,15 @@ impl Config {
         self.accounts.iter().try_for_each(|account| account.username().map(|_| ()))?;
         account::check_apart(&self.accounts)?;
         Ok(&self.accounts)
+    }
+}
+
+/// How albums are kept as folders.
+fn album_views(typed: &str) -> Result<Option<LinkKind>, String> {
+    match (typed, LinkKind::parse(typed)) {
+        ("none", _) => Ok(None),
+        (_, Some(kind)) => Ok(Some(kind)),
+        _ => Err(format!("it is none, hardlink, reflink or symlink, not \"{typed}\"")),
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Flag {
     Hidden,
     /// Commands that enumerate and fetch.
     Sync,
+    /// Those, and the ones about albums.
+    Albums,
     /// Only the one that changes the destination.
     SyncOnly,
     /// None: what stands on a command line is read by every user of the machine.
@@ -464,6 +466,28 @@ pub(crate) const SIDECARS: Setting = Setting {
     ..PLAIN
 };
 
+/// Albums as folders of links.
+pub(crate) const ALBUM_VIEWS: Setting = Setting {
+    key: "album-views",
+    flag: Flag::Albums,
+    value_name: "KIND",
+    help: "Keep albums as folders of links to the one copy of each photo: none, hardlink, reflink or symlink",
+    default_shown: "none",
+    default: Default::Text("none"),
+    ..PLAIN
+};
+
+/// Where they are.
+pub(crate) const ALBUM_DIRECTORY: Setting = Setting {
+    key: "album-directory",
+    flag: Flag::Albums,
+    value_name: "DIR",
+    help: "Folder of the albums; below --directory unless it is absolute",
+    default_shown: "Albums",
+    default: Default::Text("Albums"),
+    ..PLAIN
+};
+
 /// No bar, even at a terminal.
 pub(crate) const NO_PROGRESS_BAR: Setting = Setting {
     key: "no-progress-bar",
@@ -570,6 +594,8 @@ pub(crate) static ALL: &[Setting] = &[
     LIVE_PHOTOS,
     LIVE_PHOTO_MOV_FILENAME_POLICY,
     SIDECARS,
+    ALBUM_VIEWS,
+    ALBUM_DIRECTORY,
     NO_PROGRESS_BAR,
     NO_WAIT,
     WATCH_WITH_INTERVAL,

@@ -13,6 +13,7 @@
 pub mod desk;
 mod durable;
 mod error;
+pub mod links;
 pub mod lock;
 pub mod notify;
 pub mod part;

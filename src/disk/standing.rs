@@ -67,6 +67,17 @@ impl Destination {
 }
 
 impl Standing {
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its folder, and its name there.
+    pub(super) fn place(&self) -> (&OwnedFd, &std::ffi::OsStr) {
+        let (folder, _) = self.folders.last().expect("the root at least");
+        (folder, self.path.file_name().unwrap_or_default())
+    }
+
     /// Reads the whole file, if it is still the one that the walk met.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ const MARKER_KEY: &str = "destination ";
 /// The marker while it is being made.
 pub(super) const MARKER_NEW: &str = ".rollbook.new";
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Where a file belongs, and the tag that makes its part file's name ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,14 @@ impl Destination {
         &self.directory
     }
 
+    /// The directory with the links on the way resolved.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn real_directory(&self) -> Result<PathBuf, Error> {
+        std::fs::canonicalize(&self.directory).map_err(|e| Error::io("look into", &self.directory, e))
+    }
+
     /// One more handle on the directory itself.
     pub(super) fn root(&self) -> Result<OwnedFd, Errno> {
         rustix::io::dup(&self.root)
@@ -173,7 +181,7 @@ pub(super) fn enter(parent: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd
     }
 }
 
-fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
+pub(super) fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
     fault::step("mkdir", path).map_err(|e| Error::io("create folder", path, e))?;
     match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
         // Another worker may have made it first.

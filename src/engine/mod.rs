@@ -9,6 +9,7 @@
 //! The engine never prints: it tells a [`Monitor`].
 
 mod adopt;
+mod album_views;
 mod board;
 mod catch_up;
 mod check;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use adopt::{Adopted, Adopting, HowToAdopt, adopt};
+pub use album_views::{AlbumViews, AlbumsBuilt, Look, build_albums};
 pub use error::Error;
 pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snapshots};
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
@@ -76,6 +78,8 @@ pub struct Settings {
     pub keep_free_bytes: Option<u64>,
     /// Try every failed file again, parked ones too.
     pub retry_failed: bool,
+    /// Keep albums as folders of links.
+    pub album_views: Option<AlbumViews>,
     /// Write XMP sidecars beside the files.
     pub sidecars: bool,
     /// List every library from end to end instead of asking for its changes.
@@ -190,6 +194,14 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
 async fn beside(run: &Run, settings: &Settings) -> Result<(), Error> {
     if settings.sidecars && !run.stop.is_requested() {
         sidecars::write(run).await?;
+    }
+    if let Some(views) = settings.album_views.as_ref().filter(|_| !run.stop.is_requested()) {
+        let (journal, destination) = (&run.journal, &run.destination);
+        let built = build_albums(journal, destination, run.account, views, Look::AtNone, &run.stop).await?;
+        for path in built.foreign {
+            run.board
+                .notice(Notice::Note(format!("{path} is a file of somebody else, not a link of an album")));
+        }
     }
     Ok(())
 }

@@ -104,6 +104,24 @@ pub(super) fn open_of_names(
     })
 }
 
+/// What stands in the destination, which is `root` without links on the way, and is no photo but ours all
+/// the same: sidecars, and links of albums.
+pub(super) fn own_paths(
+    connection: &Connection,
+    account: AccountId,
+    root: &str,
+) -> Result<HashSet<String>, Error> {
+    let mut statement = connection.prepare(
+        "SELECT s.path FROM sidecar s JOIN asset_file USING (file_id) JOIN library USING (library_id)
+         WHERE account_id = :account AND s.sha256 IS NOT NULL
+         UNION ALL
+         SELECT substr(directory || '/' || path, length(:root) + 2) FROM album_link
+         WHERE account_id = :account AND substr(directory || '/', 1, length(:root) + 1) = :root || '/'",
+    )?;
+    let paths = statement.query_map(named_params! { ":account": account.0, ":root": root }, |r| r.get(0))?;
+    Ok(paths.collect::<Result<_, _>>()?)
+}
+
 /// What earlier runs read.
 pub(super) fn known(connection: &Connection, account: AccountId) -> Result<Known, Error> {
     let mut statement = connection.prepare(

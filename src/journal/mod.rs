@@ -18,6 +18,7 @@
 mod adopt;
 mod album;
 mod album_paths;
+mod album_view;
 mod asset_change;
 mod changes;
 mod choose;
@@ -48,6 +49,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 
 pub use adopt::{Adoption, Known, KnownLocal};
 pub use album_paths::AlbumPaths;
+pub use album_view::{Link, Membership};
 pub use changes::{DatabaseToken, Followed, Recount};
 pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
@@ -72,6 +74,7 @@ use crate::model::choices::Choices;
 use crate::model::failure::Failure;
 use crate::model::ids::{AccountId, AssetId, FileId, LibraryId, RunId};
 use crate::model::signed_url::SignedUrl;
+use crate::model::views::AlbumFile;
 
 /// Connections that read: the bar, `status`, renewal and a watcher may ask at once, and no more.
 const READERS_MAX: u32 = 4;
@@ -239,6 +242,30 @@ impl Reader {
         album_paths::paths(&*self.pool.get()?, account)
     }
 
+    /// Every verified file of every album of an account, in a stable order.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_members(&self, account: AccountId) -> Result<Vec<AlbumFile>, Error> {
+        album_view::members(&*self.pool.get()?, account)
+    }
+
+    /// What lies in which album of an account, whether it is here or not.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn memberships(&self, account: AccountId) -> Result<Vec<Membership>, Error> {
+        album_view::memberships(&*self.pool.get()?, account)
+    }
+
+    /// The links of ours in a view.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_links(&self, account: AccountId, directory: &str) -> Result<Vec<Link>, Error> {
+        album_view::links(&*self.pool.get()?, account, directory)
+    }
+
     /// Looks through up to `limit` verified files behind `after` for sidecars that are due.
     ///
     /// # Errors
@@ -271,6 +298,14 @@ impl Reader {
         names: &HashSet<String>,
     ) -> Result<Vec<Candidate>, Error> {
         adopt::open_of_names(&*self.pool.get()?, account, names)
+    }
+
+    /// Paths of what is ours in the destination `root` beside photos: sidecars, and links of albums.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn own_paths(&self, account: AccountId, root: &str) -> Result<HashSet<String>, Error> {
+        adopt::own_paths(&*self.pool.get()?, account, root)
     }
 
     /// Digests of local files that earlier runs of `adopt` read.
@@ -763,6 +798,20 @@ impl Journal {
         findings: Vec<Finding>,
     ) -> Result<Vec<Finding>, Error> {
         self.writer.run(move |c| adopt::record(c, account, run, now, findings)).await
+    }
+
+    /// Remembers links that stand in a view, and forgets those that are gone.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_links(
+        &self,
+        account: AccountId,
+        directory: String,
+        made: Vec<Link>,
+        gone: Vec<String>,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| album_view::record(c, account, &directory, &made, &gone)).await
     }
 
     /// Remembers sidecars that stand. Call after they are durable.

@@ -265,6 +265,12 @@ fn split(filename: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// A folder name out of a stranger's text, such as the name of an album.
+#[must_use]
+pub fn folder_name(text: &str) -> String {
+    sanitize(text)
+}
+
 /// Makes one path component out of a stranger's text. Never empty, never special.
 fn sanitize(text: &str) -> String {
     let clean: String = text.nfc().map(|c| if is_unsafe(c) { '_' } else { c }).collect();

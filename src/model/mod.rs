@@ -22,4 +22,5 @@ pub mod signed_url;
 pub mod state;
 pub mod template;
 pub mod uti;
+pub mod views;
 pub mod xmp;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod adopt;
+mod albums;
 mod bring;
 mod config;
 mod health;
@@ -63,6 +64,8 @@ pub(super) fn run(
         },
         Verb::Plan => block_on(|stop| plan::run(config, style, stop, args.json)),
         Verb::Adopt => block_on(|stop| adopt::run(args, config, style, stop)),
+        Verb::AlbumsBuild => block_on(|stop| albums::build(args, config, style, stop)),
+        Verb::AlbumsExport => albums::export(config, args),
         Verb::ListLibraries => block_on(|stop| list::libraries(config, style, stop, args.json)),
         Verb::ListAlbums => block_on(|stop| list::albums(config, style, stop, args.json)),
     }

@@ -186,6 +186,7 @@ mod tests {
             keep_free_bytes: None,
             retry_failed: false,
             sidecars: false,
+            album_views: None,
             full: false,
         };
         let room = Room { free_bytes: 1_100_000, kept_bytes: 100_000 };

@@ -13,7 +13,7 @@ use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
 use crate::cli::together::Together;
 use crate::cli::{code, format};
-use crate::engine::{self, Progress, Report, Settings, Stop, Tools};
+use crate::engine::{self, AlbumViews, Progress, Report, Settings, Stop, Tools};
 use crate::journal::Attempt;
 
 /// Brings home what is not here yet, of all accounts side by side.
@@ -127,6 +127,9 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             limit: config.limit,
             keep_free_bytes: config.keep_free_bytes,
             retry_failed: config.retry_failed,
+            album_views: config
+                .album_views
+                .map(|kind| AlbumViews { kind, directory: config.album_directory.clone() }),
             sidecars: config.sidecars,
             full: config.full,
         })

@@ -137,7 +137,14 @@ impl Stage {
     ) -> Result<(), Error> {
         self.monitor.phase(Phase::Adopting);
         self.release_dead().await?;
-        let (locals, closed) = self.walk(destination.directory(), whereabouts).await?;
+        let (mut locals, mut closed) = self.walk(destination.directory(), whereabouts).await?;
+        if bring.is_none() {
+            let root = destination.real_directory()?.to_string_lossy().into_owned();
+            let (reader, account) = (self.journal.reader().clone(), self.account);
+            let own = off_thread(move || reader.own_paths(account, &root)).await?;
+            locals.retain(|local| !own.contains(&local.path));
+            closed.retain(|finding| !own.contains(&finding.local.path));
+        }
         let (reader, account) = (self.journal.reader().clone(), self.account);
         let sizes: HashSet<u64> = locals.iter().map(|local| local.size_bytes).collect();
         let (candidates, known) = off_thread(move || {

@@ -1,0 +1,152 @@
+//! Views of albums in the journal: which files lie in which, and which links of ours stand.
+
+use rusqlite::{Connection, named_params};
+
+use crate::journal::album_paths;
+use crate::journal::error::Error;
+use crate::model::ids::{AccountId, AssetName, FileId};
+use crate::model::views::{AlbumFile, LinkId, LinkKind};
+
+/// A link of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Relative to the view's folder.
+    pub path: String,
+    /// The file it leads to.
+    pub file: FileId,
+    /// Where that file stood when the link was made.
+    pub media: String,
+    /// How it was made.
+    pub kind: LinkKind,
+    /// What it is known by.
+    pub id: LinkId,
+}
+
+/// One line of the membership of albums.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// The library's zone.
+    pub library: String,
+    /// The names of the album's folders, and then its own.
+    pub album: Vec<String>,
+    /// The album's record name: names are not unique.
+    pub album_record: String,
+    /// The asset's record name.
+    pub asset: String,
+    /// The name that the person knows the asset by; `None` if it is not listed.
+    pub filename: Option<String>,
+    /// The path of its original, if that is verified.
+    pub path: Option<String>,
+}
+
+/// Every verified file of every album of an account, in a stable order.
+pub(super) fn members(connection: &Connection, account: AccountId) -> Result<Vec<AlbumFile>, Error> {
+    let mut statement = connection.prepare(
+        "SELECT f.file_id, f.path, a.record_name
+         FROM album_asset m JOIN asset a ON a.library_id = :library AND a.record_name = m.asset_name
+         JOIN asset_file f USING (asset_id)
+         WHERE m.album_id = :album AND m.removed_at IS NULL AND a.removed_at IS NULL AND f.state = 'verified'
+           AND f.superseded_at IS NULL AND f.released_at IS NULL AND f.excluded_by IS NULL
+         ORDER BY f.file_id",
+    )?;
+    let mut members = Vec::new();
+    for place in album_paths::places(connection, account)? {
+        let values = named_params! { ":library": place.library.0, ":album": place.album_id };
+        let mut rows = statement.query(values)?;
+        while let Some(found) = rows.next()? {
+            members.push(AlbumFile {
+                album: place.album_id,
+                names: place.names.clone(),
+                file: FileId(found.get(0)?),
+                media: found.get(1)?,
+                asset: AssetName(found.get(2)?),
+            });
+        }
+    }
+    Ok(members)
+}
+
+/// What lies in which album, whether it is here or not.
+pub(super) fn memberships(connection: &Connection, account: AccountId) -> Result<Vec<Membership>, Error> {
+    let mut statement = connection.prepare(
+        "SELECT l.zone_name, b.record_name AS album_record, m.asset_name, a.filename,
+                (SELECT f.path FROM asset_file f WHERE f.asset_id = a.asset_id AND f.state = 'verified'
+                     AND f.superseded_at IS NULL ORDER BY f.rendition <> 'original', f.file_id LIMIT 1) AS path
+         FROM album_asset m JOIN album b USING (album_id) JOIN library l USING (library_id)
+         LEFT JOIN asset a ON a.library_id = l.library_id AND a.record_name = m.asset_name
+         WHERE m.album_id = :album AND m.removed_at IS NULL
+         ORDER BY m.position, m.asset_name",
+    )?;
+    let mut lines = Vec::new();
+    for place in album_paths::places(connection, account)? {
+        let mut rows = statement.query(named_params! { ":album": place.album_id })?;
+        while let Some(found) = rows.next()? {
+            lines.push(Membership {
+                library: found.get("zone_name")?,
+                album: place.names.clone(),
+                album_record: found.get("album_record")?,
+                asset: found.get("asset_name")?,
+                filename: found.get("filename")?,
+                path: found.get("path")?,
+            });
+        }
+    }
+    Ok(lines)
+}
+
+/// The links of ours in a view.
+pub(super) fn links(
+    connection: &Connection,
+    account: AccountId,
+    directory: &str,
+) -> Result<Vec<Link>, Error> {
+    let mut statement = connection.prepare(
+        "SELECT path, file_id, media, kind, inode, modified_ns FROM album_link
+         WHERE account_id = :account AND directory = :directory",
+    )?;
+    let mut rows = statement.query(named_params! { ":account": account.0, ":directory": directory })?;
+    let mut links = Vec::new();
+    while let Some(found) = rows.next()? {
+        let word: String = found.get("kind")?;
+        links.push(Link {
+            path: found.get("path")?,
+            file: FileId(found.get("file_id")?),
+            media: found.get("media")?,
+            kind: LinkKind::parse(&word).ok_or(Error::UnknownWord { what: "kind of link", value: word })?,
+            id: LinkId {
+                inode: found.get::<_, i64>("inode")?.cast_unsigned(),
+                modified_ns: found.get("modified_ns")?,
+            },
+        });
+    }
+    Ok(links)
+}
+
+/// Remembers links that stand, and forgets those that are gone.
+pub(super) fn record(
+    connection: &Connection,
+    account: AccountId,
+    directory: &str,
+    made: &[Link],
+    gone: &[String],
+) -> Result<(), Error> {
+    for path in gone {
+        let mut statement = connection.prepare_cached(
+            "DELETE FROM album_link WHERE account_id = :account AND directory = :directory AND path = :path",
+        )?;
+        statement.execute(named_params! { ":account": account.0, ":directory": directory, ":path": path })?;
+    }
+    for link in made {
+        let mut statement = connection.prepare_cached(
+            "INSERT OR REPLACE INTO album_link
+                 (account_id, directory, path, file_id, media, kind, inode, modified_ns)
+             VALUES (:account, :directory, :path, :file, :media, :kind, :inode, :modified)",
+        )?;
+        statement.execute(named_params! {
+            ":account": account.0, ":directory": directory, ":path": link.path, ":file": link.file.0,
+            ":media": link.media, ":kind": link.kind.as_str(), ":inode": link.id.inode.cast_signed(),
+            ":modified": link.id.modified_ns,
+        })?;
+    }
+    Ok(())
+}
