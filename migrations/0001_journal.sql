@@ -327,6 +327,14 @@ CREATE INDEX asset_file_failed ON asset_file (library_id, retry_at) WHERE state 
 CREATE INDEX asset_file_scrub ON asset_file (library_id, checked_at, file_id)
     WHERE state = 'verified' AND released_at IS NULL;
 
+-- A file on its way to another path: written before it is renamed, gone when its row has the new path.
+-- Serves Journal::unfinished_moves, after a crash.
+CREATE TABLE relocation (
+    file_id INTEGER PRIMARY KEY REFERENCES asset_file,
+    to_path TEXT    NOT NULL,
+    to_key  INTEGER NOT NULL UNIQUE
+) STRICT;
+
 -- Signed URLs of rows that still want their bytes: long, short-lived, and secret, so they stand
 -- apart and go when the bytes are home.
 CREATE TABLE signed_url (

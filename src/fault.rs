@@ -17,10 +17,10 @@
 //!   n-th step on.
 
 #[cfg(feature = "faults")]
-pub(crate) use on::{clock, point, rename, step, write};
+pub(crate) use on::{clock, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
-pub(crate) use off::{clock, point, rename, step, write};
+pub(crate) use off::{clock, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
 mod off {
@@ -43,6 +43,12 @@ mod off {
     /// Passes.
     #[inline]
     pub(crate) fn rename(_: &Path, _: &str) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Passes.
+    #[inline]
+    pub(crate) fn relocate(_: &Path, _: &Path) -> io::Result<bool> {
         Ok(true)
     }
 
@@ -149,6 +155,11 @@ mod on {
     /// Passes a rename to `new`, a name in the same folder.
     pub(crate) fn rename(old: &Path, new: &str) -> io::Result<bool> {
         script().pass("rename", old, &format!("\t{}", old.with_file_name(new).display()))
+    }
+
+    /// Passes a rename to a path in perhaps another folder.
+    pub(crate) fn relocate(old: &Path, new: &Path) -> io::Result<bool> {
+        script().pass("rename", old, &format!("\t{}", new.display()))
     }
 
     /// Notes that the engine has got here.

@@ -270,6 +270,23 @@ fn may_stand_in_file(key: &str) -> bool {
 }
 
 #[test]
+fn the_manual_page_says_what_the_help_says() {
+    let page = says(&["man"]).replace("\\-", "-").replace("\\(bq", "`");
+    for row in table("Flag | Variable") {
+        let [flags, variable, _, _, words] = row[..] else { panic!("five cells: {row:?}") };
+        if matches!(spans(variable).next(), Some("ROLLBOOK_PASSWORD" | "ROLLBOOK_ENDPOINT")) {
+            continue;
+        }
+        let line = page.lines().find(|line| line.starts_with(words));
+        let line = line.unwrap_or_else(|| panic!("the manual does not know {words:?}"));
+        assert!(line.contains(&format!("[env: {}]", spans(variable).next().unwrap())), "{flags}: {line}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(says(&["completions", shell]).contains("live-photo-mov-filename-policy"), "{shell}");
+    }
+}
+
+#[test]
 fn the_table_of_exit_codes_is_that_of_the_help() {
     let help = says(&["--help"]);
     let (_, listed) = help.split_once("Exit codes:\n").unwrap();
@@ -291,6 +308,7 @@ fn every_flag_command_and_variable_of_the_readme_exists() {
         &["adopt", "--help"],
         &["albums", "build", "--help"],
         &["albums", "export", "--help"],
+        &["relayout", "--help"],
         &["status", "--help"],
         &["health", "--help"],
         &["list", "libraries", "--help"],

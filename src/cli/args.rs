@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap_complete::Shell;
 
 use crate::cli::code::Code;
 use crate::cli::exit;
@@ -28,6 +29,12 @@ pub(crate) enum Verb {
     Plan,
     /// Make a tree of another tool ours.
     Adopt,
+    /// Move files to where the templates want them.
+    Relayout,
+    /// Print the manual page.
+    Man,
+    /// Print the completions of a shell.
+    Completions,
     /// Say what the journal holds.
     Status,
     /// Say whether the copy is kept up to date.
@@ -77,6 +84,10 @@ pub(crate) struct Args {
     pub(crate) link_kind: Option<LinkKind>,
     /// Whether the answer is to be a table of commas.
     pub(crate) csv: bool,
+    /// Whether nothing is to be changed.
+    pub(crate) dry_run: bool,
+    /// For which shell completions are wanted.
+    pub(crate) shell: Option<Shell>,
     /// Flags by the name of their setting.
     pub(crate) flags: BTreeMap<&'static str, OsString>,
 }
@@ -100,6 +111,9 @@ impl Args {
             ["sync"] => Verb::Sync,
             ["plan"] => Verb::Plan,
             ["adopt"] => Verb::Adopt,
+            ["relayout"] => Verb::Relayout,
+            ["man"] => Verb::Man,
+            ["completions"] => Verb::Completions,
             ["status"] => Verb::Status,
             ["health"] => Verb::Health,
             ["albums", "build"] => Verb::AlbumsBuild,
@@ -136,6 +150,8 @@ impl Args {
             adopt: AdoptArgs::read(deepest),
             link_kind: deepest.try_get_one::<LinkKind>("as").ok().flatten().copied(),
             csv: is_set(deepest, "csv"),
+            dry_run: is_set(deepest, "dry-run"),
+            shell: deepest.try_get_one::<Shell>("shell").ok().flatten().copied(),
             flags,
         })
     }
@@ -205,6 +221,53 @@ fn albums() -> Command {
         )
 }
 
+/// The manual page: every verb with its flags.
+pub(crate) fn manual() -> std::io::Result<String> {
+    let mut root = command();
+    root.build();
+    let mut page = Vec::new();
+    let man = clap_mangen::Man::new(root.clone());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    verbs(&root, &mut page)?;
+    man.render_options_section(&mut page)?;
+    man.render_extra_section(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// A part of the manual page for each verb, those below others under their full name.
+fn verbs(above: &Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+    use std::io::Write as _;
+    for verb in above.get_subcommands() {
+        let name = verb.get_bin_name().unwrap_or(verb.get_name());
+        // The settings of every command stand once, at the end.
+        let own = verb.clone().mut_args(|arg| {
+            let hide = arg.is_global_set();
+            arg.hide(hide)
+        });
+        let own = own.disable_help_flag(true);
+        let man = clap_mangen::Man::new(own);
+        writeln!(page, ".SH {}", name.to_uppercase())?;
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        writeln!(page, "{about}.")?;
+        let mut options = Vec::new();
+        man.render_options_section(&mut options)?;
+        let options = String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "");
+        page.extend_from_slice(options.replace(".SH SETTINGS", ".SS Settings").as_bytes());
+        verbs(verb, page)?;
+    }
+    Ok(())
+}
+
+/// What `completions SHELL` prints.
+pub(crate) fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "rollbook", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
 /// The help that a bare `rollbook` prints.
 pub(crate) fn help() -> String {
     command().render_help().to_string()
@@ -224,7 +287,7 @@ fn is_set(matches: &ArgMatches, name: &str) -> bool {
 }
 
 fn command() -> Command {
-    let sync = |verb: Command| verb.args(flags(&[Flag::Sync, Flag::Albums]));
+    let sync = |verb: Command| verb.args(flags(&[Flag::Layout, Flag::Sync, Flag::Albums]));
     let list = |name, about| verb(name, about).arg(json());
     Command::new("rollbook")
         .version(env!("CARGO_PKG_VERSION"))
@@ -251,6 +314,12 @@ fn command() -> Command {
         .subcommand(sync(AdoptArgs::command()))
         .subcommand(albums())
         .subcommand(
+            verb("relayout", "Move the files to where the templates want them; fetches nothing")
+                .args(flags(&[Flag::Layout]))
+                .arg(switch("dry-run", "Say what would move, and move nothing"))
+                .arg(json()),
+        )
+        .subcommand(
             verb("status", "Say what the journal holds; asks nobody else, also during a run").arg(json()),
         )
         .subcommand(
@@ -270,6 +339,16 @@ fn command() -> Command {
                 .subcommand(list("show", "Show every setting, its value, and where it comes from")),
         )
         .subcommand(journal())
+        .subcommand(verb("man", "Print the manual page of rollbook, for man -l"))
+        .subcommand(
+            verb("completions", "Print the completions of a shell").arg(
+                Arg::new("shell")
+                    .value_name("SHELL")
+                    .required(true)
+                    .value_parser(clap::value_parser!(Shell))
+                    .help("The shell"),
+            ),
+        )
         .after_help(
             "A setting is its flag, else its environment variable, else its key in the configuration\n\
              file (the name of the flag without dashes), else its default: see rollbook config show.\n\

@@ -29,6 +29,8 @@ pub(crate) enum Flag {
     Sync,
     /// Those, and the ones about albums.
     Albums,
+    /// These, and the one that moves files to where they belong.
+    Layout,
     /// Only the one that changes the destination.
     SyncOnly,
     /// None: what stands on a command line is read by every user of the machine.
@@ -234,7 +236,7 @@ pub(crate) const THREADS_NUM: Setting = Setting {
 /// Folders below the directory.
 pub(crate) const FOLDER_STRUCTURE: Setting = Setting {
     key: "folder-structure",
-    flag: Flag::Sync,
+    flag: Flag::Layout,
     value_name: "TEMPLATE",
     help: "Folders by date, as strftime writes it, with {library}, {kind} or {album}; none for one flat folder. A file keeps its path until \"rollbook relayout\"",
     default_shown: "%Y/%m/%d",
@@ -245,7 +247,7 @@ pub(crate) const FOLDER_STRUCTURE: Setting = Setting {
 /// Names of files.
 pub(crate) const FILE_NAME: Setting = Setting {
     key: "file-name",
-    flag: Flag::Sync,
+    flag: Flag::Layout,
     value_name: "TEMPLATE",
     help: "Name of a file without its extension: {stem} is the name as imported; dates and facts as in --folder-structure",
     default_shown: "{stem}",
@@ -256,7 +258,7 @@ pub(crate) const FILE_NAME: Setting = Setting {
 /// The date that templates mean.
 pub(crate) const DATE: Setting = Setting {
     key: "date",
-    flag: Flag::Sync,
+    flag: Flag::Layout,
     value_name: "WORD",
     help: "The date of folders and names: captured (on the clock where it was taken) or added (to the library, UTC)",
     default_shown: "captured",
@@ -446,7 +448,7 @@ pub(crate) const LIVE_PHOTOS: Setting = Setting {
 /// Names of Live Photo movies.
 pub(crate) const LIVE_PHOTO_MOV_FILENAME_POLICY: Setting = Setting {
     key: "live-photo-mov-filename-policy",
-    flag: Flag::Sync,
+    flag: Flag::Layout,
     value_name: "WORD",
     help: "Name of the movie of a HEIC Live Photo: original (IMG_0001.MOV) or suffix (IMG_0001_HEVC.MOV)",
     default_shown: "original",

@@ -19,6 +19,7 @@ pub mod notify;
 pub mod part;
 pub mod private;
 pub mod publish;
+pub mod relocate;
 pub mod secret_file;
 pub mod sidecar;
 pub mod snapshots;

@@ -85,22 +85,27 @@ fn rename(part: &PartFile, folder: &Folder) -> Published {
 
 /// Gives `new` to what is called `old`, unless something is called `new` already: then `false`.
 pub(super) fn rename_new(folder: &OwnedFd, old: &str, new: &str) -> Result<bool, Errno> {
-    match no_replace(folder, old, new) {
+    rename_between(folder, old, folder, new)
+}
+
+/// The same from one folder to another.
+pub(super) fn rename_between(from: &OwnedFd, old: &str, folder: &OwnedFd, new: &str) -> Result<bool, Errno> {
+    match no_replace(from, old, folder, new) {
         Ok(()) => return Ok(true),
         Err(Errno::EXIST) => return Ok(false),
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
         Err(e) => return Err(e),
     }
     // No such rename here: a link to the new name replaces nothing either.
-    match rustix::fs::linkat(folder, old, folder, new, AtFlags::empty()) {
-        Ok(()) => rustix::fs::unlinkat(folder, old, AtFlags::empty()).map(|()| true),
+    match rustix::fs::linkat(from, old, folder, new, AtFlags::empty()) {
+        Ok(()) => rustix::fs::unlinkat(from, old, AtFlags::empty()).map(|()| true),
         Err(Errno::EXIST) => Ok(false),
         // No links either (exFAT, some shares): look, then rename. The locks keep rollbook's own
         // hands off; only a stranger within these microseconds could be replaced.
         Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {
             match rustix::fs::statat(folder, new, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(_) => Ok(false),
-                Err(Errno::NOENT) => rustix::fs::renameat(folder, old, folder, new).map(|()| true),
+                Err(Errno::NOENT) => rustix::fs::renameat(from, old, folder, new).map(|()| true),
                 Err(e) => Err(e),
             }
         }
@@ -109,11 +114,11 @@ pub(super) fn rename_new(folder: &OwnedFd, old: &str, new: &str) -> Result<bool,
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn no_replace(folder: &OwnedFd, old: &str, new: &str) -> Result<(), Errno> {
-    rustix::fs::renameat_with(folder, old, folder, new, rustix::fs::RenameFlags::NOREPLACE)
+fn no_replace(from: &OwnedFd, old: &str, folder: &OwnedFd, new: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(from, old, folder, new, rustix::fs::RenameFlags::NOREPLACE)
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn no_replace(_: &OwnedFd, _: &str, _: &str) -> Result<(), Errno> {
+fn no_replace(_: &OwnedFd, _: &str, _: &OwnedFd, _: &str) -> Result<(), Errno> {
     Err(Errno::NOSYS)
 }

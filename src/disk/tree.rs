@@ -168,6 +168,11 @@ impl Destination {
 }
 
 impl Destination {
+    /// Forgets that a folder's name is durable: it is gone.
+    pub(super) fn forget(&self, folder: &Path) {
+        self.known_durable().remove(folder);
+    }
+
     fn known_durable(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }

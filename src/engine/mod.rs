@@ -23,6 +23,7 @@ mod pause;
 mod prepare;
 mod publish;
 mod recover;
+mod relayout;
 mod renew;
 mod room;
 mod run;
@@ -45,6 +46,7 @@ pub use album_views::{AlbumViews, AlbumsBuilt, Look, build_albums};
 pub use error::Error;
 pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snapshots};
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
+pub use relayout::{Relaid, Relayouting, relayout, relayout_dry};
 pub use stop::Stop;
 
 use crate::disk::Destination;
@@ -235,7 +237,7 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     Ok(Plan { summary, interrupted, room: run.on_disk(|destination| destination.room()).await? })
 }
 
-/// Opens the account's destination. Comes before signing in: where nothing can be written, nobody is
+/// Opens the account's destination, and ends what a killed relayout left there. Comes before signing in: where nothing can be written, nobody is
 /// asked for anything.
 ///
 /// # Errors
@@ -244,7 +246,11 @@ pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<
     let expected = journal.reader().destination(&settings.username)?;
     let directory = settings.directory.clone();
     let opened = run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?;
-    Ok(opened.keeping(settings.keep_free_bytes))
+    let opened = opened.keeping(settings.keep_free_bytes);
+    match journal.reader().known_account(&settings.username)? {
+        Some((account, _)) => relayout::finish(journal, opened, account).await,
+        None => Ok(opened),
+    }
 }
 
 /// Remembers the destination, and opens the run.

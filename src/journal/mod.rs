@@ -31,6 +31,7 @@ mod moves;
 mod place;
 mod pulse;
 mod query;
+mod relayout;
 mod row;
 mod runs;
 mod salvage;
@@ -59,6 +60,7 @@ pub use leftover::Leftover;
 pub use moves::Requeue;
 pub use pulse::{Attempt, Pulse};
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
+pub use relayout::{Planned, Relocation};
 pub use runs::{Enumerated, Reading, Verb};
 pub use salvage::{Salvaged, salvage, start_anew};
 pub use scrub::{Damage, DamageKind, DueFile, Line, Turn};
@@ -73,6 +75,7 @@ use crate::model::checksum::{Proof, Sha256Digest};
 use crate::model::choices::Choices;
 use crate::model::failure::Failure;
 use crate::model::ids::{AccountId, AssetId, FileId, LibraryId, RunId};
+use crate::model::layout::Layout;
 use crate::model::signed_url::SignedUrl;
 use crate::model::views::AlbumFile;
 
@@ -541,6 +544,59 @@ impl Journal {
         now: i64,
     ) -> Result<(), Error> {
         self.writer.run(move |c| choose::apply(c, account, &choices, now)).await
+    }
+
+    /// Plans the moves of up to `limit` assets after `after` to the places of a layout, and records them
+    /// as intents.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; so for all that follows here about moves.
+    pub async fn plan_moves(
+        &self,
+        account: AccountId,
+        layout: Layout,
+        after: AssetId,
+        limit: usize,
+    ) -> Result<Planned, Error> {
+        self.writer.run(move |c| relayout::plan(c, account, &layout, after, limit)).await
+    }
+
+    /// Plans all moves of an account, and records nothing.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn plan_moves_dry(&self, account: AccountId, layout: Layout) -> Result<Planned, Error> {
+        self.writer.run(move |c| relayout::plan_dry(c, account, &layout)).await
+    }
+
+    /// Moves that were begun and that no commit has ended.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn unfinished_moves(&self, account: AccountId) -> Result<Vec<Relocation>, Error> {
+        self.writer.run(move |c| relayout::unfinished(c, account)).await
+    }
+
+    /// Another target for a file whose own is taken by a stranger's. `refused` are the targets tried.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn move_elsewhere(
+        &self,
+        account: AccountId,
+        file: FileId,
+        refused: Vec<String>,
+    ) -> Result<String, Error> {
+        self.writer.run(move |c| relayout::again(c, account, file, &refused)).await
+    }
+
+    /// Ends moves: these files have their new path, and the others keep the old one. Call after the names
+    /// are durable.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn finish_moves(&self, moved: Vec<FileId>, left: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| relayout::finish(c, &moved, &left)).await
     }
 
     /// Makes rows of a page. They are claimable when this returns.

@@ -160,7 +160,7 @@ fn first_free(
 }
 
 /// The key of a path within its account: each account has a directory of its own.
-fn key(account: AccountId, path: &str) -> i64 {
+pub(super) fn key(account: AccountId, path: &str) -> i64 {
     layout::path_key(&format!("{account}/{path}"))
 }
 

@@ -11,6 +11,7 @@ mod list;
 mod login;
 mod open;
 mod plan;
+mod relayout;
 mod status;
 mod sync;
 mod watch;
@@ -21,7 +22,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use crate::cli::args::{Args, Verb};
+use crate::cli::args::{self, Args, Verb};
 use crate::cli::config::Config;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
@@ -63,6 +64,15 @@ pub(super) fn run(
             }
         },
         Verb::Plan => block_on(|stop| plan::run(config, style, stop, args.json)),
+        Verb::Relayout => block_on(|stop| relayout::run(args, config, stop)),
+        Verb::Man => {
+            let page = args::manual().map_err(|error| explain::system("cannot write the manual", &error))?;
+            print(page.trim_end()).map(|()| Exit::Done)
+        }
+        Verb::Completions => {
+            let shell = args.shell.expect("clap asks for the shell");
+            print(args::completions(shell).trim_end()).map(|()| Exit::Done)
+        }
         Verb::Adopt => block_on(|stop| adopt::run(args, config, style, stop)),
         Verb::AlbumsBuild => block_on(|stop| albums::build(args, config, style, stop)),
         Verb::AlbumsExport => albums::export(config, args),

@@ -1,0 +1,193 @@
+//! Relayout: files move to where another layout wants them. Nothing is fetched, and Apple is not asked.
+//!
+//! Intents are committed, files renamed, folders synced, and then the rows get their new paths: some
+//! hundred files at a time. A kill at any step leaves intents, and [`finish`] ends them at the next
+//! start: a file is under one of its two names, and the row says which.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::disk::relocate::{Relocated, Which, folder_of};
+use crate::disk::{self, Destination, Place};
+use crate::engine::error::Error;
+use crate::engine::run::off_thread;
+use crate::engine::stop::Stop;
+use crate::journal::{Journal, Relocation};
+use crate::model::ids::{AccountId, AssetId, FileId};
+use crate::model::layout::Layout;
+use crate::model::xmp;
+
+/// Assets whose files move together: a commit and the syncs of their folders are shared, and a stop is
+/// obeyed between two groups.
+const GROUP_ASSETS: usize = 200;
+/// Names tried for one file when strangers have them.
+const NAMES_MAX: usize = 8;
+
+/// What a relayout works with. The caller holds the run lock.
+pub struct Relayouting {
+    /// The journal.
+    pub journal: Arc<Journal>,
+    /// Where the account's files are.
+    pub destination: Destination,
+    /// Who may ask to stop.
+    pub stop: Stop,
+}
+
+/// What was moved.
+#[derive(Clone, Debug, Default)]
+pub struct Relaid {
+    /// Files, from where and to where: those that moved, or in a dry run would.
+    pub moves: Vec<(String, String)>,
+    /// Files that are still to come, and will come to another path.
+    pub promised: u64,
+    /// Files that are not where the journal says, or whose every name was taken. They keep their row.
+    pub left: Vec<String>,
+    /// Files that an unfinished run holds: sync first, then they can move.
+    pub held: u64,
+    /// Folders that were empty then, and are gone.
+    pub folders_removed: u64,
+    /// Someone asked to stop before it was done.
+    pub interrupted: bool,
+}
+
+/// Says what a relayout would move.
+///
+/// # Errors
+/// If the journal cannot be read.
+pub async fn relayout_dry(journal: &Journal, account: AccountId, layout: &Layout) -> Result<Relaid, Error> {
+    let planned = journal.plan_moves_dry(account, layout.clone()).await?;
+    Ok(Relaid {
+        moves: planned.moves.into_iter().map(|relocation| (relocation.from, relocation.to)).collect(),
+        promised: planned.promised,
+        held: planned.held,
+        ..Relaid::default()
+    })
+}
+
+/// Moves every file of an account to where the layout wants it.
+///
+/// # Errors
+/// What ends it early. What is moved stays moved, and the next relayout goes on.
+pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -> Result<Relaid, Error> {
+    let Relayouting { journal, destination, stop } = tools;
+    let destination = Arc::new(destination);
+    let mut relaid = Relaid::default();
+    let mover = Mover { journal: &journal, destination: &destination, account };
+    let mut after = AssetId(0);
+    loop {
+        if stop.is_requested() {
+            relaid.interrupted = true;
+            break;
+        }
+        let planned = journal.plan_moves(account, layout.clone(), after, GROUP_ASSETS).await?;
+        relaid.promised += planned.promised;
+        relaid.held += planned.held;
+        mover.carry_out(planned.moves, &mut relaid).await?;
+        match planned.last {
+            Some(last) => after = last,
+            None => break,
+        }
+    }
+    let old: BTreeSet<String> = relaid.moves.iter().map(|(from, _)| folder_of(from).to_owned()).collect();
+    relaid.folders_removed = off_thread(move || {
+        // The deepest first: what is above may be empty then.
+        old.iter()
+            .rev()
+            .try_fold(0, |sum, folder| Ok::<_, disk::Error>(sum + destination.remove_if_empty(folder)?))
+    })
+    .await?;
+    Ok(relaid)
+}
+
+/// Ends what a relayout left when it was killed: before anything else looks at the files.
+pub(super) async fn finish(
+    journal: &Journal,
+    destination: Destination,
+    account: AccountId,
+) -> Result<Destination, Error> {
+    let moves = journal.unfinished_moves(account).await?;
+    let destination = Arc::new(destination);
+    let mover = Mover { journal, destination: &destination, account };
+    mover.carry_out(moves, &mut Relaid::default()).await?;
+    Ok(Arc::into_inner(destination).expect("every move has ended"))
+}
+
+struct Mover<'a> {
+    journal: &'a Journal,
+    destination: &'a Arc<Destination>,
+    account: AccountId,
+}
+
+impl Mover<'_> {
+    /// Renames, syncs, and then tells the rows.
+    async fn carry_out(&self, moves: Vec<Relocation>, relaid: &mut Relaid) -> Result<(), Error> {
+        let mut moves: Vec<(Relocation, Vec<String>)> = moves.into_iter().map(|m| (m, Vec::new())).collect();
+        while !moves.is_empty() {
+            let destination = Arc::clone(self.destination);
+            let (outcomes, returned) = off_thread(move || (rename_all(&destination, &moves), moves)).await;
+            let outcomes = outcomes?;
+            let (mut moved, mut left, mut again): (Vec<FileId>, Vec<FileId>, Vec<_>) = Default::default();
+            for ((mut relocation, mut refused), outcome) in returned.into_iter().zip(outcomes) {
+                match outcome {
+                    Relocated::Done => {
+                        moved.push(relocation.file);
+                        relaid.moves.push((relocation.from, relocation.to));
+                    }
+                    Relocated::NameTaken if refused.len() + 1 < NAMES_MAX => {
+                        refused.push(relocation.to);
+                        let tried = refused.clone();
+                        relocation.to =
+                            self.journal.move_elsewhere(self.account, relocation.file, tried).await?;
+                        again.push((relocation, refused));
+                    }
+                    Relocated::NameTaken | Relocated::Missing => {
+                        left.push(relocation.file);
+                        relaid.left.push(relocation.from);
+                    }
+                }
+            }
+            self.journal.finish_moves(moved, left).await?;
+            moves = again;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a sidecar along. One that cannot go is written anew by the next run.
+fn follow(destination: &Destination, from: &Place, to: &Place) {
+    let beside = |place: &Place| Place { path: format!("{}{}", place.path, xmp::SUFFIX), ..place.clone() };
+    if let Err(error) = destination.relocate(&beside(from), &beside(to), Which::Final) {
+        tracing::warn!("{error}");
+    }
+}
+
+/// Renames a group, and makes all of its names durable.
+fn rename_all(
+    destination: &Destination,
+    moves: &[(Relocation, Vec<String>)],
+) -> Result<Vec<Relocated>, disk::Error> {
+    let place =
+        |relocation: &Relocation, path: &String| Place { path: path.clone(), tag: relocation.tag.clone() };
+    let mut outcomes = Vec::with_capacity(moves.len());
+    for (relocation, _) in moves {
+        let (from, to) = (place(relocation, &relocation.from), place(relocation, &relocation.to));
+        let which = if relocation.is_whole { Which::Final } else { Which::Part };
+        let outcome = destination.relocate(&from, &to, which);
+        match outcome {
+            Ok(outcome) => {
+                if outcome == Relocated::Done && relocation.has_sidecar {
+                    follow(destination, &from, &to);
+                }
+                outcomes.push(outcome);
+            }
+            Err(error) if error.ends_the_run() => return Err(error),
+            // A link in the way, or no permission: this file stays where it is.
+            Err(error) => {
+                tracing::warn!("{error}");
+                outcomes.push(Relocated::Missing);
+            }
+        }
+    }
+    destination.settle(moves.iter().flat_map(|(m, _)| [m.to.as_str(), m.from.as_str()]))?;
+    Ok(outcomes)
+}

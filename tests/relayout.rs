@@ -1,0 +1,178 @@
+//! Another layout moves files by the journal: nothing is fetched, nothing is replaced, and a kill at any
+//! step leaves what the next command ends.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rollbook_sandbox::{Endpoint, Options};
+use support::World;
+
+const LAYOUT: [&str; 4] = ["--folder-structure", "{kind}/%Y", "--file-name", "{%m-%d}_{stem}"];
+
+fn library(assets: u32) -> Options {
+    Options { assets, mean_size_bytes: Some(2_000), ..Options::default() }
+}
+
+/// Where a fresh sync with a layout puts each file, by digest. Files of one name get tags by the order in
+/// which they came, so paths are compared without them.
+fn fresh(assets: u32, layout: &[&str]) -> Vec<String> {
+    let world = World::new(library(assets));
+    world.run(&[&["sync"], layout].concat(), 0);
+    places(&world)
+}
+
+/// Folder and digest of each file.
+fn places(world: &World) -> Vec<String> {
+    let folder = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
+    let mut places: Vec<String> =
+        world.tree().into_iter().map(|(path, sha256)| format!("{} {sha256}", folder(&path))).collect();
+    places.sort();
+    places
+}
+
+fn folders(world: &World) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = vec![world.photos()];
+    while let Some(folder) = rest.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap).filter(|e| e.path().is_dir()) {
+            found.push(entry.path().strip_prefix(world.photos()).unwrap().to_str().unwrap().to_owned());
+            rest.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn files_move_to_where_a_fresh_sync_puts_them_and_back() {
+    let world = World::new(library(40));
+    world.run(&["sync"], 0);
+    let (before, old_folders) = (world.tree(), folders(&world));
+    // What stands in an old folder and is not ours keeps the folder.
+    let strangers = world.photos().join(&old_folders[old_folders.len() - 1]).join("notes.txt");
+    fs::write(&strangers, "mine").unwrap();
+    world.sandbox.reset_counters();
+
+    let dry = world.run(&[&["relayout", "--dry-run", "--json"], &LAYOUT[..]].concat(), 0).stdout();
+    assert_eq!(dry.matches("\"from\"").count(), before.len(), "{dry}");
+    fs::remove_file(&strangers).unwrap();
+    assert_eq!(world.tree(), before, "a dry run moves nothing");
+    fs::write(&strangers, "mine").unwrap();
+
+    world.run(&[&["relayout"], &LAYOUT[..]].concat(), 0);
+    assert_eq!(fs::read_to_string(&strangers).unwrap(), "mine");
+    fs::remove_file(&strangers).unwrap();
+    assert_eq!(places(&world), fresh(40, &LAYOUT));
+    world.assert_complete();
+    let again = world.run(&[&["relayout"], &LAYOUT[..]].concat(), 0).stdout();
+    assert!(again.contains("0 files moved"), "{again}");
+    let asked = world.sandbox.counters();
+    assert_eq!(asked.requests.values().sum::<u64>(), 0, "nobody was asked: {asked:?}");
+
+    world.run(&[&["sync"], &LAYOUT[..]].concat(), 0);
+    assert_eq!(world.sandbox.counters().of(Endpoint::Cdn), 0);
+    // Back again: the tree is as it was, and the folders of the other layout are gone but the one that a
+    // stranger's file kept.
+    world.run(&["relayout"], 0);
+    assert_eq!(world.tree(), before);
+    assert_eq!(folders(&world), old_folders);
+}
+
+#[test]
+fn without_a_relayout_another_template_concerns_new_files_only() {
+    let world = World::new(library(6));
+    world.run(&["sync"], 0);
+    let before = world.tree();
+    world.sandbox.library().add_asset(rollbook_sandbox::Kind::Jpeg);
+    world.run(&["sync", "--folder-structure", "none"], 0);
+    let new: Vec<String> = world.tree().into_keys().filter(|path| !before.contains_key(path)).collect();
+    assert!(new.len() == 1 && !new[0].contains('/'), "{new:?}");
+}
+
+#[test]
+fn the_movie_of_a_live_photo_gets_and_loses_its_suffix() {
+    let world = World::new(library(20));
+    world.run(&["sync"], 0);
+    let movies = |word: &str| world.tree().into_keys().filter(|path| path.contains(word)).count();
+    let suffix = ["relayout", "--live-photo-mov-filename-policy", "suffix"];
+    world.run(&suffix, 0);
+    let live = world.count("rendition = 'live-video'") as usize;
+    assert_eq!(movies("_HEVC.MOV"), live);
+    world.run(&["relayout"], 0);
+    assert_eq!(movies("_HEVC"), 0);
+    world.assert_complete();
+}
+
+#[test]
+fn a_strangers_file_at_the_new_place_stays_and_a_missing_one_is_named() {
+    let world = World::new(library(8));
+    world.run(&["sync"], 0);
+    let tree = world.tree();
+    let (taken, missing) = (tree.keys().next().unwrap(), tree.keys().nth(1).unwrap());
+    let name = taken.rsplit('/').next().unwrap();
+    fs::write(world.photos().join(name), "a stranger's").unwrap();
+    fs::remove_file(world.photos().join(missing)).unwrap();
+    let said = world.run(&["relayout", "--folder-structure", "none"], 1).stdout();
+    assert!(said.contains(missing), "{said}");
+    assert_eq!(fs::read_to_string(world.photos().join(name)).unwrap(), "a stranger's");
+    let now: BTreeMap<String, String> = world.tree();
+    assert!(now.values().any(|sha256| *sha256 == tree[taken]), "ours stands under another name");
+    assert_eq!(world.count("path LIKE '%/%'"), 1, "the row of the missing file keeps its path");
+    assert_eq!(now.len(), tree.len(), "one is missing, one is a stranger's");
+}
+
+#[test]
+fn a_kill_before_any_step_is_ended_by_the_next_command() {
+    let relayout = [&["relayout"], &LAYOUT[..]].concat();
+    let expected = fresh(5, &LAYOUT);
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        let world = World::new(library(5));
+        world.run(&["sync"], 0);
+        world.sandbox.reset_counters();
+        let fault = format!("kill:{steps}");
+        let killed = world.rollbook(&relayout).env("ROLLBOOK_FAULT", &fault).output().unwrap();
+        // The rows are true, or an intent says what else they may be; the next command makes them so.
+        world.run(&[&["relayout", "--dry-run"], &LAYOUT[..]].concat(), 0);
+        world.assert_complete();
+        world.run(&relayout, 0);
+        world.assert_complete();
+        assert_eq!(places(&world), expected, "{fault}");
+        let intents: i64 =
+            world.journal().query_row("SELECT count(*) FROM relocation", [], |r| r.get(0)).unwrap();
+        assert_eq!(intents, 0, "{fault}");
+        assert_eq!(world.sandbox.counters().of(Endpoint::Cdn), 0, "{fault}");
+        if killed.status.code() == Some(0) {
+            break;
+        }
+    }
+    assert!(steps > 20, "the relayout has durable steps: {steps}");
+}
+
+#[test]
+fn a_half_fetched_file_takes_its_part_along() {
+    let world = World::new(Options {
+        assets: 1,
+        large_video_mb: Some(20),
+        bandwidth: Some(12_000_000),
+        ..Options::default()
+    });
+    let mut run = world.spawn(&["sync"]);
+    support::wait_until("a promise", || world.try_count("state = 'partial'").is_some_and(|n| n > 0));
+    support::terminate(&mut run);
+    let kept: i64 = world
+        .journal()
+        .query_row("SELECT offset_bytes FROM asset_file WHERE state = 'partial'", [], |r| r.get(0))
+        .unwrap();
+    world.run(&["relayout", "--folder-structure", "none"], 0);
+    assert!(world.tree().keys().all(|path| !path.contains('/')), "{:?}", world.tree());
+    world.sandbox.reset_counters();
+    world.run(&["sync", "--folder-structure", "none"], 0);
+    world.assert_complete();
+    let size = 20 * 1024 * 1024;
+    let rest: u64 = world.sandbox.truth().iter().map(|f| f.size).filter(|s| *s < size).sum();
+    assert!(world.sandbox.counters().cdn_bytes <= size - kept as u64 + rest, "it went on from its promise");
+}
