@@ -12,7 +12,7 @@
 //! What is added during the walk may be missed. The sync token of the first page is the point
 //! from which it can be asked for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::value::RawValue;
@@ -41,6 +41,9 @@ const REPEATS_MAX: u32 = 4;
 /// How many pages in a row the walk goes back to find an asset that it knows. A thousand assets
 /// deleted between two pages is no walk any more, but another library.
 const BACKS_MAX: u32 = 10;
+/// How often the walk goes back from one rank. Records that cannot be read look like a list that has
+/// shifted, each time it comes by: without a limit it would go round for ever.
+const LOST_AT_MAX: u32 = 3;
 const ENDPOINT: &str = "records/query";
 
 /// The list that a walk goes through. What is deleted stands in neither.
@@ -89,8 +92,10 @@ pub struct Listing {
     backs: u32,
     /// Assets on the fullest page so far.
     fullest: u64,
-    /// The last rank that was gone back to.
-    rechecked: Option<u64>,
+    /// Ranks that were gone back to.
+    rechecked: HashSet<u64>,
+    /// Ranks from which the walk went back, and how often.
+    lost_at: HashMap<u64, u32>,
     gap: Option<Gap>,
     last_page: u64,
     repeats: u32,
@@ -140,7 +145,8 @@ impl Client {
             doubted: None,
             backs: 0,
             fullest: 0,
-            rechecked: None,
+            rechecked: HashSet::new(),
+            lost_at: HashMap::new(),
             gap: None,
             last_page: 0,
             repeats: 0,
@@ -250,7 +256,9 @@ impl Listing {
         self.fullest = self.fullest.max(assets);
         if start < self.rank && !self.known.is_empty() {
             let overlap = tally.assets.intersection(&self.known).count();
-            if overlap == 0 && start > 0 && self.backs < BACKS_MAX {
+            let lost_at = self.lost_at.entry(self.rank).or_default();
+            if overlap == 0 && start > 0 && self.backs < BACKS_MAX && *lost_at < LOST_AT_MAX {
+                *lost_at += 1;
                 self.backs += 1;
                 self.rank = self.rank.saturating_sub(PAGE_RANKS).max(1);
                 return;
@@ -272,11 +280,10 @@ impl Listing {
 
     /// Goes back to a page that may have been incomplete, unless that was done already.
     fn go_back_to(&mut self, step: Step) -> bool {
-        if self.rechecked == Some(step.rank) {
+        if !self.rechecked.insert(step.rank) {
             return false;
         }
         self.rank = step.rank;
-        self.rechecked = Some(step.rank);
         self.before = None;
         self.known.clear();
         true
