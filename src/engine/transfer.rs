@@ -25,6 +25,10 @@ const PROMISE_EVERY: Duration = Duration::from_secs(5);
 /// Fewer new bytes than this are not worth a commit.
 const PROMISE_MIN_BYTES: u64 = 256 * 1024;
 
+/// What a request must bring to count as getting on. A connection that breaks after each byte would
+/// otherwise hold a worker for days.
+const GROUND_BYTES_MIN: u64 = 16 * 1024;
+
 /// All bytes of a file, in its part file. Nothing is proved yet.
 pub(super) struct Whole {
     pub(super) claim: Claim,
@@ -136,7 +140,7 @@ impl Transfer<'_> {
             };
             // Only new ground counts: a host that makes us start over and over must not look like
             // one that gets on.
-            if self.intake.received() > farthest {
+            if self.intake.received() >= farthest + GROUND_BYTES_MIN {
                 farthest = self.intake.received();
                 waits = backoff::quick_waits();
             }
