@@ -7,7 +7,7 @@
 //! - `ROLLBOOK_FAULT_LOG=FILE`: each step is written there before it is taken, one line of
 //!   tab-separated fields: number, name, path, and what else matters (offset and length of a write,
 //!   the new name of a rename). What a power cut may undo can be worked out from it. Points stand
-//!   between the steps, with `-` for a number.
+//!   between the steps, with `-` for a number; a step that was made to fail has `!` before it.
 //! - `ROLLBOOK_FAULT=WHAT:WHICH`, or several with commas. `WHICH` is `N`, the n-th step; `N+`, all from
 //!   there on; `NAME`, all steps or points of that name; `NAME@N`, the n-th of that name. `WHAT` is
 //!   `kill`: the process ends there, as by `kill -9`; `stop`: it is stopped there once, until it gets
@@ -184,8 +184,13 @@ mod on {
         fn pass(&mut self, name: &'static str, path: &Path, more: &str) -> io::Result<bool> {
             self.steps += 1;
             let number = self.steps;
-            if !self.strike(name, number)? {
-                return Ok(false);
+            match self.strike(name, number) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => {
+                    self.note(&format!("!{number}\t{name}\t{}", path.display()))?;
+                    return Err(error);
+                }
             }
             self.note(&format!("{number}\t{name}\t{}{more}", path.display()))?;
             Ok(true)

@@ -181,6 +181,7 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             directory.display(),
             format::bytes(*kept_bytes)
         )),
+        Notice::Untimed { why } => warning(format!("files keep the time of their download: {why}")),
         Notice::Note(text) => note(text.clone()),
     }
 }

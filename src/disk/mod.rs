@@ -25,6 +25,7 @@ pub mod sidecar;
 pub mod snapshots;
 pub mod space;
 pub mod standing;
+mod stray;
 pub mod tree;
 pub mod walk;
 

@@ -154,18 +154,22 @@ impl PartFile {
         sync_file(&self.file, &self.path).map_err(|e| Error::io("sync part file", &self.path, e))
     }
 
-    /// Sets the modification time, in Unix milliseconds. A file system that will not is not an
-    /// error: the time stands in the journal too.
-    pub fn set_modified(&self, at_ms: i64) {
+    /// Sets the modification time, in Unix milliseconds. The time stands in the journal too, so a file
+    /// system that will not is no reason to keep a file back.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn set_modified(&self, at_ms: i64) -> Result<(), Error> {
         let distance = Duration::from_millis(at_ms.unsigned_abs());
         let at = if at_ms < 0 {
             SystemTime::UNIX_EPOCH.checked_sub(distance)
         } else {
             SystemTime::UNIX_EPOCH.checked_add(distance)
         };
-        if let Some(at) = at {
-            let _ = self.file.set_modified(at);
-        }
+        let Some(at) = at else { return Ok(()) };
+        fault::step("utimes", &self.path)
+            .and_then(|_| self.file.set_modified(at))
+            .map_err(|e| Error::io("set the modification time of file", &self.path, e))
     }
 
     /// Sets the modification time to that of another file.

@@ -191,6 +191,11 @@ pub(super) fn make(parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Erro
     match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
         // Another worker may have made it first.
         Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // The parent is open, and yet not there: it was removed under our hands.
+        Err(Errno::NOENT) => {
+            let directory = path.parent().unwrap_or(path).to_owned();
+            Err(Error::Absent { directory, missing: "it was removed while it was in use".to_owned() })
+        }
         Err(e) => Err(Error::io("create folder", path, e)),
     }
 }
@@ -220,7 +225,12 @@ impl Folder {
     /// from a `NAME.part` that a browser or another tool may have left.
     #[must_use]
     pub fn part_name(&self) -> String {
-        format!("{}.{}{PART_SUFFIX}", self.name, self.tag)
+        format!("{}{}", self.name, self.part_suffix())
+    }
+
+    /// What the names of its part files end in, whatever the file is called.
+    pub(super) fn part_suffix(&self) -> String {
+        format!(".{}{PART_SUFFIX}", self.tag)
     }
 
     /// The full path of the final name, for messages.

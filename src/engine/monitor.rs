@@ -105,6 +105,11 @@ pub enum Notice {
         /// The destination.
         directory: std::path::PathBuf,
     },
+    /// The disk does not take the time of capture as a file's modification time.
+    Untimed {
+        /// Why.
+        why: String,
+    },
     /// Anything else worth a line.
     Note(String),
 }

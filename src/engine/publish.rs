@@ -4,6 +4,7 @@
 //! row say `verified`. A worker does not wait for that: it hands its file over and takes the next.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -88,20 +89,24 @@ impl Publisher {
 async fn publish(run: &Run, group: Vec<Checked>) {
     let mut group: Vec<(Checked, Vec<String>)> = group.into_iter().map(|c| (c, Vec::new())).collect();
     while !group.is_empty() {
-        let (published, outcomes) = off_thread(move || {
+        let (published, outcomes, untimed) = off_thread(move || {
+            let mut untimed = None;
             let parts: Vec<(&PartFile, &Folder)> = group
                 .iter()
                 .map(|(checked, _)| {
                     if let Some(captured) = checked.claim.file().captured {
-                        checked.part.set_modified(captured.at_ms);
+                        untimed = checked.part.set_modified(captured.at_ms).err().or(untimed.take());
                     }
                     (&checked.part, &checked.folder)
                 })
                 .collect();
             let outcomes = disk_publish::publish(&parts);
-            (group, outcomes)
+            (group, outcomes, untimed)
         })
         .await;
+        if let Some(error) = untimed.filter(|_| !run.untimed.swap(true, Ordering::Relaxed)) {
+            run.board.notice(Notice::Untimed { why: error.to_string() });
+        }
         let mut done = Vec::new();
         let mut taken = Vec::new();
         for ((checked, refused), outcome) in published.into_iter().zip(outcomes) {
@@ -156,7 +161,8 @@ async fn take_another_name(
     fault::point("path-changed");
     run.board.notice(Notice::NameTaken { taken, instead: path.clone() });
     let (folder, moved) = off_thread(move || {
-        let moved = folder.move_part(&path);
+        // A part under the old name would stay there for ever: a second try, or none is left.
+        let moved = folder.move_part(&path).inspect_err(|_| drop(folder.gather_part()));
         (folder, moved)
     })
     .await;

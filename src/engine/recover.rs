@@ -5,7 +5,7 @@
 //! and a start after a crash costs the same at any size of the journal.
 
 use crate::engine::error::Error;
-use crate::engine::prepare::{look, whole};
+use crate::engine::prepare::{look, place, whole};
 use crate::engine::publish::Published;
 use crate::engine::run::{Run, now};
 use crate::fault;
@@ -31,7 +31,13 @@ pub(super) async fn recover(run: &Run) -> Result<(), Error> {
 }
 
 async fn repair(run: &Run, claim: Claim) -> Result<(), Error> {
-    let found = match look(run, claim.file()).await {
+    let place = place(claim.file());
+    let gathered = run.on_disk(move |destination| destination.folder(&place)?.gather_part()).await;
+    let found = match gathered {
+        Ok(()) => look(run, claim.file()).await,
+        Err(error) => Err(error),
+    };
+    let found = match found {
         Ok(found) => found,
         Err(error) if error.ends_the_run() && !error.is_about_room() => {
             run.journal.release(claim).await?;

@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub(super) bell: Notify,
     /// Set once the rows of the first page are claimable.
     pub(super) first_page: AtomicBool,
+    /// Set once a modification time could not be set: one word about it is enough.
+    pub(super) untimed: AtomicBool,
     /// True once the first transfer was answered, or there was nothing to transfer.
     pub(super) underway: watch::Sender<bool>,
     /// Libraries that cannot be listed or looked up in this run.
@@ -69,6 +71,7 @@ impl Run {
             fullness: Fullness::default(),
             bell: Notify::new(),
             first_page: AtomicBool::new(false),
+            untimed: AtomicBool::new(false),
             underway: watch::Sender::new(false),
             down: Mutex::default(),
             halted: Mutex::new(None),

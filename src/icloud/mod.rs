@@ -93,7 +93,11 @@ impl Options {
     pub fn of(endpoints: &Endpoints) -> Self {
         let usual = Self::default();
         match endpoints.is_plain_loopback() {
-            true => Self { consent_poll: Duration::from_millis(100), ..usual },
+            true => Self {
+                consent_poll: Duration::from_millis(100),
+                stall_after: Duration::from_secs(5),
+                ..usual
+            },
             false => usual,
         }
     }
