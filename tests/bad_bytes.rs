@@ -1,5 +1,5 @@
 //! Wrong bytes never get a final name; what cannot come home is named with its reason; the others
-//! finish.
+//! finish. The whole table of faults is in `proof/network.rs`.
 
 mod support;
 
@@ -46,52 +46,6 @@ fn right_length_and_wrong_bytes_fail_with_the_reason_and_the_rest_is_home() {
     world.journal().execute_batch("UPDATE asset_file SET retry_at = 1 WHERE state = 'failed'").unwrap();
     world.run(&["sync"], 0);
     world.assert_complete();
-}
-
-#[test]
-fn each_kind_of_bad_body_has_its_reason_and_no_final_name() {
-    for (what, kind) in [
-        (What::Truncate { bytes: 10 }, "wrong-length"),
-        (What::Extend { bytes: 10 }, "wrong-length"),
-        (What::status(404), "server"),
-        (What::status(500), "server"),
-        (What::Gzip, "bad-answer"),
-        (What::Unasked206, "bad-answer"),
-        (What::body(200, "text/html", "<html>Please sign in to the hotel network</html>"), "wrong-length"),
-        (What::Redirect { status: 302, location: "http://example.invalid/steal".into() }, "bad-answer"),
-    ] {
-        let world = World::new(Options { assets: 2, ..Options::default() });
-        let asset = spoil(&world, what.clone());
-        world.run(&["sync"], 1);
-        let (state, found, attempts) = reason(&world, &asset);
-        assert_eq!((state.as_str(), attempts), ("failed", 2), "{what:?}");
-        assert_eq!(found, kind, "{what:?}");
-        world.assert_rows_are_true();
-        assert_eq!(world.published().len(), world.sandbox.truth().len() - 1, "{what:?}");
-    }
-}
-
-#[test]
-fn passing_faults_are_outlived_without_a_failed_attempt() {
-    for what in [
-        What::Reset,
-        What::CutAfter { bytes: 5_000 },
-        What::ChunkedCut { bytes: 5_000 },
-        What::Chunked,
-        What::status(502),
-        What::retry_after(503, "1"),
-        What::retry_after(429, "0"),
-    ] {
-        let world = World::new(Options { assets: 6, ..Options::default() });
-        world.sandbox.faults().add(Fault::once(Endpoint::Cdn, what.clone()));
-        world.run(&["sync"], 0);
-        world.assert_complete();
-        let failed: i64 = world
-            .journal()
-            .query_row("SELECT count(*) FROM v_history WHERE event = 'failed'", [], |r| r.get(0))
-            .unwrap();
-        assert_eq!(failed, 0, "{what:?}");
-    }
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(root, &path, files);
-        } else {
+        } else if path.is_file() {
             let name: OsString = path.strip_prefix(root).unwrap().into();
             files.insert(name.into_string().unwrap(), sha256(&path));
         }

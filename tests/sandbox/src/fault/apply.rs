@@ -81,6 +81,24 @@ pub(crate) fn after(what: &What, endpoint: Endpoint, reply: &mut Reply) {
             reply.set("content-encoding", "gzip");
         }
         What::MalformedJson => reply.range.end -= len / 3 + 1,
+        What::Multipart => {
+            if reply.status == StatusCode::PARTIAL_CONTENT {
+                reply.set("content-type", "multipart/byteranges; boundary=x");
+            }
+        }
+        What::InvalidUtf8 => {
+            let mut body = part(reply);
+            let texts = body.iter_mut().filter(|byte| byte.is_ascii_lowercase());
+            texts.step_by(2).for_each(|byte| *byte = 0xff);
+            reply.set_body(body);
+        }
+        What::Spoil { pointer, value } => {
+            let Some(mut body) = reply.body_json() else { return };
+            if let Some(place) = body.pointer_mut(pointer) {
+                *place = value.clone();
+            }
+            reply.set_body(body.to_string());
+        }
         What::CloudKitError { code, reason, retry_after } => {
             let mut error = json!({"serverErrorCode": code, "reason": reason});
             if let Some(seconds) = retry_after {

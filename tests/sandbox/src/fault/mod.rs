@@ -183,12 +183,23 @@ pub enum What {
         #[serde(default)]
         total_shift: i64,
     },
+    /// 206 that says it holds several parts.
+    Multipart,
     /// 206, with a `Content-Range`, to a request that named no range.
     Unasked206,
     /// The body is compressed, and says so.
     Gzip,
     /// The body breaks off in the middle of its JSON, with a length that agrees.
     MalformedJson,
+    /// Every other byte of the texts in the body's JSON is none that UTF-8 has.
+    InvalidUtf8,
+    /// One value in the body's JSON is another one.
+    Spoil {
+        /// Where, as a JSON pointer: `/records/0/fields`.
+        pointer: String,
+        /// What stands there now.
+        value: serde_json::Value,
+    },
     /// CloudKit: 200 with an error inside; in `changes/zone` inside every zone.
     CloudKitError {
         /// `serverErrorCode`.
