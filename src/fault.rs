@@ -206,7 +206,7 @@ mod on {
                     What::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
                     What::Stop => {
                         fault.which = Which::Never;
-                        let _ = kill_process(getpid(), Signal::STOP);
+                        stop();
                     }
                 }
             }
@@ -228,6 +228,21 @@ mod on {
                 Self::NthNamed(wanted, n) => name == wanted && of_name == *n,
                 Self::Never => false,
             }
+        }
+    }
+
+    /// Stops the process. The signal goes to whichever thread the system likes: this one waits until
+    /// it has been taken, and then stands still with the others.
+    fn stop() {
+        let _ = kill_process(getpid(), Signal::STOP);
+        let is_pending = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+            let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+            let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            pending.unwrap_or_default() & (1 << (Signal::STOP.as_raw() - 1)) != 0
+        };
+        while is_pending() {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

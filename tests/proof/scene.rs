@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, OnceLock};
 
@@ -202,9 +202,11 @@ fn is_stopped(run: &mut Child) -> bool {
     if let Some(status) = run.try_wait().unwrap() {
         panic!("the run ended before its stop: {status}");
     }
-    let stat = fs::read_to_string(PathBuf::from(format!("/proc/{}/stat", run.id()))).unwrap_or_default();
-    // The state follows the name, which stands in brackets.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    let tasks = fs::read_dir(format!("/proc/{}/task", run.id())).into_iter().flatten().flatten();
+    // Every thread of it. The state follows the name, which stands in brackets.
+    tasks
+        .map(|task| fs::read_to_string(task.path().join("stat")).unwrap_or_default())
+        .all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
 }
 
 /// Every row of `asset` and `asset_file`, column by column: whatever a later version adds is compared too.
