@@ -13,6 +13,7 @@ use clap_complete::Shell;
 use crate::cli::code::Code;
 use crate::cli::exit;
 use crate::cli::interval;
+use crate::cli::reading_args::{self, ReadingArgs};
 use crate::cli::settings::{self, Flag, Setting};
 use crate::disk::standing::Bring;
 use crate::icloud::CodeEntry;
@@ -43,6 +44,16 @@ pub(crate) enum Verb {
     AlbumsBuild,
     /// Say what lies in which album.
     AlbumsExport,
+    /// Balance the books.
+    Audit,
+    /// Read files back.
+    Verify,
+    /// Tell the story of an asset.
+    Explain,
+    /// Say what happened.
+    Log,
+    /// Write the catalogue.
+    Export,
     /// Name the libraries.
     ListLibraries,
     /// Name the albums.
@@ -88,6 +99,8 @@ pub(crate) struct Args {
     pub(crate) dry_run: bool,
     /// For which shell completions are wanted.
     pub(crate) shell: Option<Shell>,
+    /// What the commands take that look at what is here.
+    pub(crate) reading: ReadingArgs,
     /// Flags by the name of their setting.
     pub(crate) flags: BTreeMap<&'static str, OsString>,
 }
@@ -118,6 +131,11 @@ impl Args {
             ["health"] => Verb::Health,
             ["albums", "build"] => Verb::AlbumsBuild,
             ["albums", "export"] => Verb::AlbumsExport,
+            ["audit"] => Verb::Audit,
+            ["verify"] => Verb::Verify,
+            ["explain"] => Verb::Explain,
+            ["log"] => Verb::Log,
+            ["export"] => Verb::Export,
             ["list", "libraries"] => Verb::ListLibraries,
             ["list", "albums"] => Verb::ListAlbums,
             ["config", "show"] => Verb::ConfigShow,
@@ -152,6 +170,7 @@ impl Args {
             csv: is_set(deepest, "csv"),
             dry_run: is_set(deepest, "dry-run"),
             shell: deepest.try_get_one::<Shell>("shell").ok().flatten().copied(),
+            reading: ReadingArgs::read(deepest),
             flags,
         })
     }
@@ -282,7 +301,7 @@ fn entry(matches: &ArgMatches) -> Option<CodeEntry> {
     Some(CodeEntry::Sms(numbers.next().copied()))
 }
 
-fn is_set(matches: &ArgMatches, name: &str) -> bool {
+pub(crate) fn is_set(matches: &ArgMatches, name: &str) -> bool {
     matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|set| *set)
 }
 
@@ -322,6 +341,11 @@ fn command() -> Command {
         .subcommand(
             verb("status", "Say what the journal holds; asks nobody else, also during a run").arg(json()),
         )
+        .subcommand(reading_args::audit())
+        .subcommand(reading_args::verify().args(flags(&[Flag::Sync])))
+        .subcommand(reading_args::explain())
+        .subcommand(reading_args::log())
+        .subcommand(reading_args::export())
         .subcommand(
             verb("health", "Say in the exit code whether the copy is kept up to date; asks nobody else")
                 .arg(max_age())
@@ -378,11 +402,11 @@ fn journal() -> Command {
         ))
 }
 
-fn verb(name: &'static str, about: &'static str) -> Command {
+pub(crate) fn verb(name: &'static str, about: &'static str) -> Command {
     Command::new(name).about(about).disable_help_subcommand(true).after_help("")
 }
 
-fn json() -> Arg {
+pub(crate) fn json() -> Arg {
     switch("json", "Answer in JSON, with stable keys")
 }
 
@@ -396,7 +420,7 @@ fn max_age() -> Arg {
         .help("How long ago the last finished run may be")
 }
 
-fn switch(name: &'static str, help: &'static str) -> Arg {
+pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 

@@ -7,6 +7,7 @@
 //! This is the only module that prints: data on standard output, talk on standard error.
 
 mod account;
+mod amount;
 mod args;
 mod bar;
 mod choices;
@@ -20,12 +21,14 @@ mod explain;
 mod format;
 mod handover;
 mod interval;
+mod json_list;
 mod layers;
 mod log;
 mod output;
 mod password;
 mod person;
 mod problem;
+mod reading_args;
 mod settings;
 mod signals;
 mod standing;

@@ -29,6 +29,59 @@ pub(crate) fn data(text: &str) -> io::Result<()> {
     }
 }
 
+/// A long answer, written to standard output piece by piece as it is found.
+///
+/// No bar is shown meanwhile. A reader that went away is no error: [`Long::is_wanted`] says so.
+pub(crate) struct Long {
+    out: Box<dyn io::Write + Send>,
+    wanted: bool,
+}
+
+impl Long {
+    /// Begins one on standard output.
+    pub(crate) fn begin() -> Self {
+        Self::to(io::stdout())
+    }
+
+    /// Begins one anywhere.
+    pub(crate) fn to(out: impl io::Write + Send + 'static) -> Self {
+        Self { out: Box::new(io::BufWriter::with_capacity(64 * 1024, out)), wanted: true }
+    }
+
+    /// Whether anybody still reads it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Writes a piece.
+    ///
+    /// # Errors
+    /// When it cannot be written, unless the reader went away.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.out.write_all(bytes);
+        self.forgive(written)
+    }
+
+    /// Hands over what is still kept back.
+    ///
+    /// # Errors
+    /// As [`Long::write`].
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.forgive(flushed)
+    }
+
+    fn forgive(&mut self, written: io::Result<()>) -> io::Result<()> {
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.wanted = false;
+                Ok(())
+            }
+            written => written,
+        }
+    }
+}
+
 /// Writes a line of talk to standard error, above the bar.
 pub(crate) fn talk(text: &str) {
     above_bar(|| {

@@ -71,7 +71,8 @@ impl Error {
     }
 
     /// The same error once more: one failure can be the failure of many files.
-    pub(super) fn again(&self) -> Self {
+    #[must_use]
+    pub fn again(&self) -> Self {
         match self {
             Self::Io { action, path, source } => {
                 let source = match source.raw_os_error() {
@@ -123,6 +124,12 @@ impl Error {
             }
             _ => false,
         }
+    }
+
+    /// Whether it only says that somebody asked to stop.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted)
     }
 
     /// Whether the whole destination is affected, so that going on with other files is pointless:

@@ -10,9 +10,11 @@
 //!
 //! Everything here blocks. The engine calls it off the async threads, in large pieces.
 
+pub mod census;
 pub mod desk;
 mod durable;
 mod error;
+pub mod inspect;
 pub mod links;
 pub mod lock;
 pub mod notify;
@@ -28,12 +30,16 @@ pub mod standing;
 mod stray;
 pub mod tree;
 pub mod walk;
+pub mod whole_file;
 
+pub use census::{Entry, census};
 pub use desk::{Desk, Waiting};
 pub use error::Error;
+pub use inspect::{Found, Inspector};
 pub use lock::RunLock;
 pub use notify::ServiceManager;
 pub use part::PartFile;
 pub use private::{DataDir, PrivateFile};
 pub use snapshots::{Snapshot, Snapshots};
 pub use tree::{Destination, Folder, Place};
+pub use whole_file::WholeFile;

@@ -10,6 +10,7 @@
 
 mod adopt;
 mod album_views;
+mod audit;
 mod board;
 mod catch_up;
 mod check;
@@ -25,8 +26,10 @@ mod publish;
 mod recover;
 mod relayout;
 mod renew;
+mod repair;
 mod room;
 mod run;
+mod scrub;
 mod setback;
 mod settle;
 mod sidecars;
@@ -43,10 +46,13 @@ use std::time::Duration;
 
 pub use adopt::{Adopted, Adopting, HowToAdopt, adopt};
 pub use album_views::{AlbumViews, AlbumsBuilt, Look, build_albums};
+pub use audit::{Asked, Audited, Difference, Inquiry, Kind, Sheet, ask, audit};
 pub use error::Error;
 pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snapshots};
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
 pub use relayout::{Relaid, Relayouting, relayout, relayout_dry};
+pub use repair::repair;
+pub use scrub::{Bench, FRESH_S, Scrubbed, Wanted, Wrong, scrub};
 pub use stop::Stop;
 
 use crate::disk::Destination;
@@ -138,12 +144,17 @@ pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
     if let Err(error) = sync_all(&run, settings).await {
         run.halt(error);
     }
-    let no_room = room::settle(&run).await;
+    close(&run, settings).await
+}
+
+/// Closes a run, and says what came of it: a report, or what ended it early.
+async fn close(run: &Run, settings: &Settings) -> Result<Report, Error> {
+    let no_room = room::settle(run).await;
     let halted = run.take_halt();
-    let report = end(&run, settings, halted.is_some()).await;
+    let report = end(run, settings, halted.is_some()).await;
     match halted.or(no_room.map(Error::Disk)) {
         Some(error) => {
-            remember_wait(&run, settings, &error).await;
+            remember_wait(run, settings, &error).await;
             Err(error)
         }
         None => report,

@@ -20,6 +20,7 @@ mod album;
 mod album_paths;
 mod album_view;
 mod asset_change;
+mod catalogue;
 mod changes;
 mod choose;
 mod claim;
@@ -31,7 +32,9 @@ mod moves;
 mod place;
 mod pulse;
 mod query;
+mod reading;
 mod relayout;
+mod roll;
 mod row;
 mod runs;
 mod salvage;
@@ -40,6 +43,7 @@ mod scrub;
 mod seen;
 mod sidecar;
 mod snapshot;
+mod story;
 mod writer;
 
 use std::collections::HashSet;
@@ -51,6 +55,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 pub use adopt::{Adoption, Known, KnownLocal};
 pub use album_paths::AlbumPaths;
 pub use album_view::{Link, Membership};
+pub use catalogue::CatalogueLine;
 pub use changes::{DatabaseToken, Followed, Recount};
 pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
@@ -61,12 +66,14 @@ pub use moves::Requeue;
 pub use pulse::{Attempt, Pulse};
 pub use query::{Expired, Library, Problem, Run, Summary, Tally};
 pub use relayout::{Planned, Relocation};
+pub use roll::{AssetCount, KnownPath, RollRow, UnusableRecord};
 pub use runs::{Enumerated, Reading, Verb};
 pub use salvage::{Salvaged, salvage, start_anew};
 pub use scrub::{Damage, DamageKind, DueFile, Line, Turn};
 pub use seen::{Place, Seen};
 pub use sidecar::{DueSidecar, SidecarPage, WrittenSidecar};
 pub use snapshot::{Contents, copy_out};
+pub use story::{Happening, MATCHES_MAX, StoryFile, StoryOf, Which};
 
 use crate::model::adoption::{Candidate, Finding};
 use crate::model::asset::{Album, Database, Page, Rendition, Zone};
@@ -148,45 +155,6 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn last_run_for(&self, verb: Verb) -> Result<Option<Run>, Error> {
         query::last_run(&*self.pool.get()?, verb.as_str())
-    }
-
-    /// How many rows `v_problem` has.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn problems_total(&self) -> Result<u64, Error> {
-        query::problems_total(&*self.pool.get()?)
-    }
-
-    /// The row of an account, if the journal knows it.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn account(&self, username: &str) -> Result<Option<AccountId>, Error> {
-        runs::account_of(&*self.pool.get()?, username)
-    }
-
-    /// Up to `limit` verified files of a library that were not read back since `before`, the oldest
-    /// check first, behind `after` in the line.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn due(
-        &self,
-        library: LibraryId,
-        before: i64,
-        after: Option<Turn>,
-        limit: usize,
-    ) -> Result<Vec<DueFile>, Error> {
-        scrub::due(&*self.pool.get()?, library, before, after, limit)
-    }
-
-    /// How the line of files to read back stands in a library.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn line(&self, library: LibraryId) -> Result<Line, Error> {
-        scrub::line(&*self.pool.get()?, library)
     }
 
     /// Until when Apple asked this account to wait, in Unix seconds.

@@ -4,8 +4,9 @@ use rusqlite::{Connection, named_params};
 
 use crate::journal::error::Error;
 use crate::journal::row;
+use crate::journal::story::Which;
 use crate::model::asset::{Rendition, Zone};
-use crate::model::ids::{FileId, LibraryId};
+use crate::model::ids::{AccountId, FileId, LibraryId};
 
 /// Files and bytes of one standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,7 +216,9 @@ pub(super) fn problems(connection: &Connection, limit: usize) -> Result<Vec<Prob
 pub struct Run {
     /// Its number.
     pub id: i64,
-    /// What it was for: `sync`, `plan`, `verify` or `audit`.
+    /// The account it worked for.
+    pub account: String,
+    /// What it was for: `sync`, `plan`, `adopt`, `verify` or `audit`.
     pub verb: String,
     /// When it began, in Unix seconds.
     pub started_at: i64,
@@ -233,16 +236,42 @@ pub struct Run {
     pub findings: u64,
 }
 
+const RUNS: &str = "
+    SELECT run_id, account, verb, started_at, ended_at, outcome, files_done, bytes_fetched, bytes_read,
+           findings FROM v_run";
+
 /// Reads the last run for one of these verbs, of any account: words between commas.
 pub(super) fn last_run(connection: &Connection, verbs: &str) -> Result<Option<Run>, Error> {
-    let mut statement = connection.prepare(
-        "SELECT run_id, verb, started_at, ended_at, outcome, files_done, bytes_fetched, bytes_read, findings
-         FROM v_run WHERE instr(:verbs, verb) > 0 ORDER BY run_id DESC LIMIT 1",
-    )?;
+    let sql = format!("{RUNS} WHERE instr(:verbs, verb) > 0 ORDER BY run_id DESC LIMIT 1");
+    let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query(named_params! { ":verbs": verbs })?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(Run {
+    rows.next()?.map(run).transpose()
+}
+
+/// Reads the latest runs that were at work between two moments, oldest first.
+pub(super) fn runs(connection: &Connection, which: &Which) -> Result<Vec<Run>, Error> {
+    let sql = format!(
+        "{RUNS} WHERE (:run IS NULL OR run_id = :run) AND (:until IS NULL OR started_at <= :until)
+           AND (:since IS NULL OR coalesce(ended_at, started_at) >= :since)
+         ORDER BY run_id DESC LIMIT :limit"
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let limit = i64::try_from(which.limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(named_params! {
+        ":run": which.run, ":since": which.since, ":until": which.until, ":limit": limit,
+    })?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        runs.push(run(row)?);
+    }
+    runs.reverse();
+    Ok(runs)
+}
+
+fn run(row: &rusqlite::Row<'_>) -> Result<Run, Error> {
+    Ok(Run {
         id: row.get("run_id")?,
+        account: row.get("account")?,
         verb: row.get("verb")?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
@@ -251,7 +280,14 @@ pub(super) fn last_run(connection: &Connection, verbs: &str) -> Result<Option<Ru
         bytes_fetched: row::bytes(row, "bytes_fetched")?,
         bytes_read: row::bytes(row, "bytes_read")?,
         findings: row::bytes(row, "findings")?,
-    }))
+    })
+}
+
+/// Reads the ids of all accounts.
+pub(super) fn accounts(connection: &Connection) -> Result<Vec<AccountId>, Error> {
+    let mut statement = connection.prepare("SELECT account_id FROM account ORDER BY account_id")?;
+    let rows = statement.query_map([], |row| row.get(0).map(AccountId))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How many lines `v_problem` has.

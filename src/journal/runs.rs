@@ -86,17 +86,6 @@ pub struct Reading {
     pub findings: u64,
 }
 
-/// The row of an account, if the journal knows it.
-pub(super) fn account_of(connection: &Connection, username: &str) -> Result<Option<AccountId>, Error> {
-    Ok(connection
-        .query_row(
-            "SELECT account_id FROM account WHERE username = :username",
-            named_params! { ":username": username },
-            |row| row.get(0).map(AccountId),
-        )
-        .optional()?)
-}
-
 /// Closes a run: what came of it, and how much it did.
 pub(super) fn end(
     connection: &Connection,

@@ -25,6 +25,8 @@ pub struct DueFile {
     pub size_bytes: u64,
     /// What its bytes must be.
     pub sha256: Sha256Digest,
+    /// When it was verified.
+    pub verified_at: i64,
     /// When they last were; `None` if never since they came home.
     pub checked_at: Option<i64>,
 }
@@ -82,14 +84,14 @@ impl DamageKind {
 }
 
 const NEVER_CHECKED: &str = "
-    SELECT f.file_id, a.record_name, f.path, f.size_bytes, f.sha256, f.checked_at
+    SELECT f.file_id, a.record_name, f.path, f.size_bytes, f.sha256, f.verified_at, f.checked_at
     FROM asset_file f INDEXED BY asset_file_scrub JOIN asset a USING (asset_id)
     WHERE f.library_id = :library AND f.state = 'verified' AND f.released_at IS NULL
       AND f.checked_at IS NULL AND f.file_id > :file
     ORDER BY f.file_id LIMIT :limit";
 
 const CHECKED_BEFORE: &str = "
-    SELECT f.file_id, a.record_name, f.path, f.size_bytes, f.sha256, f.checked_at
+    SELECT f.file_id, a.record_name, f.path, f.size_bytes, f.sha256, f.verified_at, f.checked_at
     FROM asset_file f INDEXED BY asset_file_scrub JOIN asset a USING (asset_id)
     WHERE f.library_id = :library AND f.state = 'verified' AND f.released_at IS NULL
       AND f.checked_at < :before AND (f.checked_at, f.file_id) > (:at, :file)
@@ -137,6 +139,7 @@ fn read(
             size_bytes: row::bytes(row, "size_bytes")?,
             // The schema wants a digest in every verified row.
             sha256: sha256.ok_or_else(|| Error::UnknownWord { what: "sha256", value: "NULL".into() })?,
+            verified_at: row.get("verified_at")?,
             checked_at: row.get("checked_at")?,
         });
     }
@@ -148,22 +151,30 @@ fn read(
 pub struct Line {
     /// Verified files that were never read back since they came home.
     pub never_checked: u64,
+    /// Verified files whose last check is older than asked for, those included.
+    pub due: u64,
     /// When the one that waits longest was last read back; `None` if none was ever.
     pub oldest_check_at: Option<i64>,
 }
 
 /// Reads how the line stands, from its index alone.
-pub(super) fn line(connection: &Connection, library: LibraryId) -> Result<Line, Error> {
+pub(super) fn line(connection: &Connection, library: LibraryId, before: i64) -> Result<Line, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT (SELECT count(*) FROM asset_file INDEXED BY asset_file_scrub
                  WHERE library_id = :library AND state = 'verified' AND released_at IS NULL
                    AND checked_at IS NULL),
+                (SELECT count(*) FROM asset_file INDEXED BY asset_file_scrub
+                 WHERE library_id = :library AND state = 'verified' AND released_at IS NULL
+                   AND checked_at < :before),
                 (SELECT min(checked_at) FROM asset_file INDEXED BY asset_file_scrub
                  WHERE library_id = :library AND state = 'verified' AND released_at IS NULL
                    AND checked_at IS NOT NULL)",
     )?;
-    Ok(statement.query_row(named_params! { ":library": library.0 }, |row| {
-        Ok(Line { never_checked: row.get::<_, i64>(0)?.unsigned_abs(), oldest_check_at: row.get(1)? })
+    let values = named_params! { ":library": library.0, ":before": before };
+    Ok(statement.query_row(values, |row| {
+        let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        let never_checked = count(0)?;
+        Ok(Line { never_checked, due: never_checked + count(1)?, oldest_check_at: row.get(2)? })
     })?)
 }
 

@@ -102,6 +102,23 @@ fn tail<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     bytes.last_chunk().copied()
 }
 
+/// Computes the SHA-256 alone: for reading back what was proved before.
+#[derive(Clone, Default)]
+pub struct Rehasher(Sha256);
+
+impl Rehasher {
+    /// Takes the next bytes of the file.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes taken.
+    #[must_use]
+    pub fn finish(self) -> Sha256Digest {
+        Sha256Digest(self.0.finalize().into())
+    }
+}
+
 /// Both digests of a whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digests {

@@ -197,6 +197,13 @@ pub fn part_tag(name: &AssetName, checksum: &AppleChecksum) -> String {
     digest_hex(&[name.as_str(), checksum.as_str()].join("\n"), 3)
 }
 
+/// The path that a part file is a part of, if its name is one that we give: `PATH.TAG.part`.
+#[must_use]
+pub fn part_of(path: &str) -> Option<&str> {
+    let (whole, tag) = path.strip_suffix(PART_SUFFIX)?.rsplit_once('.')?;
+    (tag.len() == 6 && tag.bytes().all(|b| b.is_ascii_hexdigit())).then_some(whole)
+}
+
 /// What makes two paths the same place on some file system: letter case and Unicode form folded.
 ///
 /// Folded both ways (`ß` and `SS`, `ς` and `Σ` meet), because file systems differ in their tables.

@@ -3,17 +3,22 @@
 mod accounts;
 mod adopt;
 mod albums;
+mod audit;
 mod bring;
 mod config;
+mod export;
 mod health;
 mod journal;
 mod list;
+mod log;
 mod login;
 mod open;
 mod plan;
 mod relayout;
 mod status;
+mod story;
 mod sync;
+mod verify;
 mod watch;
 
 use std::future::Future;
@@ -52,6 +57,11 @@ pub(super) fn run(
         Verb::JournalSnapshots => journal::snapshots(config, args.json),
         Verb::JournalRestore => journal::restore(config, args.which.as_deref()),
         Verb::JournalRebuild => journal::rebuild(config),
+        Verb::Explain => story::run(config, &args.reading, args.json),
+        Verb::Log => log::run(config, &args.reading, args.json),
+        Verb::Export => export::run(config, &args.reading),
+        Verb::Audit => block_on(|stop| audit::run(config, &args.reading, style, stop, args.json)),
+        Verb::Verify => block_on(|stop| verify::run(config, &args.reading, style, stop, args.json)),
         Verb::Login if args.forget => login::forget(config),
         Verb::Login => block_on(|stop| login::run(args, config, style, stop)),
         Verb::Sync => match config.watch_with_interval {

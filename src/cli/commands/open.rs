@@ -11,12 +11,13 @@ use crate::cli::account::Account;
 use crate::cli::code::{Codes, Sources};
 use crate::cli::commands::{journal, now};
 use crate::cli::config::Config;
+use crate::cli::exit::Exit;
 use crate::cli::password::Passwords;
 use crate::cli::person::AtTerminal;
 use crate::cli::problem::Problem;
 use crate::cli::{explain, output, person, standing};
 use crate::disk::{DataDir, Destination, PrivateFile, RunLock, space};
-use crate::engine::{self, Settings, Stop};
+use crate::engine::{self, Bench, Settings, Stop};
 use crate::icloud::{Client, CodeEntry, Credentials, Options, SessionStore, SignInError};
 use crate::journal::{Journal, Trouble};
 
@@ -109,6 +110,39 @@ pub(super) async fn destination_and_client(
     let destination = engine::open_destination(&house.journal, settings).await?;
     let client = sign_in(house, account, account.passwords()?, manner, stop).await?;
     Ok((destination, client))
+}
+
+/// Refuses a command that only looks at what is here, where nothing was ever brought here.
+///
+/// # Errors
+/// A problem that says so.
+pub(super) fn journal_is_there(config: &Config) -> Result<std::path::PathBuf, Problem> {
+    let path = DataDir::at(&config.data_dir).journal_path();
+    if path.try_exists().map_err(|error| explain::system("cannot look for the journal", &error))? {
+        return Ok(path);
+    }
+    Err(Problem::new(Exit::Usage, "cannot look at what is here before the first sync")
+        .why(format!("there is no journal yet: {}", path.display()))
+        .hint("run \"rollbook sync\", or set --data-dir to where the journal is"))
+}
+
+/// Opens what a command needs that looks at the files of an account.
+///
+/// # Errors
+/// A problem; of a destination that is not there, above all.
+pub(super) async fn bench(house: &House, settings: &Settings, stop: Stop) -> Result<Bench, Problem> {
+    let username = settings.username.clone();
+    let reader = house.journal.reader();
+    let known = reader.known_account(&username)?;
+    let has_files = reader.destination(&username)?.is_some();
+    let Some((account, _)) = known.filter(|_| has_files) else {
+        return Err(Problem::new(Exit::Usage, "cannot look at what is here before the first sync")
+            .why(format!("the journal knows no files of {username}"))
+            .hint("run \"rollbook sync\", or set --username to the account of this journal"));
+    };
+    let journal = Arc::clone(&house.journal);
+    let destination = engine::open_destination(&journal, settings).await?;
+    Ok(Bench { account, username, journal, destination, stop })
 }
 
 /// Signs an account in.

@@ -14,7 +14,7 @@ use crate::cli::problem::Problem;
 use crate::cli::standing::SignIn;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
-use crate::journal::{self, Reader, Summary};
+use crate::journal::{self, Reader, Summary, Verb};
 
 /// Problems that are named on a screen. The others are counted, and `--json` names them all.
 const PROBLEMS_SHOWN: usize = 10;
@@ -36,6 +36,14 @@ struct Status {
     libraries: Vec<Library>,
     /// The last run; null if there was none.
     last_run: Option<Run>,
+    /// The last audit; null if there was none.
+    last_audit: Option<Check>,
+    /// The last verify; null if there was none.
+    last_verify: Option<Check>,
+    /// Verified files that were never read back since they came home.
+    never_checked_files: u64,
+    /// When the file that waits longest was last read back; null if none ever was.
+    oldest_check_at: Option<i64>,
     /// Unix seconds until when Apple asked an account to wait, the last of them; null if it did not.
     wait_until: Option<i64>,
     /// How the sign-in stands, where there is but one account; null before the first one.
@@ -111,6 +119,22 @@ struct Run {
     bytes_fetched: u64,
 }
 
+/// An audit or a verify.
+#[derive(Debug, Serialize)]
+struct Check {
+    /// When it ended, in Unix seconds; null while it lasts, and if it was killed.
+    ended_at: Option<i64>,
+    /// `balanced` or `unbalanced`; of a verify `complete`, `incomplete` or `damage found`;
+    /// `interrupted`, `halted` or `unfinished`.
+    outcome: String,
+    /// Files that were right.
+    files: u64,
+    /// Bytes read back.
+    bytes_read: u64,
+    /// What was found wrong.
+    findings: u64,
+}
+
 /// A line of `v_problem`.
 #[derive(Debug, Serialize)]
 struct Trouble {
@@ -153,7 +177,9 @@ impl Status {
         let summary = reader.summary(None)?;
         let problems_total = reader.problems_total()?;
         let problems_max = problems_max.min(usize::try_from(problems_total).unwrap_or(usize::MAX));
-        let libraries: Vec<Library> = reader.libraries()?.into_iter().map(Library::from).collect();
+        let known = reader.libraries()?;
+        let lines = known.iter().map(|of| reader.line(of.id, i64::MIN)).collect::<Result<Vec<_>, _>>()?;
+        let libraries: Vec<Library> = known.into_iter().map(Library::from).collect();
         let accounts = usernames.iter().map(|username| OfAccount::read(&reader, username, &libraries));
         let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
@@ -163,6 +189,10 @@ impl Status {
             files: standings(&summary),
             libraries,
             last_run: reader.last_run()?.map(Run::from),
+            last_audit: reader.last_run_for(Verb::Audit)?.map(Check::from),
+            last_verify: reader.last_run_for(Verb::Verify)?.map(Check::from),
+            never_checked_files: lines.iter().map(|line| line.never_checked).sum(),
+            oldest_check_at: lines.iter().filter_map(|line| line.oldest_check_at).min(),
             wait_until: accounts.iter().filter_map(|account| account.wait_until).max(),
             accounts,
             sign_in: None,
@@ -202,6 +232,18 @@ impl Status {
         ];
         if let Some(run) = &self.last_run {
             lines.push(format!("last run  {}", run.line()));
+        }
+        for (label, check) in [("audit", &self.last_audit), ("verify", &self.last_verify)] {
+            if let Some(check) = check {
+                lines.push(format!("{label:<8}  {}", check.line()));
+            }
+        }
+        if let Some(at) = self.oldest_check_at {
+            let never = match self.never_checked_files {
+                0 => String::new(),
+                never => format!("; {} never read back", format::counted(never, "file")),
+            };
+            lines.push(format!("checks    the oldest is of {}{never}", format::moment(at)));
         }
         if let Some(at) = self.wait_until.filter(|_| self.accounts.len() < 2) {
             lines.push(format!("waiting   Apple asked to wait until {}", format::moment(at)));
@@ -336,6 +378,32 @@ impl From<journal::Run> for Run {
     }
 }
 
+impl Check {
+    fn line(&self) -> String {
+        let at = self.ended_at.map_or_else(|| "not ended".to_owned(), format::moment);
+        let mut line = format!("{at}, {}: {}", sanitize(&self.outcome), format::counted(self.files, "file"));
+        if self.bytes_read > 0 {
+            line.push_str(&format!(", {} read back", format::bytes(self.bytes_read)));
+        }
+        if self.findings > 0 {
+            line.push_str(&format!(", {} wrong", format::count(self.findings)));
+        }
+        line
+    }
+}
+
+impl From<journal::Run> for Check {
+    fn from(of: journal::Run) -> Self {
+        Self {
+            ended_at: of.ended_at,
+            outcome: of.outcome,
+            files: of.files_done,
+            bytes_read: of.bytes_read,
+            findings: of.findings,
+        }
+    }
+}
+
 impl From<journal::Problem> for Trouble {
     fn from(of: journal::Problem) -> Self {
         Self { name: of.name, kind: of.kind, detail: of.detail }
@@ -361,6 +429,10 @@ mod tests {
             accounts: Vec::new(),
             libraries: Vec::new(),
             last_run: None,
+            last_audit: None,
+            last_verify: None,
+            never_checked_files: 0,
+            oldest_check_at: None,
             wait_until: Some(0),
             sign_in: None,
             problems_total: 12,

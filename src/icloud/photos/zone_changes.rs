@@ -63,6 +63,19 @@ pub struct ChangedPage {
 }
 
 impl ChangedPage {
+    /// Whether nothing changed on it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Changes { page, purged, albums, members } = &self.changes;
+        self.halves.is_empty()
+            && self.lone_masters.is_empty()
+            && page.assets.is_empty()
+            && page.oddities.is_empty()
+            && purged.is_empty()
+            && albums.is_empty()
+            && members.is_empty()
+    }
+
     /// Masters that came without an asset: a change of theirs concerns every asset that points to
     /// them.
     #[must_use]

@@ -1,0 +1,143 @@
+//! `rollbook log`: what happened, oldest first: to files here, to assets in iCloud, and in runs.
+//!
+//! Read from the journal alone, also during a run.
+
+use serde::Serialize;
+
+use crate::cli::commands::{open, print, print_json, story, table};
+use crate::cli::config::Config;
+use crate::cli::exit::Exit;
+use crate::cli::format;
+use crate::cli::problem::Problem;
+use crate::cli::reading_args::ReadingArgs;
+use crate::journal::{Happening, Reader, Run, Which};
+
+/// Lines on a screen, unless told otherwise.
+const LINES_SHOWN: usize = 100;
+
+/// A line, for a program. The keys are a contract.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    /// Unix seconds.
+    pub(super) at: i64,
+    /// In which run; null for what a person did in `sqlite3`.
+    pub(super) run_id: Option<i64>,
+    /// What happened: an event, or `run begun` and `run ended`.
+    pub(super) event: String,
+    /// Apple's name for the asset; null for a run.
+    pub(super) asset: Option<String>,
+    /// The person's name for it; null for a run.
+    pub(super) filename: Option<String>,
+    /// The file; null where it is about an asset in iCloud, or a run.
+    pub(super) path: Option<String>,
+    /// Which file of the asset.
+    pub(super) rendition: Option<String>,
+    /// The state before.
+    pub(super) from_state: Option<String>,
+    /// The state after.
+    pub(super) to_state: Option<String>,
+    /// More about it.
+    pub(super) detail: Option<String>,
+}
+
+/// Says what happened.
+pub(super) fn run(config: &Config, args: &ReadingArgs, json: bool) -> Result<Exit, Problem> {
+    let reader = Reader::open(&open::journal_is_there(config)?)?;
+    let assets = match &args.asset {
+        Some(name) => {
+            let found = reader.find_assets(name)?;
+            if found.is_empty() {
+                return Err(story::unknown(name));
+            }
+            Some(found.into_iter().map(|of| of.asset_id).collect())
+        }
+        None => None,
+    };
+    let limit = args.limit.unwrap_or(if json { usize::MAX } else { LINES_SHOWN });
+    let which = Which {
+        run: args.run,
+        since: args.since.map(|day| day.first),
+        until: args.until.map(|day| day.last),
+        // One more than is shown says whether there is more.
+        limit: limit.saturating_add(1),
+        assets,
+    };
+    let mut lines: Vec<Line> = reader.happenings(&which)?.into_iter().map(Line::from).collect();
+    if which.assets.is_none() {
+        lines.extend(reader.runs(&which)?.into_iter().flat_map(lines_of));
+        let within = |line: &Line| {
+            which.since.is_none_or(|at| line.at >= at) && which.until.is_none_or(|at| line.at <= at)
+        };
+        lines.retain(within);
+        // A run begins before what happens in it, and ends after.
+        lines.sort_by_key(|line| (line.at, line.event == "run ended", line.event != "run begun"));
+    }
+    let earlier = lines.len().saturating_sub(limit);
+    let lines = lines.split_off(earlier);
+    if json {
+        print_json(&lines)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = table(lines.iter().map(Line::row), &[]);
+    if earlier > 0 {
+        text = format!(
+            "… and earlier ones: \"rollbook log --limit {}\" shows more\n{text}",
+            limit.saturating_mul(10)
+        );
+    }
+    print(if lines.is_empty() { "nothing happened" } else { &text })?;
+    Ok(Exit::Done)
+}
+
+/// The beginning of a run, and its end if it had one.
+fn lines_of(run: Run) -> impl Iterator<Item = Line> {
+    let line = |at, event: &str, detail| Line {
+        at,
+        run_id: Some(run.id),
+        event: event.to_owned(),
+        asset: None,
+        filename: None,
+        path: None,
+        rendition: None,
+        from_state: None,
+        to_state: None,
+        detail: Some(detail),
+    };
+    let begun = line(run.started_at, "run begun", format!("{} for {}", run.verb, run.account));
+    let ended = run.ended_at.map(|at| {
+        let mut detail =
+            format!("{}: {}, {}", run.verb, run.outcome, format::counted(run.files_done, "file"));
+        for (bytes, verb) in [(run.bytes_fetched, "fetched"), (run.bytes_read, "read back")] {
+            if bytes > 0 {
+                detail.push_str(&format!(", {} {verb}", format::bytes(bytes)));
+            }
+        }
+        line(at, "run ended", detail)
+    });
+    std::iter::once(begun).chain(ended)
+}
+
+impl Line {
+    fn row(&self) -> Vec<String> {
+        let run = self.run_id.map_or_else(String::new, |run| format!("run {run}"));
+        let what = self.path.clone().or_else(|| self.filename.clone()).unwrap_or_default();
+        vec![format::moment(self.at), run, self.event.clone(), what, self.detail.clone().unwrap_or_default()]
+    }
+}
+
+impl From<Happening> for Line {
+    fn from(of: Happening) -> Self {
+        Self {
+            at: of.at,
+            run_id: of.run_id,
+            event: of.event,
+            asset: Some(of.asset),
+            filename: Some(of.filename),
+            path: of.path,
+            rendition: of.rendition,
+            from_state: of.from_state,
+            to_state: of.to_state,
+            detail: of.detail,
+        }
+    }
+}
