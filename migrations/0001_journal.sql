@@ -44,6 +44,9 @@ CREATE TABLE library (
     -- last complete enumeration: records that cannot be used are counted by Apple and not by us.
     recounted_at     INTEGER,
     count_ahead      INTEGER NOT NULL DEFAULT 0,
+    -- By how much it was ahead for no reason that we know. Found by two enumerations in a row, it is
+    -- taken for Apple's own way of counting, and no longer leads to a third.
+    count_doubted    INTEGER,
     UNIQUE (account_id, database, zone_name, zone_owner)
 ) STRICT;
 

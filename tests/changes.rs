@@ -362,3 +362,49 @@ fn a_void_database_token_costs_one_question_more() {
     world.run(&["sync"], 0);
     assert_eq!(questions(&world.sandbox.counters()), 1);
 }
+
+#[test]
+fn changes_that_cannot_be_completed_lead_to_a_listing() {
+    let world = home(Options { assets: 30, ..Options::default() });
+    let library = world.sandbox.library();
+    assert!(library.hide(&library.assets()[4]));
+    // The asset comes alone, and its master cannot be looked up.
+    world.sandbox.faults().add(Fault::once(Endpoint::RecordsLookup, What::cloudkit("INTERNAL_ERROR")));
+    let ran = world.run(&["sync"], 0);
+    assert!(ran.stderr().contains("listed again"), "{}", ran.stderr());
+    world.assert_follows();
+    assert_eq!((fetched(&world), world.told("hidden")), (0, 1));
+}
+
+#[test]
+fn a_count_that_stays_wrong_leads_to_one_more_listing_and_not_to_one_each_day() {
+    let world = home(Options { assets: 30, ..Options::default() });
+    let wrong = r#"{"batch":[{"records":[{"fields":{"itemCount":{"value":35}}}]},{"records":[{"fields":{"itemCount":{"value":0}}}]}]}"#;
+    let wrong = What::body(200, "application/json", wrong);
+    world.sandbox.faults().add(Fault::always(Endpoint::QueryBatch, wrong));
+    let mut listings = Vec::new();
+    for _day in 0..4 {
+        world.journal().execute("UPDATE library SET recounted_at = recounted_at - 100000", []).unwrap();
+        world.sandbox.reset_counters();
+        world.run(&["sync"], 0);
+        listings.push(world.sandbox.counters().of(Endpoint::RecordsQuery) > 0);
+    }
+    assert_eq!(listings, [true, true, false, false]);
+    assert_eq!(fetched(&world), 0);
+    world.assert_follows();
+}
+
+#[test]
+fn records_that_cannot_be_used_are_counted_by_apple_and_need_no_second_listing() {
+    let world = World::new(Options { assets: 20, odd_records: true, ..Options::default() });
+    // Some files have no address at all, so the run says that not all is here.
+    world.run(&["sync"], 1);
+    let mut listings = Vec::new();
+    for _day in 0..3 {
+        world.journal().execute("UPDATE library SET recounted_at = recounted_at - 100000", []).unwrap();
+        world.sandbox.reset_counters();
+        world.run(&["sync"], 1);
+        listings.push(world.sandbox.counters().of(Endpoint::RecordsQuery) > 0);
+    }
+    assert!(!listings[1] && !listings[2], "{listings:?}");
+}

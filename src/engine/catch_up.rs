@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
 use crate::engine::run::{Run, now, off_thread};
+use crate::fault;
 use crate::icloud::{self, ChangedPage, Delta, ZoneChanges};
 use crate::journal::Place;
 use crate::model::change::Changes;
@@ -46,7 +47,13 @@ pub(super) async fn catch_up(
             }
             Err(error) => return Err(error),
         };
-        let changes = complete(run, library, &walk, &page).await?;
+        let changes = match complete(run, library, &walk, &page).await {
+            Err(Error::Service(why @ (icloud::Error::Malformed { .. } | icloud::Error::Server { .. }))) => {
+                return Ok(CaughtUp::No(why.to_string()));
+            }
+            changes => changes?,
+        };
+        fault::point("changes-fetched");
         record(run, library, choices, changes).await?;
         if !page.more {
             return Ok(CaughtUp::Yes);
@@ -78,6 +85,7 @@ pub(super) async fn record(
 ) -> Result<(), Error> {
     let at = Place { library: library.id, run: run.id, now: now() };
     let seen = run.journal.record_changes(at, Arc::clone(choices), changes).await?;
+    fault::point("changes-recorded");
     run.board.seen(&seen);
     run.clear(seen.leftovers).await;
     run.first_page.store(true, Ordering::SeqCst);

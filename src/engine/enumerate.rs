@@ -72,6 +72,7 @@ pub(super) async fn enumerate(run: &Run, survey: &Survey, choices: &Arc<Choices>
     }
     run.board.enumerated();
     for (database, token) in survey.tokens.iter().filter(|_| !skipped) {
+        fault::point("database-token-due");
         let kept = run.journal.keep_database_token(run.account, *database, token.clone(), now()).await;
         if let Err(error) = kept {
             run.halt(error);
@@ -88,7 +89,12 @@ async fn follow(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<
     match &library.need {
         Need::Listing => return list_all(run, library, choices).await,
         Need::Changes(token) => match catch_up(run, library, choices, token.clone()).await? {
-            CaughtUp::Yes => {}
+            CaughtUp::Yes if library.recount => {}
+            CaughtUp::Yes => {
+                if let Some(counts) = counts(run, library).await? {
+                    run.journal.counted(library.id, counts).await?;
+                }
+            }
             CaughtUp::No(why) => {
                 again(&format!("its changes cannot be had ({why})"));
                 return list_all(run, library, choices).await;
@@ -193,6 +199,7 @@ async fn list(
             run.board.seen(&seen);
             run.clear(seen.leftovers).await;
             seen.assets.iter().for_each(|asset| roll.call(*asset));
+            roll.unusable += seen.oddities;
             roll.count_found(&seen.already_here);
             run.first_page.store(true, Ordering::SeqCst);
             run.bell.notify_one();
@@ -214,6 +221,7 @@ async fn list(
 pub(super) struct Roll {
     bits: Vec<u64>,
     count: u64,
+    unusable: u64,
     /// Assets in a row that were here already, and how many of them are enough.
     found: u64,
     until_found: Option<u64>,
@@ -252,6 +260,11 @@ impl Roll {
     /// How many it has met.
     pub(super) fn called(&self) -> u64 {
         self.count
+    }
+
+    /// Records that could not be used: Apple may count them.
+    pub(super) fn unusable(&self) -> u64 {
+        self.unusable
     }
 
     fn place(asset: AssetId) -> (usize, u64) {

@@ -15,7 +15,7 @@ use crate::model::choices::Choices;
 use std::sync::Arc;
 
 /// Looks up every asset of the journal that the listing did not meet, and records what became of
-/// it. A listing that met fewer assets than Apple counts is no proof, and settles nothing.
+/// it. A listing that met fewer records than Apple counts is no proof, and settles nothing.
 pub(super) async fn unmet(
     run: &Run,
     library: &Library,
@@ -23,14 +23,22 @@ pub(super) async fn unmet(
     roll: &Roll,
     counts: Option<Counts>,
 ) -> Result<(), Error> {
-    if counts.is_some_and(|counts| counts.total() > roll.called()) {
+    if counts.is_some_and(|counts| counts.total() > roll.called() + roll.unusable()) {
         return Ok(());
     }
     let (reader, id, roll) = (run.journal.reader().clone(), library.id, roll.clone());
     let names = off_thread(move || reader.unmet(id, |asset| roll.was_called(asset))).await?;
     for names in names.chunks(LOOKUP_NAMES_MAX) {
         let ask = async || run.client.look_up_assets(&library.zone, names).await;
-        let mut changes = run.through_pauses(ask).await?;
+        let mut changes = match run.through_pauses(ask).await {
+            Ok(changes) => changes,
+            Err(Error::Service(why @ (icloud::Error::Server { .. } | icloud::Error::Malformed { .. }))) => {
+                let note = format!("cannot look up what the listing did not meet: {why}");
+                run.board.notice(Notice::Note(note));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         // What cannot be used was named when it was listed; here only presence is asked for.
         changes.page.oddities.clear();
         catch_up::record(run, library, choices, changes).await?;

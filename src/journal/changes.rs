@@ -175,6 +175,15 @@ pub(super) fn present(connection: &Connection, library: LibraryId) -> Result<i64
     Ok(statement.query_row(named_params! { ":library": library.0 }, |row| row.get(0))?)
 }
 
+/// Stores Apple's counts of a library, and judges nothing: right after a change they may lag behind.
+pub(super) fn counted(connection: &Connection, library: LibraryId, counts: Counts) -> Result<(), Error> {
+    connection.execute(
+        "UPDATE library SET apple_count = :count WHERE library_id = :library",
+        named_params! { ":count": row::int(counts.total()), ":library": library.0 },
+    )?;
+    Ok(())
+}
+
 /// What a recount found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recount {

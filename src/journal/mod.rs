@@ -612,6 +612,14 @@ impl Journal {
         self.writer.run(move |c| changes::recounted(c, at, counts)).await
     }
 
+    /// Stores Apple's counts of a library, and judges nothing.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn counted(&self, library: LibraryId, counts: Counts) -> Result<(), Error> {
+        self.writer.run(move |c| changes::counted(c, library, counts)).await
+    }
+
     /// Keeps the token of a database. Call when all changes that it named are rows.
     ///
     /// # Errors

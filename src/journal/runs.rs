@@ -219,18 +219,30 @@ pub(super) fn enumerated(
     found: &Enumerated,
 ) -> Result<(), Error> {
     let (count, apple) = (int(found.count), found.apple_count.map(int));
-    let ahead = match apple {
+    let difference = match apple {
         Some(apple) => apple - changes::present(connection, library)?,
         None => 0,
     };
+    let (explained, doubted): (i64, Option<i64>) = connection.query_row(
+        "SELECT (SELECT count(DISTINCT record_name) FROM record_problem
+                 WHERE library_id = :library AND run_id = :run
+                   AND kind IN ('refused', 'malformed', 'missing-master')), count_doubted
+         FROM library WHERE library_id = :library",
+        named_params! { ":library": library.0, ":run": run.0 },
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    // Explained by records that cannot be used, or met a second time: believed.
+    let is_believed = difference == explained || doubted == Some(difference);
+    let ahead = if is_believed { difference } else { explained };
+    let doubted = (!is_believed).then_some(difference);
     connection.execute(
         "UPDATE library SET enumerated_at = :now, enumerated_count = :count, sync_token = :token,
              apple_count = coalesce(:apple, apple_count), recounted_at = iif(:apple IS NULL, NULL, :now),
-             count_ahead = :ahead
+             count_ahead = :ahead, count_doubted = :doubted
          WHERE library_id = :library",
         named_params! {
             ":now": now, ":count": count, ":apple": apple, ":token": found.sync_token,
-            ":ahead": ahead,
+            ":ahead": ahead, ":doubted": doubted,
             ":library": library.0,
         },
     )?;
