@@ -338,6 +338,15 @@ CREATE TABLE relocation (
     to_key  INTEGER NOT NULL UNIQUE
 ) STRICT;
 
+-- Part files that nobody waits for any more, until they are removed. Serves Reader::leftovers: what a
+-- killed run did not get to.
+CREATE TABLE leftover (
+    account_id INTEGER NOT NULL REFERENCES account,
+    path       TEXT    NOT NULL,
+    tag        TEXT    NOT NULL,
+    PRIMARY KEY (account_id, path, tag)
+) STRICT, WITHOUT ROWID;
+
 -- Signed URLs of rows that still want their bytes: long, short-lived, and secret, so they stand
 -- apart and go when the bytes are home.
 CREATE TABLE signed_url (

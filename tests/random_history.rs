@@ -62,7 +62,6 @@ fn happen(world: &World, dice: &mut Dice) -> bool {
 }
 
 fn live(seed: u64) {
-    eprintln!("the life of seed {seed}");
     let mut dice = Dice(seed);
     let world = World::new(Options {
         seed,
@@ -124,7 +123,9 @@ fn lives(seeds: impl Iterator<Item = u64>) {
     for pair in seeds.chunks(2) {
         std::thread::scope(|scope| {
             for seed in pair {
-                scope.spawn(move || live(*seed));
+                // Its name stands in the message of a panic.
+                let thread = std::thread::Builder::new().name(format!("seed {seed}"));
+                thread.spawn_scoped(scope, move || live(*seed)).unwrap();
             }
         });
     }
@@ -138,5 +139,5 @@ fn a_random_life_with_kills_ends_in_the_truth() {
 #[test]
 #[ignore = "takes minutes; for whoever changes how changes are followed"]
 fn many_random_lives_with_kills_end_in_the_truth() {
-    lives(10..30);
+    lives(10..40);
 }

@@ -87,7 +87,7 @@ pub(super) async fn record(
     let seen = run.journal.record_changes(at, Arc::clone(choices), changes).await?;
     fault::point("changes-recorded");
     run.board.seen(&seen);
-    run.clear(seen.leftovers).await;
+    run.clear(seen.leftovers).await?;
     run.first_page.store(true, Ordering::SeqCst);
     run.bell.notify_one();
     Ok(())

@@ -197,7 +197,7 @@ async fn list(
             let seen = run.journal.record_page(at, Arc::clone(choices), page).await?;
             fault::point("page-recorded");
             run.board.seen(&seen);
-            run.clear(seen.leftovers).await;
+            run.clear(seen.leftovers).await?;
             seen.assets.iter().for_each(|asset| roll.call(*asset));
             roll.unusable += seen.oddities;
             roll.count_found(&seen.already_here);

@@ -7,7 +7,7 @@
 use crate::engine::error::Error;
 use crate::engine::prepare::{look, place, whole};
 use crate::engine::publish::Published;
-use crate::engine::run::{Run, now};
+use crate::engine::run::{Run, now, off_thread};
 use crate::fault;
 use crate::journal::Claim;
 use crate::model::recovery::Case;
@@ -20,7 +20,7 @@ pub(super) async fn recover(run: &Run) -> Result<(), Error> {
     loop {
         let dead = run.journal.take_over_dead(run.id, BATCH).await?;
         if dead.is_empty() {
-            return Ok(());
+            break;
         }
         fault::point("taken-over");
         for claim in dead {
@@ -28,6 +28,9 @@ pub(super) async fn recover(run: &Run) -> Result<(), Error> {
             fault::point("repaired");
         }
     }
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let leftovers = off_thread(move || reader.leftovers(account)).await?;
+    run.clear(leftovers).await
 }
 
 async fn repair(run: &Run, claim: Claim) -> Result<(), Error> {
@@ -59,7 +62,7 @@ async fn repair(run: &Run, claim: Claim) -> Result<(), Error> {
         },
         // Nothing was promised of this part.
         Case::B => {
-            let _ = crate::engine::run::off_thread(move || folder.remove_part()).await;
+            let _ = off_thread(move || folder.remove_part()).await;
             fault::point("part-removed");
             Ok(run.journal.release(claim).await?)
         }

@@ -83,7 +83,7 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
             Err(failure) => {
                 let told = run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await?;
                 if told && failure.kind == FailureKind::Gone {
-                    forget_part(run, &row).await;
+                    forget_part(run, &row).await?;
                 }
                 match failure.kind {
                     // Apple's owner deleted or changed it: nothing went wrong here.
@@ -101,9 +101,9 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
 }
 
 /// Removes the part file of what will not come any more.
-async fn forget_part(run: &Run, row: &Expired) {
+async fn forget_part(run: &Run, row: &Expired) -> Result<(), Error> {
     let tag = layout::part_tag(&AssetName(row.asset.clone()), &AppleChecksum::parse(&row.checksum));
-    run.clear(vec![Leftover { path: row.path.clone(), tag }]).await;
+    run.clear(vec![Leftover { path: row.path.clone(), tag }]).await
 }
 
 /// The records that may carry the file: edits hang on the asset, originals on the master, and small

@@ -168,12 +168,19 @@ impl Run {
         off_thread(move || work(&destination)).await
     }
 
-    /// Removes part files that nobody waits for. One that cannot be removed does no harm.
-    pub(super) async fn clear(&self, leftovers: Vec<Leftover>) {
-        for Leftover { path, tag } in leftovers {
-            let place = Place { path, tag };
-            let _ = self.on_disk(move |destination| destination.folder(&place)?.remove_part()).await;
+    /// Removes part files that nobody waits for. One that cannot be removed now is tried again by the
+    /// next run.
+    pub(super) async fn clear(&self, leftovers: Vec<Leftover>) -> Result<(), Error> {
+        let mut removed = Vec::with_capacity(leftovers.len());
+        for leftover in leftovers {
+            let place = Place { path: leftover.path.clone(), tag: leftover.tag.clone() };
+            let gone = self.on_disk(move |destination| destination.folder(&place)?.remove_part()).await;
+            removed.extend(gone.is_ok().then_some(leftover));
         }
+        if removed.is_empty() {
+            return Ok(());
+        }
+        Ok(self.journal.cleared(self.account, removed).await?)
     }
 
     /// The root of the destination, for messages.

@@ -92,6 +92,10 @@ impl Unfinished {
             return;
         };
         let path = claim.file().path.clone();
+        // Nothing was promised of such a part, and nobody may ever come back for it.
+        if claim.file().offset_bytes == 0 && !matches!(self.setback, Setback::Halted(_)) {
+            remove_part(run, place(claim.file())).await;
+        }
         let told = match self.setback {
             Setback::UrlExpired { refused } => run.journal.url_expired(claim, now(), refused).await,
             Setback::Released => run.journal.release(claim).await,

@@ -1,14 +1,14 @@
 //! Leftovers: part files of versions that nobody waits for any more.
 //!
 //! The row that a part file belonged to goes on to another version, or is superseded. The journal
-//! names the part in the same breath, so that it can be removed; one that is not, because the run
-//! ended there, is litter and does no harm.
+//! keeps the name of the part in the same operation until it is removed, so a run that ends in
+//! between leaves no litter for good.
 
 use rusqlite::{Connection, named_params};
 
 use crate::journal::error::Error;
 use crate::model::checksum::AppleChecksum;
-use crate::model::ids::{AssetId, AssetName, FileId};
+use crate::model::ids::{AccountId, AssetId, AssetName, FileId};
 use crate::model::layout;
 
 /// A part file that may stand beside `path`.
@@ -20,25 +20,62 @@ pub struct Leftover {
     pub tag: String,
 }
 
-const SELECT: &str = "SELECT path, checksum, record_name FROM asset_file JOIN asset USING (asset_id)
+const SELECT: &str = "SELECT f.path, f.checksum, a.record_name, l.account_id
+    FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
     WHERE state <> 'verified' AND claim_run_id IS NULL AND superseded_at IS NULL";
 
-/// The part of a row, if it may have one.
+/// Notes the part of a row, if it may have one.
 pub(super) fn of_file(connection: &Connection, file: FileId) -> Result<Vec<Leftover>, Error> {
-    collect(connection, &format!("{SELECT} AND file_id = :id"), file.0)
+    keep(connection, &format!("{SELECT} AND file_id = :id"), file.0)
 }
 
-/// The parts of an asset's rows.
+/// Notes the parts of an asset's rows.
 pub(super) fn of_asset(connection: &Connection, asset: AssetId) -> Result<Vec<Leftover>, Error> {
-    collect(connection, &format!("{SELECT} AND asset_id = :id"), asset.0)
+    keep(connection, &format!("{SELECT} AND f.asset_id = :id"), asset.0)
 }
 
-fn collect(connection: &Connection, sql: &str, id: i64) -> Result<Vec<Leftover>, Error> {
+fn keep(connection: &Connection, sql: &str, id: i64) -> Result<Vec<Leftover>, Error> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(named_params! { ":id": id }, |row| {
         let (checksum, name): (String, String) = (row.get(1)?, row.get(2)?);
         let tag = layout::part_tag(&AssetName(name), &AppleChecksum::parse(&checksum));
-        Ok(Leftover { path: row.get(0)?, tag })
+        Ok((Leftover { path: row.get(0)?, tag }, row.get::<_, i64>(3)?))
+    })?;
+    let mut leftovers = Vec::new();
+    for row in rows {
+        let (leftover, account) = row?;
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO leftover (account_id, path, tag) VALUES (:account, :path, :tag)
+             ON CONFLICT DO NOTHING",
+        )?;
+        statement
+            .execute(named_params! { ":account": account, ":path": leftover.path, ":tag": leftover.tag })?;
+        leftovers.push(leftover);
+    }
+    Ok(leftovers)
+}
+
+/// What earlier runs of an account did not get to.
+pub(super) fn of_account(connection: &Connection, account: AccountId) -> Result<Vec<Leftover>, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT path, tag FROM leftover WHERE account_id = :account")?;
+    let rows = statement.query_map(named_params! { ":account": account.0 }, |row| {
+        Ok(Leftover { path: row.get(0)?, tag: row.get(1)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Forgets leftovers that are removed.
+pub(super) fn cleared(
+    connection: &Connection,
+    account: AccountId,
+    leftovers: &[Leftover],
+) -> Result<(), Error> {
+    for Leftover { path, tag } in leftovers {
+        let mut statement = connection.prepare_cached(
+            "DELETE FROM leftover WHERE account_id = :account AND path = :path AND tag = :tag",
+        )?;
+        statement.execute(named_params! { ":account": account.0, ":path": path, ":tag": tag })?;
+    }
+    Ok(())
 }

@@ -315,6 +315,14 @@ impl Reader {
         changes::database_token(&*self.pool.get()?, account, database)
     }
 
+    /// Part files of an account that nobody waits for, and that earlier runs did not get to.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn leftovers(&self, account: AccountId) -> Result<Vec<Leftover>, Error> {
+        leftover::of_account(&*self.pool.get()?, account)
+    }
+
     /// The assets of a library that point to some masters, by name.
     ///
     /// # Errors
@@ -610,6 +618,14 @@ impl Journal {
     /// If the journal cannot be written.
     pub async fn recounted(&self, at: Place, counts: Counts) -> Result<Recount, Error> {
         self.writer.run(move |c| changes::recounted(c, at, counts)).await
+    }
+
+    /// Forgets leftovers that are removed.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn cleared(&self, account: AccountId, leftovers: Vec<Leftover>) -> Result<(), Error> {
+        self.writer.run(move |c| leftover::cleared(c, account, &leftovers)).await
     }
 
     /// Stores Apple's counts of a library, and judges nothing.
