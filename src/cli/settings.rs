@@ -281,6 +281,7 @@ pub(crate) const LIBRARY: Setting = Setting {
 /// Which albums.
 pub(crate) const ALBUM: Setting = Setting {
     key: "album",
+    short: Some('a'),
     flag: Flag::Sync,
     many: true,
     value_name: "NAME",
