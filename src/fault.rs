@@ -2,7 +2,7 @@
 //!
 //! Every durable step passes here first: each system call that changes the disk, and each commit
 //! of the journal. Between them the engine names the points it has reached. In a shipped binary all
-//! of that is nothing. Built with the feature `faults`, as the tests are, three variables speak to it:
+//! of that is nothing. Built with the feature `faults`, as the tests are, four variables speak to it:
 //!
 //! - `ROLLBOOK_FAULT_LOG=FILE`: each step is written there before it is taken, one line of
 //!   tab-separated fields: number, name, path, and what else matters (offset and length of a write,
@@ -15,12 +15,13 @@
 //!   test of a power cut may forgive.
 //! - `ROLLBOOK_FAULT_CLOCK=SECONDS`: the clock on the wall is so much ahead; `SECONDS@N` from the
 //!   n-th step on.
+//! - `ROLLBOOK_FAULT_FS=NUMBER`: every file system says that it is the one of this number (`statfs`).
 
 #[cfg(feature = "faults")]
-pub(crate) use on::{clock, point, relocate, rename, step, write};
+pub(crate) use on::{clock, file_system, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
-pub(crate) use off::{clock, point, relocate, rename, step, write};
+pub(crate) use off::{clock, file_system, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
 mod off {
@@ -55,6 +56,12 @@ mod off {
     /// Passes.
     #[inline]
     pub(crate) fn point(_: &'static str) {}
+
+    /// The number of a file system, as it is.
+    #[inline]
+    pub(crate) fn file_system(magic: u32) -> u32 {
+        magic
+    }
 
     /// The clock on the wall.
     #[inline]
@@ -140,6 +147,12 @@ mod on {
     fn jump(text: &str) -> (i64, u64) {
         let (seconds, step) = text.split_once('@').unwrap_or((text, "0"));
         (seconds.parse().expect("seconds"), step.parse().expect("SECONDS@N"))
+    }
+
+    /// The number of a file system, or that of another one.
+    pub(crate) fn file_system(magic: u32) -> u32 {
+        let said = std::env::var("ROLLBOOK_FAULT_FS").ok();
+        said.map_or(magic, |said| said.parse().expect("the number of a file system"))
     }
 
     /// Passes a durable step, or fails as the script says. `false`: leave it out.

@@ -472,3 +472,27 @@ fn nothing_is_put_in_place_of_a_journal_that_a_run_holds() {
     world.run(&["journal", "snapshots"], 0);
     support::terminate(&mut run);
 }
+
+#[test]
+fn a_journal_on_another_machine_is_warned_of_by_name() {
+    // Numbers of linux/magic.h: NFS, CIFS, Ceph; and two that are local, ext4 and tmpfs.
+    let numbers = [
+        (0x6969_u32, "(NFS)"),
+        (0xff53_4d42, "(CIFS)"),
+        (0x00c3_6400, "(Ceph)"),
+        (0xef53, ""),
+        (0x0102_1994, ""),
+    ];
+    let world = World::new(Options { assets: 2, ..Options::default() });
+    world.run(&["sync"], 0);
+    for (number, name) in numbers {
+        for verb in [&["sync"][..], &["plan"], &["journal", "check"]] {
+            let output = world.rollbook(verb).env("ROLLBOOK_FAULT_FS", number.to_string()).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{told}");
+            let warned = told.contains("lies on a network file system");
+            assert_eq!(warned, !name.is_empty(), "{number:x}: {told}");
+            assert!(told.contains(name), "{number:x}: {told}");
+        }
+    }
+}

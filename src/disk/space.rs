@@ -1,4 +1,4 @@
-//! Room, and what kind of file system gives it.
+//! Room: how much there is, and how much of it is for others.
 
 use std::path::Path;
 
@@ -60,26 +60,4 @@ pub fn room(path: &Path, keep_bytes: Option<u64>) -> Result<Room, Error> {
 /// If the system does not say.
 pub fn free_bytes(path: &Path) -> Result<u64, Error> {
     room(path, None).map(|room| room.free_bytes)
-}
-
-/// The name of the network file system that holds `path`, if it is one.
-///
-/// A journal there is in danger: WAL needs memory shared between its readers and the writer.
-#[must_use]
-pub fn network_file_system(path: &Path) -> Option<&'static str> {
-    #[cfg(target_os = "linux")]
-    {
-        // Magic numbers of linux/magic.h.
-        match rustix::fs::statfs(path).ok()?.f_type as u32 {
-            0x6969 => Some("NFS"),
-            0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
-            0x0102_1997 => Some("9p"),
-            _ => None,
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = path;
-        None
-    }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::commands::{print, print_json, table};
+use crate::cli::commands::{open, print, print_json, table};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, sanitize};
@@ -78,6 +78,7 @@ fn hold(config: &Config) -> Result<Held, Problem> {
             .hint("set --data-dir to where the journal is"));
     }
     let lock = data_dir.lock().map_err(explain::data_dir)?;
+    open::warn_of_network(&data_dir);
     Ok(Held { snapshots: data_dir.snapshots(), _lock: lock })
 }
 

@@ -16,7 +16,7 @@ use crate::cli::password::Passwords;
 use crate::cli::person::AtTerminal;
 use crate::cli::problem::Problem;
 use crate::cli::{explain, output, person, standing};
-use crate::disk::{DataDir, Destination, PrivateFile, RunLock, space};
+use crate::disk::{DataDir, Destination, PrivateFile, RunLock, network};
 use crate::engine::{self, Bench, Settings, Stop};
 use crate::icloud::{Client, CodeEntry, Credentials, Options, SessionStore, SignInError};
 use crate::journal::{Journal, Trouble};
@@ -54,12 +54,7 @@ pub(super) struct Manner {
 pub(super) fn house(config: &Config) -> Result<House, Problem> {
     let data_dir = DataDir::create(&config.data_dir).map_err(explain::data_dir)?;
     let lock = data_dir.lock().map_err(explain::data_dir)?;
-    if let Some(kind) = space::network_file_system(data_dir.path()) {
-        output::talk(&format!(
-            "warning: the data directory lies on a network file system ({kind}), where a journal can break: set \
-             --data-dir to a folder on a local disk"
-        ));
-    }
+    warn_of_network(&data_dir);
     let snapshots = data_dir.snapshots();
     if snapshots.journal_is_gone().map_err(explain::data_dir)?
         && !snapshots.list().map_err(explain::data_dir)?.is_empty()
@@ -69,6 +64,18 @@ pub(super) fn house(config: &Config) -> Result<House, Problem> {
     let journal = Arc::new(Journal::open(&data_dir.journal().map_err(explain::data_dir)?)?);
     let several = config.accounts().is_ok_and(|accounts| accounts.len() > 1);
     Ok(House { journal, data_dir, snapshot: Arc::default(), several, _lock: lock })
+}
+
+/// A journal that another machine stores breaks sooner or later. Not refused: some have no other disk.
+pub(super) fn warn_of_network(data_dir: &DataDir) {
+    if let Some(kind) = network::file_system(data_dir.path()) {
+        output::talk(&format!(
+            "warning: the data directory lies on a network file system ({kind}): the journal shares memory between \
+             its readers and its writer, which a network cannot, and may break; set --data-dir to a folder on a \
+             local disk (photos may lie where they like): {}",
+            output::sanitize(&data_dir.path().to_string_lossy())
+        ));
+    }
 }
 
 /// Leaves a snapshot of the journal, if anything happened since the last one.
