@@ -340,6 +340,8 @@ fn every_flag_command_and_variable_of_the_readme_exists() {
         &["log", "--help"],
         &["export", "--help"],
         &["health", "--help"],
+        &["service", "install", "--help"],
+        &["service", "uninstall", "--help"],
         &["list", "libraries", "--help"],
         &["config", "show", "--help"],
     ]

@@ -54,6 +54,10 @@ pub(crate) enum Verb {
     Log,
     /// Write the catalogue.
     Export,
+    /// Write a systemd unit.
+    ServiceInstall,
+    /// Remove it.
+    ServiceUninstall,
     /// Name the libraries.
     ListLibraries,
     /// Name the albums.
@@ -87,6 +91,8 @@ pub(crate) struct Args {
     pub(crate) max_age: Option<Duration>,
     /// Which snapshot `journal restore` is to take.
     pub(crate) which: Option<String>,
+    /// What kind of unit `service` is about.
+    pub(crate) service: ServiceArgs,
     /// What `login` brings to the second factor.
     pub(crate) entry: Option<CodeEntry>,
     /// What `adopt` is to take over, and how.
@@ -103,6 +109,19 @@ pub(crate) struct Args {
     pub(crate) reading: ReadingArgs,
     /// Flags by the name of their setting.
     pub(crate) flags: BTreeMap<&'static str, OsString>,
+}
+
+/// What kind of unit `service` is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ServiceArgs {
+    /// Only show it.
+    pub(crate) print: bool,
+    /// One of the machine.
+    pub(crate) system: bool,
+    /// One of this user.
+    pub(crate) user: bool,
+    /// A timer instead of a process that stays.
+    pub(crate) timer: bool,
 }
 
 impl Args {
@@ -136,6 +155,8 @@ impl Args {
             ["explain"] => Verb::Explain,
             ["log"] => Verb::Log,
             ["export"] => Verb::Export,
+            ["service", "install"] => Verb::ServiceInstall,
+            ["service", "uninstall"] => Verb::ServiceUninstall,
             ["list", "libraries"] => Verb::ListLibraries,
             ["list", "albums"] => Verb::ListAlbums,
             ["config", "show"] => Verb::ConfigShow,
@@ -164,6 +185,12 @@ impl Args {
             from_icloudpd: deepest.try_get_one::<PathBuf>("from-icloudpd").ok().flatten().cloned(),
             max_age: deepest.try_get_one("max-age").ok().flatten().copied(),
             which: deepest.try_get_one::<String>("which").ok().flatten().cloned(),
+            service: ServiceArgs {
+                print: is_set(deepest, "print"),
+                system: is_set(deepest, "system"),
+                user: is_set(deepest, "user"),
+                timer: is_set(deepest, "timer"),
+            },
             entry: entry(deepest),
             adopt: AdoptArgs::read(deepest),
             link_kind: deepest.try_get_one::<LinkKind>("as").ok().flatten().copied(),
@@ -352,6 +379,22 @@ fn command() -> Command {
                 .arg(json()),
         )
         .subcommand(
+            verb("service", "Keep the copy up to date by systemd")
+                .subcommand_required(true)
+                .subcommand(
+                    sync(verb("install", "Write a hardened unit with the settings of this command line"))
+                        .args(flags(&[Flag::SyncOnly]))
+                        .arg(switch("print", "Print the unit, and write nothing"))
+                        .args(managers())
+                        .arg(switch("timer", "Start a run again and again, by a timer"))
+                        .arg(
+                            switch("watch", "Stay and watch, in one process (the default)")
+                                .conflicts_with("timer"),
+                        ),
+                )
+                .subcommand(verb("uninstall", "Stop it and remove the unit").args(managers())),
+        )
+        .subcommand(
             verb("list", "Name what the account holds")
                 .subcommand_required(true)
                 .subcommand(list("libraries", "Name the libraries and how many assets each holds"))
@@ -408,6 +451,14 @@ pub(crate) fn verb(name: &'static str, about: &'static str) -> Command {
 
 pub(crate) fn json() -> Arg {
     switch("json", "Answer in JSON, with stable keys")
+}
+
+/// Whose systemd it is about.
+fn managers() -> [Arg; 2] {
+    [
+        switch("system", "That of the machine (the default for root)").conflicts_with("user"),
+        switch("user", "Your own (the default for anyone else)"),
+    ]
 }
 
 /// Two days: one missed night is no alarm, two are.

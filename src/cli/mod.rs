@@ -33,6 +33,7 @@ mod settings;
 mod signals;
 mod standing;
 mod together;
+mod unit;
 
 use std::ffi::OsString;
 

@@ -30,6 +30,7 @@ pub mod space;
 pub mod standing;
 mod stray;
 pub mod tree;
+pub mod unit_file;
 pub mod walk;
 pub mod whole_file;
 

@@ -15,6 +15,7 @@ mod login;
 mod open;
 mod plan;
 mod relayout;
+mod service;
 mod status;
 mod story;
 mod sync;
@@ -52,6 +53,8 @@ pub(super) fn run(
     match args.verb {
         Verb::ConfigShow => config::show(config, args.json),
         Verb::Status => status::run(config, args.json),
+        Verb::ServiceInstall => service::install(args, config, environment),
+        Verb::ServiceUninstall => service::uninstall(args, environment),
         Verb::Health => health::run(config, args.max_age.unwrap_or_default(), args.json),
         Verb::JournalCheck => journal::check(config, args.json),
         Verb::JournalSnapshots => journal::snapshots(config, args.json),
