@@ -289,6 +289,12 @@ CREATE TABLE asset_file (
     released_at    INTEGER,
     superseded_at  INTEGER,
 
+    -- In the trash of the destination, and released with that: where, and since when. A path without a
+    -- time: on its way, in either direction. kept_at: a person took it back out.
+    trash_path     TEXT,
+    trashed_at     INTEGER,
+    kept_at        INTEGER,
+
     -- One word for people and for the tally: the state, or why it is out of scope.
     standing       TEXT    GENERATED ALWAYS AS (CASE
         WHEN superseded_at IS NOT NULL THEN 'superseded'
@@ -310,6 +316,8 @@ CREATE TABLE asset_file (
     CHECK ((offset_bytes > 0) = (prefix_sha256 IS NOT NULL)),
     CHECK (state <> 'partial' OR offset_bytes > 0),
     CHECK (state NOT IN ('pending', 'verified') OR offset_bytes = 0),
+    CHECK (trash_path IS NULL OR (state = 'verified' AND released_at IS NOT NULL)),
+    CHECK (trashed_at IS NULL OR trash_path IS NOT NULL),
     CHECK ((claim_run_id IS NULL) = (claim_worker IS NULL)),
     CHECK (claim_run_id IS NULL OR state IN ('pending', 'partial'))
 ) STRICT;
@@ -346,6 +354,23 @@ CREATE TABLE leftover (
     tag        TEXT    NOT NULL,
     PRIMARY KEY (account_id, path, tag)
 ) STRICT, WITHOUT ROWID;
+-- Serves Journal::refetch: what a person deleted here.
+CREATE INDEX asset_file_released ON asset_file (released_at) WHERE released_at IS NOT NULL;
+-- Serves Reader::trash.
+CREATE INDEX asset_file_trash ON asset_file (trashed_at, file_id) WHERE trash_path IS NOT NULL;
+-- Serves Journal::forget_kept.
+CREATE INDEX asset_file_kept ON asset_file (file_id) WHERE kept_at IS NOT NULL;
+-- Serves Reader::due_for_trash.
+CREATE INDEX asset_removed ON asset (library_id) WHERE removed_at IS NOT NULL;
+
+-- How far the look at whether verified files still stand has come: the row after which it goes on,
+-- how many files this round missed so far, and when the last round ended. Serves Reader::sweep.
+CREATE TABLE sweep (
+    account_id    INTEGER PRIMARY KEY REFERENCES account,
+    after_file_id INTEGER NOT NULL,
+    missing       INTEGER NOT NULL,
+    ended_at      INTEGER
+) STRICT;
 
 -- Signed URLs of rows that still want their bytes: long, short-lived, and secret, so they stand
 -- apart and go when the bytes are home.

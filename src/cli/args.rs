@@ -54,6 +54,12 @@ pub(crate) enum Verb {
     Log,
     /// Write the catalogue.
     Export,
+    /// Name what is in the trash.
+    TrashList,
+    /// Take files out of the trash.
+    Undelete,
+    /// Fetch again what was deleted here.
+    Refetch,
     /// Write a systemd unit.
     ServiceInstall,
     /// Remove it.
@@ -91,6 +97,8 @@ pub(crate) struct Args {
     pub(crate) max_age: Option<Duration>,
     /// Which snapshot `journal restore` is to take.
     pub(crate) which: Option<String>,
+    /// What `undelete` and `refetch` are about; nothing for all.
+    pub(crate) names: Vec<String>,
     /// What kind of unit `service` is about.
     pub(crate) service: ServiceArgs,
     /// What `login` brings to the second factor.
@@ -155,6 +163,9 @@ impl Args {
             ["explain"] => Verb::Explain,
             ["log"] => Verb::Log,
             ["export"] => Verb::Export,
+            ["trash", "list"] => Verb::TrashList,
+            ["undelete"] => Verb::Undelete,
+            ["refetch"] => Verb::Refetch,
             ["service", "install"] => Verb::ServiceInstall,
             ["service", "uninstall"] => Verb::ServiceUninstall,
             ["list", "libraries"] => Verb::ListLibraries,
@@ -185,6 +196,11 @@ impl Args {
             from_icloudpd: deepest.try_get_one::<PathBuf>("from-icloudpd").ok().flatten().cloned(),
             max_age: deepest.try_get_one("max-age").ok().flatten().copied(),
             which: deepest.try_get_one::<String>("which").ok().flatten().cloned(),
+            names: deepest
+                .try_get_many::<String>("name")
+                .ok()
+                .flatten()
+                .map_or_else(Vec::new, |names| names.cloned().collect()),
             service: ServiceArgs {
                 print: is_set(deepest, "print"),
                 system: is_set(deepest, "system"),
@@ -379,6 +395,13 @@ fn command() -> Command {
                 .arg(json()),
         )
         .subcommand(
+            verb("trash", "Look at files whose photo is gone from iCloud")
+                .subcommand_required(true)
+                .subcommand(list("list", "Name every file of the trash")),
+        )
+        .subcommand(verb("undelete", "Move files of the trash back to where they were").args(which()))
+        .subcommand(verb("refetch", "Let the next sync fetch again what was deleted here").args(which()))
+        .subcommand(
             verb("service", "Keep the copy up to date by systemd")
                 .subcommand_required(true)
                 .subcommand(
@@ -451,6 +474,18 @@ pub(crate) fn verb(name: &'static str, about: &'static str) -> Command {
 
 pub(crate) fn json() -> Arg {
     switch("json", "Answer in JSON, with stable keys")
+}
+
+/// Which files, by name; all of them only if that is said.
+fn which() -> [Arg; 2] {
+    [
+        Arg::new("name")
+            .value_name("PATH|NAME")
+            .num_args(1..)
+            .required_unless_present("all")
+            .help("A path, a folder, or the name of a photo"),
+        switch("all", "All of them").conflicts_with("name"),
+    ]
 }
 
 /// Whose systemd it is about.

@@ -172,6 +172,31 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
         Notice::ListedAgain { library, why } => {
             warning(format!("library {library} is listed again from end to end: {why}"))
         }
+        Notice::Relocated { files } => {
+            note(format!("{} moved here; the new places are known", format::counted(*files, "file")))
+        }
+        Notice::Missing { files, refetched: true } => {
+            warning(format!("{} deleted here; they come again", format::counted(*files, "file")))
+        }
+        Notice::Missing { files, refetched: false } => warning(format!(
+            "{} deleted here, and will stay away; \"rollbook refetch --all\" brings them back",
+            format::counted(*files, "file")
+        )),
+        Notice::Trashed { files } => warning(format!(
+            "{} gone from iCloud, now in the trash; \"rollbook undelete --all\" brings them back",
+            format::counted(*files, "file")
+        )),
+        Notice::PutBack { files } => {
+            note(format!("{} back from the trash: iCloud has them again", format::counted(*files, "file")))
+        }
+        Notice::Purged { files } => {
+            note(format!("{} removed from the trash for good", format::counted(*files, "file")))
+        }
+        Notice::ManyDeleted { files, most } => warning(format!(
+            "{} gone from iCloud at once, more than the {most} that may be; they stay here. If that is right, \
+             run \"rollbook sync --allow-deletions {files}\"",
+            format::counted(*files, "file")
+        )),
         Notice::Waiting { seconds, why } => warning(format!("waiting for {}: {why}", format::wait(*seconds))),
         Notice::NoRoomForAll { open_bytes, room_bytes, kept_bytes, directory } => warning(format!(
             "{} are still to come, and there is room for {} in {} ({} stay free): what fits comes now, the rest \

@@ -19,6 +19,8 @@ use crate::cli::interval;
 use crate::cli::layers::{Layers, Source, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
+use crate::engine::{Deleted, Policy};
+use crate::journal::Missing;
 use crate::model::choices::Choices;
 use crate::model::views::LinkKind;
 
@@ -64,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) full: bool,
     /// Do not wait for a person.
     pub(crate) no_wait: bool,
+    /// What becomes of files that vanish.
+    pub(crate) policy: Policy,
     /// Stay, and sync again after this long.
     pub(crate) watch_with_interval: Option<Duration>,
     /// What is told on standard error.
@@ -104,6 +108,7 @@ impl Config {
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
             full: layers.required(&settings::FULL, None, |value| truth(text(value)?))?,
             no_wait: layers.required(&settings::NO_WAIT, None, |value| truth(text(value)?))?,
+            policy: policy(&layers)?,
             watch_with_interval: layers
                 .read(&settings::WATCH_WITH_INTERVAL, None, |value| interval::parse(text(value)?))?,
             log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
@@ -198,6 +203,33 @@ fn size(text: &str) -> Result<u64, String> {
         Ok(number) if number >= 0.0 && number.is_finite() => Ok((number * unit) as u64),
         _ => Err(format!("it is a size such as 500MB, 2GB or 0, not {text:?}")),
     }
+}
+
+/// What becomes of files that vanish.
+fn policy(layers: &Layers<'_>) -> Result<Policy, Problem> {
+    let missing_files = |text: &str| match text {
+        "release" => Ok(Missing::Released),
+        "refetch" => Ok(Missing::Refetched),
+        _ => Err(format!("it is release or refetch, not {text:?}")),
+    };
+    let deleted = |text: &str| match text {
+        "keep" => Ok(Deleted::Kept),
+        "trash" => Ok(Deleted::Trashed),
+        _ => Err(format!("it is keep or trash, not {text:?}")),
+    };
+    Ok(Policy {
+        missing_files: layers
+            .required(&settings::MISSING_FILES, None, |value| missing_files(text(value)?))?,
+        allow_missing: layers.read(&settings::ALLOW_MISSING, None, |value| number(text(value)?))?,
+        check_files: layers.required(&settings::CHECK_FILES, None, |value| truth(text(value)?))?,
+        deleted: layers.required(&settings::DELETED, None, |value| deleted(text(value)?))?,
+        trash_days: layers.read(&settings::TRASH_DAYS, None, |value| number(text(value)?))?,
+        allow_deletions: layers.read(&settings::ALLOW_DELETIONS, None, |value| number(text(value)?))?,
+    })
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("it is a whole number, not {text:?}"))
 }
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {

@@ -31,6 +31,15 @@ impl From<engine::Error> for Problem {
             engine::Error::Disk(error) => error.into(),
             engine::Error::Service(error) => error.into(),
             engine::Error::SignIn(error) => error.into(),
+            engine::Error::ManyMissing { files, .. } => Self::new(
+                Exit::Destination,
+                "cannot believe that so many files were deleted",
+            )
+            .why(&error)
+            .hint(format!(
+                "see that the destination is whole; if you deleted or moved them, run \"rollbook sync \
+                         --allow-missing {files}\""
+            )),
             engine::Error::OutsideDestination { ref folder, .. } => {
                 let folder = folder.display();
                 Self::new(Exit::Usage, "cannot adopt what lies elsewhere").why(&error).hint(format!(

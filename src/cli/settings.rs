@@ -520,6 +520,68 @@ pub(crate) const KEEP_FREE: Setting = Setting {
     ..PLAIN
 };
 
+/// Files that were deleted here.
+pub(crate) const MISSING_FILES: Setting = Setting {
+    key: "missing-files",
+    flag: Flag::SyncOnly,
+    value_name: "release|refetch",
+    help: "Verified files that you deleted here: they stay away, or come again",
+    default_shown: "release",
+    default: Default::Text("release"),
+    ..PLAIN
+};
+
+/// How many of those at once.
+pub(crate) const ALLOW_MISSING: Setting = Setting {
+    key: "allow-missing",
+    flag: Flag::SyncOnly,
+    value_name: "N",
+    help: "Stop and ask when more files than this are gone here at once",
+    default_shown: "50, or 5 %",
+    ..PLAIN
+};
+
+/// Look at all of them.
+pub(crate) const CHECK_FILES: Setting = Setting {
+    key: "check-files",
+    flag: Flag::SyncOnly,
+    help: "Look now whether every verified file stands where it should; else each run looks at some, and at all \
+           once a week",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
+/// Files whose photo is gone from iCloud.
+pub(crate) const DELETED: Setting = Setting {
+    key: "deleted",
+    flag: Flag::SyncOnly,
+    value_name: "keep|trash",
+    help: "Files of photos that are gone from iCloud: they stay, or go to .rollbook-trash in the destination",
+    default_shown: "keep",
+    default: Default::Text("keep"),
+    ..PLAIN
+};
+
+/// How long the trash keeps them.
+pub(crate) const TRASH_DAYS: Setting = Setting {
+    key: "trash-days",
+    flag: Flag::SyncOnly,
+    value_name: "N",
+    help: "Remove files from the trash for good after so many days; unset, they stay",
+    ..PLAIN
+};
+
+/// How many may go at once.
+pub(crate) const ALLOW_DELETIONS: Setting = Setting {
+    key: "allow-deletions",
+    flag: Flag::SyncOnly,
+    value_name: "N",
+    help: "Move nothing to the trash and ask when more files than this would go at once",
+    default_shown: "50, or 5 %",
+    ..PLAIN
+};
+
 /// Another chance for everything that failed.
 pub(crate) const RETRY_FAILED: Setting = Setting {
     key: "retry-failed",
@@ -603,6 +665,12 @@ pub(crate) static ALL: &[Setting] = &[
     NO_WAIT,
     WATCH_WITH_INTERVAL,
     KEEP_FREE,
+    MISSING_FILES,
+    ALLOW_MISSING,
+    CHECK_FILES,
+    DELETED,
+    TRASH_DAYS,
+    ALLOW_DELETIONS,
     RETRY_FAILED,
     FULL,
     LOG_LEVEL,

@@ -29,6 +29,8 @@ pub mod snapshots;
 pub mod space;
 pub mod standing;
 mod stray;
+pub mod sweep;
+pub mod trash;
 pub mod tree;
 pub mod unit_file;
 pub mod walk;

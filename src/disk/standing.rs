@@ -19,7 +19,7 @@ use crate::disk::publish::{self, Published};
 use crate::disk::tree::{Destination, Folder, enter, sync_directory};
 use crate::fault;
 use crate::model::adoption::LocalFile;
-use crate::model::checksum::{Digests, Hasher};
+use crate::model::checksum::{Digests, Hasher, Sha256Digest};
 
 /// How a file outside of the destination is brought into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,16 @@ impl Standing {
             }
         }
         part.hash(hasher)
+    }
+
+    /// Reads the whole file, and gives its SHA-256.
+    ///
+    /// # Errors
+    /// If it cannot be read; interrupted if `go_on` says no.
+    pub fn sha256(&mut self, go_on: impl Fn() -> bool) -> Result<Sha256Digest, Error> {
+        let mut hasher = Hasher::default();
+        part::hash(&mut self.file, None, &mut hasher, go_on).map_err(|e| Error::reading(&self.path, e))?;
+        Ok(hasher.finish().sha256)
     }
 
     /// Makes its bytes durable, and its name with those of all folders above it.

@@ -19,6 +19,7 @@ struct Counts {
     assets_announced: u64,
     bytes_fetched: u64,
     libraries_skipped: u64,
+    held_back: u64,
 }
 
 impl Board {
@@ -106,6 +107,16 @@ impl Board {
     pub(super) fn library_skipped(&self, notice: Notice) {
         self.change(|counts| counts.libraries_skipped += 1);
         self.monitor.notice(notice);
+    }
+
+    /// Files were not let go, because they were too many at once.
+    pub(super) fn held_back(&self, files: u64, notice: Notice) {
+        self.change(|counts| counts.held_back += files);
+        self.monitor.notice(notice);
+    }
+
+    pub(super) fn held_back_files(&self) -> u64 {
+        self.lock().held_back
     }
 
     pub(super) fn libraries_skipped(&self) -> u64 {

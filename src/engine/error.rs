@@ -19,6 +19,16 @@ pub enum Error {
     /// The session ended and could not be renewed without a person.
     #[error(transparent)]
     SignIn(#[from] icloud::SignInError),
+    /// More verified files are gone at once than a person deletes without a word.
+    #[error("{files} of {of} verified files are gone, more than the {most} that may be at once")]
+    ManyMissing {
+        /// How many are gone.
+        files: u64,
+        /// Of how many.
+        of: u64,
+        /// How many may be.
+        most: u64,
+    },
     /// A tree to adopt does not lie in the destination, and nobody said how its files are to come there.
     #[error("{} does not lie in the destination {}", folder.display(), destination.display())]
     OutsideDestination {

@@ -21,6 +21,7 @@ mod intake;
 mod keep;
 mod monitor;
 mod pause;
+mod policy;
 mod prepare;
 mod publish;
 mod recover;
@@ -35,7 +36,9 @@ mod settle;
 mod sidecars;
 mod stop;
 mod survey;
+mod sweep;
 mod transfer;
+mod trash;
 mod twin;
 mod work;
 
@@ -50,10 +53,12 @@ pub use audit::{Asked, Audited, Difference, Inquiry, Kind, Sheet, ask, audit};
 pub use error::Error;
 pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snapshots};
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
+pub use policy::Policy;
 pub use relayout::{Relaid, Relayouting, relayout, relayout_dry};
 pub use repair::repair;
 pub use scrub::{Bench, FRESH_S, Scrubbed, Wanted, Wrong, scrub};
 pub use stop::Stop;
+pub use trash::{Deleted, Undeleted, undelete};
 
 use crate::disk::Destination;
 use crate::disk::space::Room;
@@ -90,6 +95,8 @@ pub struct Settings {
     pub album_views: Option<AlbumViews>,
     /// Write XMP sidecars beside the files.
     pub sidecars: bool,
+    /// What becomes of files that vanish.
+    pub policy: Policy,
     /// List every library from end to end instead of asking for its changes.
     pub full: bool,
 }
@@ -119,6 +126,8 @@ pub struct Report {
     pub summary: Summary,
     /// Libraries that could not be listed. Their new photos are not accounted for.
     pub libraries_skipped: u64,
+    /// Files that would have gone to the trash, too many at once: a person is asked.
+    pub held_back: u64,
     /// The run was asked to stop before it was done.
     pub interrupted: bool,
 }
@@ -164,9 +173,11 @@ async fn close(run: &Run, settings: &Settings) -> Result<Report, Error> {
 async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.phase(Phase::Recovering);
     recover::recover(run).await?;
+    trash::recover(run).await?;
     fault::point("recovered");
     run.journal.apply_choices(run.account, Arc::clone(&settings.choices), now()).await?;
     fault::point("choices-applied");
+    sweep::sweep(run, settings).await?;
     let which = if settings.retry_failed { Requeue::All } else { Requeue::Due };
     run.journal.requeue(run.id, now(), which).await?;
     fault::point("due-requeued");
@@ -203,8 +214,11 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     beside(run, settings).await
 }
 
-/// What stands beside the photos: made from the journal, when everything else is done.
+/// The trash, and what stands beside the photos: from the journal, when everything else is done.
 async fn beside(run: &Run, settings: &Settings) -> Result<(), Error> {
+    if !run.stop.is_requested() {
+        trash::tidy(run, settings).await?;
+    }
     if settings.sidecars && !run.stop.is_requested() {
         sidecars::write(run).await?;
     }
@@ -311,7 +325,8 @@ async fn end(run: &Run, settings: &Settings, halted: bool) -> Result<Report, Err
     fault::point("run-ending");
     run.journal.end_run(run.id, now(), outcome, done).await?;
     fault::point("run-ended");
-    Ok(Report { progress, bytes_fetched, summary, libraries_skipped, interrupted })
+    let held_back = run.board.held_back_files();
+    Ok(Report { progress, bytes_fetched, summary, libraries_skipped, held_back, interrupted })
 }
 
 /// Apple's wish to wait outlives the process: a restart loop must not ask again and again.

@@ -87,6 +87,40 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// Files that were moved here were found where they are now.
+    Relocated {
+        /// How many.
+        files: u64,
+    },
+    /// Files were deleted here.
+    Missing {
+        /// How many.
+        files: u64,
+        /// They come again; else they stay away.
+        refetched: bool,
+    },
+    /// Files whose asset is gone from iCloud went to the trash.
+    Trashed {
+        /// How many.
+        files: u64,
+    },
+    /// Files came back from the trash, because iCloud has them again.
+    PutBack {
+        /// How many.
+        files: u64,
+    },
+    /// Files were removed from the trash for good, as the person wished.
+    Purged {
+        /// How many.
+        files: u64,
+    },
+    /// So many assets are gone from iCloud at once that a person is asked first.
+    ManyDeleted {
+        /// Files that would go to the trash.
+        files: u64,
+        /// How many may.
+        most: u64,
+    },
     /// Waiting because Apple asked to, or the network is away.
     Waiting {
         /// For how many seconds.

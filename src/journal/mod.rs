@@ -15,6 +15,7 @@
 //!
 //! This is the only module that says `rusqlite` or `r2d2`.
 
+mod absence;
 mod adopt;
 mod album;
 mod album_paths;
@@ -44,6 +45,7 @@ mod seen;
 mod sidecar;
 mod snapshot;
 mod story;
+mod trash;
 mod writer;
 
 use std::collections::HashSet;
@@ -52,6 +54,7 @@ use std::sync::Arc;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
+pub use absence::{Expected, FoundElsewhere, Missing, Sweep, Wanted};
 pub use adopt::{Adoption, Known, KnownLocal};
 pub use album_paths::AlbumPaths;
 pub use album_view::{Link, Membership};
@@ -74,6 +77,7 @@ pub use seen::{Place, Seen};
 pub use sidecar::{DueSidecar, SidecarPage, WrittenSidecar};
 pub use snapshot::{Contents, copy_out};
 pub use story::{Happening, MATCHES_MAX, StoryFile, StoryOf, Which};
+pub use trash::Trashed;
 
 use crate::model::adoption::{Candidate, Finding};
 use crate::model::asset::{Album, Database, Page, Rendition, Zone};
@@ -81,7 +85,7 @@ use crate::model::change::{Changes, Counts, Member};
 use crate::model::checksum::{Proof, Sha256Digest};
 use crate::model::choices::Choices;
 use crate::model::failure::Failure;
-use crate::model::ids::{AccountId, AssetId, FileId, LibraryId, RunId};
+use crate::model::ids::{AccountId, AssetId, AssetName, FileId, LibraryId, RunId};
 use crate::model::layout::Layout;
 use crate::model::signed_url::SignedUrl;
 use crate::model::views::AlbumFile;
@@ -171,6 +175,62 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn pulse(&self, username: &str) -> Result<Pulse, Error> {
         pulse::pulse(&*self.pool.get()?, username)
+    }
+
+    /// The row of an account, if there is one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn account_id(&self, username: &str) -> Result<Option<AccountId>, Error> {
+        runs::account_id(&*self.pool.get()?, username)
+    }
+
+    /// How far the look at whether files still stand has come.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn sweep(&self, account: AccountId) -> Result<Sweep, Error> {
+        absence::sweep(&*self.pool.get()?, account)
+    }
+
+    /// Up to `limit` files that should stand somewhere, behind `after`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn expected(&self, account: AccountId, after: FileId, limit: usize) -> Result<Vec<Expected>, Error> {
+        absence::expected(&*self.pool.get()?, account, after, limit)
+    }
+
+    /// Those of `paths` under which no verified file of the account is known.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn unknown_paths(&self, account: AccountId, paths: Vec<String>) -> Result<Vec<String>, Error> {
+        absence::unknown_paths(&*self.pool.get()?, account, paths)
+    }
+
+    /// Files whose asset is gone from iCloud and that are not in the trash.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn due_for_trash(&self, account: AccountId) -> Result<Vec<Trashed>, Error> {
+        trash::due(&*self.pool.get()?, account)
+    }
+
+    /// Everything in the trash or in motion, oldest first.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn trash(&self, account: AccountId) -> Result<Vec<Trashed>, Error> {
+        trash::list(&*self.pool.get()?, account)
+    }
+
+    /// Those of the trash that are named.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn named_in_trash(&self, account: AccountId, wanted: &Wanted) -> Result<Vec<Trashed>, Error> {
+        trash::named(&*self.pool.get()?, account, wanted)
     }
 
     /// The names of all accounts.
@@ -876,6 +936,135 @@ impl Journal {
     /// If the journal cannot be written.
     pub async fn forget_gone(&self, account: AccountId, run: RunId, prefix: String) -> Result<(), Error> {
         self.writer.run(move |c| adopt::forget_gone(c, account, run, &prefix)).await
+    }
+
+    /// Remembers how far the sweep has come.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn swept(&self, account: AccountId, sweep: Sweep) -> Result<(), Error> {
+        self.writer.run(move |c| absence::swept(c, account, sweep)).await
+    }
+
+    /// Learns where files were moved to; says how many.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn relocated(
+        &self,
+        account: AccountId,
+        run: RunId,
+        now: i64,
+        files: Vec<FoundElsewhere>,
+    ) -> Result<usize, Error> {
+        self.writer.run(move |c| absence::relocated(c, account, run, now, &files)).await
+    }
+
+    /// Does with files that are gone what the person chose.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn missing(
+        &self,
+        run: RunId,
+        now: i64,
+        files: Vec<FileId>,
+        policy: Missing,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| absence::missing(c, run, now, &files, policy)).await
+    }
+
+    /// Takes released files back that stand in their places again.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn returned(&self, run: RunId, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| absence::returned(c, run, now, &files)).await
+    }
+
+    /// Wants released files back; says how many.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn refetch(&self, username: &str, wanted: Wanted, now: i64) -> Result<usize, Error> {
+        let username = username.to_owned();
+        self.writer.run(move |c| absence::refetch(c, &username, &wanted, now)).await
+    }
+
+    /// Says where files are to go in the trash, before they go.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn intend_trash(&self, now: i64, files: Vec<(FileId, String)>) -> Result<(), Error> {
+        self.writer.run(move |c| trash::intend(c, now, &files)).await
+    }
+
+    /// Says that files of the trash are to come back, before they do.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn intend_back(&self, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| trash::intend_back(c, &files)).await
+    }
+
+    /// Gives a file that is to come back another path than those that are taken.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn another_path(
+        &self,
+        account: AccountId,
+        file: FileId,
+        asset: AssetName,
+        taken: Vec<String>,
+    ) -> Result<String, Error> {
+        self.writer.run(move |c| trash::another_path(c, account, file, &asset, &taken)).await
+    }
+
+    /// Records that files stand in the trash.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn trashed(&self, run: Option<RunId>, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| trash::trashed(c, run, now, &files)).await
+    }
+
+    /// Records that files stand in their places as photos; `kept`: because a person said so.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn in_place(
+        &self,
+        run: Option<RunId>,
+        now: i64,
+        files: Vec<FileId>,
+        kept: bool,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| trash::in_place(c, run, now, &files, kept)).await
+    }
+
+    /// Forgets that a person took files back out, where the asset is in iCloud again.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn forget_kept(&self) -> Result<(), Error> {
+        self.writer.run(trash::forget_kept).await
+    }
+
+    /// Wants files again that are no longer in the trash.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn refetch_trashed(&self, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| files.iter().try_for_each(|file| moves::refetched(c, *file, now))).await
+    }
+
+    /// Records that files of the trash are no more.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn purged(&self, run: RunId, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| trash::purged(c, run, now, &files)).await
     }
 
     /// Moves a claimed row to another name; `refused` are the names found taken on disk, the

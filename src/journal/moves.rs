@@ -312,6 +312,34 @@ pub(super) fn lost(connection: &Connection, run: RunId, file: FileId, now: i64) 
     )
 }
 
+/// Records that a person wants a file again that they had deleted here, or emptied from the trash.
+pub(super) fn refetched(connection: &Connection, file: FileId, now: i64) -> Result<(), Error> {
+    at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = 'pending', event = 'lost', moved_at = :now,
+             moved_run_id = NULL, sha256 = NULL, verified_by = NULL, verified_at = NULL, checked_at = NULL,
+             released_at = NULL, trash_path = NULL, trashed_at = NULL
+         WHERE file_id = :file AND state = 'verified'",
+        &[(":now", &now)],
+    )
+}
+
+/// Records that a file was removed from the trash for good. It is superseded by nothing: should Apple
+/// offer it again, enumeration reinstates it, and it is fetched.
+pub(super) fn purged(connection: &Connection, run: RunId, file: FileId, now: i64) -> Result<(), Error> {
+    at_rest(
+        connection,
+        file,
+        "UPDATE asset_file SET state = 'pending', event = 'lost', moved_at = :now,
+             moved_run_id = :run, sha256 = NULL, verified_by = NULL, verified_at = NULL, checked_at = NULL,
+             released_at = NULL, trash_path = NULL, trashed_at = NULL,
+             superseded_at = coalesce(superseded_at, :now)
+         WHERE file_id = :file AND state = 'verified' AND trash_path IS NOT NULL",
+        &[(":now", &now), (":run", &run.0)],
+    )
+}
+
 /// Sends an unfinished row on to another version of its file, from the start.
 pub(super) fn changed(
     connection: &Connection,

@@ -115,6 +115,20 @@ pub(super) fn make_way(
     Ok(None)
 }
 
+/// Gives a row another path, because files of others hold those in `taken`, its own first.
+pub(super) fn another(
+    connection: &Connection,
+    account: AccountId,
+    file: FileId,
+    asset: &AssetName,
+    taken: &[String],
+) -> Result<String, Error> {
+    let others = layout::other_paths(&taken[0], asset).filter(|path| !taken.contains(path));
+    let free = first_free(connection, account, others)?;
+    set(connection, file, &free)?;
+    Ok(free.text)
+}
+
 /// Says that a row's file stands at `path`, which [`make_way`] has freed.
 pub(super) fn stand_at(
     connection: &Connection,

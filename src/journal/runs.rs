@@ -139,6 +139,13 @@ pub(super) fn known_account(
     Ok(known)
 }
 
+/// The row of an account, if there is one.
+pub(super) fn account_id(connection: &Connection, username: &str) -> Result<Option<AccountId>, Error> {
+    let mut statement = connection.prepare("SELECT account_id FROM account WHERE username = :username")?;
+    let found = statement.query_row(named_params! { ":username": username }, |row| row.get(0).map(AccountId));
+    Ok(found.optional()?)
+}
+
 /// Until when Apple asked this account to wait, in Unix seconds.
 pub(super) fn next_allowed_at(connection: &Connection, username: &str) -> Result<Option<i64>, Error> {
     let at = connection

@@ -112,8 +112,9 @@ impl World {
     pub(crate) fn assert_rows_are_true(&self) {
         let journal = self.journal();
         let tree = self.tree();
-        let mut statement =
-            journal.prepare("SELECT path, sha256 FROM v_file WHERE state = 'verified'").unwrap();
+        let mut statement = journal
+            .prepare("SELECT path, sha256 FROM v_file WHERE state = 'verified' AND released_at IS NULL")
+            .unwrap();
         let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))).unwrap();
         for row in rows {
             let (path, sha256) = row.unwrap();

@@ -19,6 +19,7 @@ mod service;
 mod status;
 mod story;
 mod sync;
+mod trash;
 mod verify;
 mod watch;
 
@@ -55,6 +56,9 @@ pub(super) fn run(
         Verb::Status => status::run(config, args.json),
         Verb::ServiceInstall => service::install(args, config, environment),
         Verb::ServiceUninstall => service::uninstall(args, environment),
+        Verb::TrashList => trash::list(config, args.json),
+        Verb::Undelete => block_on(|_| trash::undelete(config, &args.names)),
+        Verb::Refetch => block_on(|_| trash::refetch(config, &args.names)),
         Verb::Health => health::run(config, args.max_age.unwrap_or_default(), args.json),
         Verb::JournalCheck => journal::check(config, args.json),
         Verb::JournalSnapshots => journal::snapshots(config, args.json),

@@ -184,6 +184,7 @@ mod tests {
             choices: Arc::default(),
             limit: None,
             keep_free_bytes: None,
+            policy: engine::Policy::default(),
             retry_failed: false,
             sidecars: false,
             album_views: None,

@@ -131,6 +131,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
                 .album_views
                 .map(|kind| AlbumViews { kind, directory: config.album_directory.clone() }),
             sidecars: config.sidecars,
+            policy: config.policy.clone(),
             full: config.full,
         })
     };
@@ -152,7 +153,11 @@ pub(super) fn begin_quiet_watch(config: &Config, accounts: &[Account], style: St
 fn exit(report: &Report) -> Exit {
     match report {
         Report { interrupted: true, .. } => Exit::Interrupted,
-        report if report.summary.open().files == 0 && report.libraries_skipped == 0 => Exit::Done,
+        report
+            if report.summary.open().files == 0 && report.libraries_skipped == 0 && report.held_back == 0 =>
+        {
+            Exit::Done
+        }
         _ => Exit::FilesOpen,
     }
 }

@@ -1,0 +1,110 @@
+//! Moving files within the destination: into its trash and back, replacing nothing.
+//!
+//! Names are durable when a group returns: first those in the folders that files went to, then those
+//! in the folders they left. What a crash leaves is the file under one of its two names.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use crate::disk::error::Error;
+use crate::disk::publish::rename_between;
+use crate::disk::sweep::Entered;
+use crate::disk::tree::{Destination, Place, sync_directory};
+use crate::fault;
+
+/// How moving one file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It stands under its new name.
+    Done,
+    /// The new name is taken; the file stays where it was.
+    Taken,
+    /// There was no file to move.
+    Missing,
+}
+
+/// The folders that a group of moves touched, by path.
+type Touched = BTreeMap<PathBuf, OwnedFd>;
+
+impl Destination {
+    /// Moves each file from the first path to the second. The answers are in the same order.
+    ///
+    /// # Errors
+    /// The system's word; what was moved before it is moved, and the caller looks again.
+    pub fn move_all<'a>(
+        &self,
+        moves: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Vec<Moved>, Error> {
+        let (mut left, mut entered) = (Touched::new(), Touched::new());
+        let mut answers = Vec::new();
+        for (from, to) in moves {
+            answers.push(self.move_one(from, to, &mut left, &mut entered)?);
+        }
+        for (path, handle) in entered.iter().chain(&left) {
+            sync_directory(handle, path)?;
+        }
+        Ok(answers)
+    }
+
+    fn move_one(
+        &self,
+        from: &str,
+        to: &str,
+        left: &mut Touched,
+        entered: &mut Touched,
+    ) -> Result<Moved, Error> {
+        let (above, old) = from.rsplit_once('/').unwrap_or(("", from));
+        let old_path = self.directory().join(above);
+        let Entered::Open(source) = self.enter_all(above)? else { return Ok(Moved::Missing) };
+        let place = Place { path: to.to_owned(), tag: String::new() };
+        let target = self.folder(&place)?;
+        let refused = |e: std::io::Error| Error::io("move file", &old_path.join(old), e);
+        fault::step("move", &old_path.join(old)).map_err(refused)?;
+        let moved = match rename_between(&source, old, &target.handle, target.name()) {
+            Ok(true) => Moved::Done,
+            Ok(false) => Moved::Taken,
+            Err(Errno::NOENT) => Moved::Missing,
+            Err(e) => return Err(refused(e.into())),
+        };
+        entered.insert(target.path().to_owned(), target.handle);
+        left.insert(old_path, source);
+        Ok(moved)
+    }
+
+    /// Removes a file of this length for good. `false`: something else stands there, and stays.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn remove(&self, path: &str, size_bytes: u64) -> Result<bool, Error> {
+        use crate::disk::sweep::Presence;
+        match self.presence([path])?.first() {
+            Some(Presence::Absent) => return Ok(true),
+            Some(Presence::File(len)) if *len == size_bytes => {}
+            _ => return Ok(false),
+        }
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Entered::Open(folder) = self.enter_all(above)? else { return Ok(true) };
+        let whole = self.directory().join(path);
+        fault::step("unlink", &whole).map_err(|e| Error::io("remove file", &whole, e))?;
+        match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(e) => return Err(Error::io("remove file", &whole, e)),
+        }
+        sync_directory(&folder, &self.directory().join(above))?;
+        self.remove_empty(Path::new(above));
+        Ok(true)
+    }
+
+    /// Removes a folder, and those above it, as long as they are empty. One that is not stays.
+    fn remove_empty(&self, folder: &Path) {
+        for folder in folder.ancestors().filter(|of| !of.as_os_str().is_empty()) {
+            if std::fs::remove_dir(self.directory().join(folder)).is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The sweep: do verified files still stand where they did?
+//!
+//! Nothing hurries: the journal decides what is fetched, so a file that was moved or deleted here
+//! does not come back meanwhile. Each run looks for a quarter of a second and goes on where the last
+//! one stopped; once a week a run looks to the end. So a small library is looked through by every
+//! run, and a large one costs every run the same.
+//!
+//! A file that is gone is first looked for by its content, wherever it may have been moved. What is
+//! not found is released, or wanted again, as the person chose. When many are missed at once nothing
+//! is done: a destination that is mounted by half must not release a library.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::disk::sweep::Presence;
+use crate::disk::walk::{Sight, walk};
+use crate::engine::Settings;
+use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
+use crate::engine::policy::brake;
+use crate::engine::run::{Run, now, off_thread};
+use crate::journal::{Expected, FoundElsewhere, Missing, Sweep};
+use crate::model::adoption::LocalFile;
+use crate::model::checksum::Sha256Digest;
+use crate::model::ids::FileId;
+
+/// How long a run looks, if no round is due. A run that has nothing to do ends within a second.
+const BUDGET: Duration = Duration::from_millis(250);
+/// How long a round may take before a run finishes it, whatever it costs.
+const ROUND_S_MAX: i64 = 7 * 24 * 3600;
+/// How long it is good enough to know that a round ended. A day: a commit for each run is too much.
+const REMEMBERED_S: i64 = 24 * 3600;
+/// Files looked at between two looks at the time.
+const BATCH: usize = 2_000;
+
+/// Looks whether verified files still stand, and does what the person chose with those that do not.
+pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let began = Instant::now();
+    let mut state = off_thread(move || reader.sweep(account)).await?;
+    let is_young = |at: i64| (0..REMEMBERED_S).contains(&now().saturating_sub(at));
+    let fresh = state.after == FileId(0) && state.missing == 0 && state.ended_at.is_some_and(is_young);
+    let due = state.ended_at.is_none_or(|at| now().saturating_sub(at) > ROUND_S_MAX || at > now());
+    let whole = due || settings.policy.check_files;
+    let mut gone = Vec::new();
+    let mut returned = Vec::new();
+    let round_ended = loop {
+        let (files, presence) = look(run, state.after).await?;
+        let Some(last) = files.last() else { break true };
+        state.after = last.id;
+        for (file, presence) in files.into_iter().zip(presence) {
+            match presence {
+                Presence::Absent if !file.released => gone.push(file),
+                Presence::File(size_bytes) if file.released && size_bytes == file.size_bytes => {
+                    returned.push(file);
+                }
+                _ => {}
+            }
+        }
+        if run.stop.is_requested() || (!whole && began.elapsed() > BUDGET) {
+            break false;
+        }
+    };
+    let gone_none = gone.is_empty();
+    take_back(run, returned).await?;
+    if !gone.is_empty() {
+        let missing = find_elsewhere(run, gone).await?;
+        if run.stop.is_requested() {
+            return Ok(());
+        }
+        state.missing += missing.len() as u64;
+        check_brake(run, settings, state.missing, missing.len() as u64).await?;
+        act(run, &missing, settings.policy.missing_files).await?;
+    }
+    // Where every run looks at everything, it need not say so each time.
+    if round_ended && fresh && gone_none {
+        return Ok(());
+    }
+    if round_ended {
+        state = Sweep { after: FileId(0), missing: 0, ended_at: Some(now()) };
+    }
+    Ok(run.journal.swept(run.account, state).await?)
+}
+
+/// The next files, and what stands in their places.
+async fn look(run: &Run, after: FileId) -> Result<(Vec<Expected>, Vec<Presence>), Error> {
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let files = off_thread(move || reader.expected(account, after, BATCH)).await?;
+    let looked = run.on_disk(move |destination| {
+        let presence = destination.presence(files.iter().map(|file| file.path.as_str()))?;
+        Ok((files, presence))
+    });
+    Ok(looked.await?)
+}
+
+/// Released files that stand in their places again are ours again, if they are what they were.
+async fn take_back(run: &Run, returned: Vec<Expected>) -> Result<(), Error> {
+    let mut same = Vec::new();
+    for file in returned {
+        let local = LocalFile { path: file.path, size_bytes: file.size_bytes, modified_ns: 0, inode: 0 };
+        if digest(run, local).await == Some(file.sha256) {
+            same.push(file.id);
+        }
+    }
+    if same.is_empty() { Ok(()) } else { Ok(run.journal.returned(run.id, now(), same).await?) }
+}
+
+/// Looks for moved files by length first and then by digest, and learns where they are. Returns
+/// those that are nowhere.
+async fn find_elsewhere(run: &Run, gone: Vec<Expected>) -> Result<Vec<FileId>, Error> {
+    let mut by_size: HashMap<u64, Vec<Expected>> = HashMap::new();
+    for file in gone {
+        by_size.entry(file.size_bytes).or_default().push(file);
+    }
+    let mut relocated = Vec::new();
+    for local in strangers(run, &by_size).await? {
+        let Some(wanted) = by_size.get_mut(&local.size_bytes).filter(|wanted| !wanted.is_empty()) else {
+            continue;
+        };
+        if run.stop.is_requested() {
+            return Ok(Vec::new());
+        }
+        let to = local.path.clone();
+        let Some(found) = digest(run, local).await else { continue };
+        if let Some(at) = wanted.iter().position(|file| file.sha256 == found) {
+            let Expected { id, path, .. } = wanted.swap_remove(at);
+            relocated.push(FoundElsewhere { id, from: path, to });
+        }
+    }
+    if !relocated.is_empty() {
+        let files = run.journal.relocated(run.account, run.id, now(), relocated).await? as u64;
+        run.board.notice(Notice::Relocated { files });
+    }
+    Ok(by_size.into_values().flatten().map(|file| file.id).collect())
+}
+
+/// Files of the destination that have one of these lengths and that the journal does not know.
+async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec<LocalFile>, Error> {
+    let stop = run.stop.clone();
+    let walked = run.on_disk(move |of| walk(of.directory(), &[], || !stop.is_requested())).await;
+    let sights = match walked {
+        Err(_) if run.stop.is_requested() => Vec::new(),
+        walked => walked?,
+    };
+    let mut files: HashMap<String, LocalFile> = HashMap::new();
+    for sight in sights {
+        if let Sight::File(file) = sight
+            && sizes.contains_key(&file.size_bytes)
+        {
+            files.insert(file.path.clone(), file);
+        }
+    }
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let mut paths: Vec<String> = files.keys().cloned().collect();
+    // The same finding whatever order the walk had.
+    paths.sort();
+    let unknown = off_thread(move || reader.unknown_paths(account, paths)).await?;
+    Ok(unknown.into_iter().filter_map(|path| files.remove(&path)).collect())
+}
+
+/// The digest of a file in the destination; `None` if it cannot be read.
+async fn digest(run: &Run, local: LocalFile) -> Option<Sha256Digest> {
+    let stop = run.stop.clone();
+    let read =
+        run.on_disk(move |destination| destination.standing(&local.path)?.sha256(|| !stop.is_requested()));
+    read.await.ok()
+}
+
+/// Stops where more files are missed than a person deletes in a week without a word.
+async fn check_brake(run: &Run, settings: &Settings, missed: u64, now_missing: u64) -> Result<(), Error> {
+    if now_missing == 0 {
+        return Ok(());
+    }
+    let (reader, username) = (run.journal.reader().clone(), settings.username.clone());
+    let verified = off_thread(move || reader.summary(Some(&username))).await?.verified.files;
+    let most = brake(settings.policy.allow_missing, verified);
+    if missed > most {
+        return Err(Error::ManyMissing { files: missed, of: verified, most });
+    }
+    Ok(())
+}
+
+async fn act(run: &Run, missing: &[FileId], policy: Missing) -> Result<(), Error> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    run.journal.missing(run.id, now(), missing.to_vec(), policy).await?;
+    run.board
+        .notice(Notice::Missing { files: missing.len() as u64, refetched: policy == Missing::Refetched });
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! The trash: where files go whose asset is gone from iCloud, if the person wants that, and from
+//! where they come back.
+//!
+//! Each file is intended, moved, and confirmed, in this order, many at a time. Nothing is replaced:
+//! a name that is taken makes ours take another. What a crash leaves in motion is settled at the next
+//! start by a look at where the file is. Files are removed for good only after the days that the
+//! person chose.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::disk::sweep::Presence;
+use crate::disk::trash::Moved;
+use crate::disk::{self, Destination};
+use crate::engine::Settings;
+use crate::engine::error::Error;
+use crate::engine::monitor::Notice;
+use crate::engine::policy::brake;
+use crate::engine::run::{Run, now, off_thread};
+use crate::journal::{Journal, Trashed, Wanted};
+use crate::model::ids::{AccountId, FileId, RunId};
+
+/// The trash, in the destination itself, so that moving there is a rename.
+const FOLDER: &str = ".rollbook-trash";
+/// Files moved between two commits.
+const BATCH: usize = 64;
+/// Names tried for one file. Each that is taken is a stranger's, or an older version of ours.
+const NAMES_MAX: usize = 8;
+
+/// What becomes of files whose asset is gone from iCloud.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deleted {
+    /// They stay where they are.
+    #[default]
+    Kept,
+    /// They go to the trash of the destination.
+    Trashed,
+}
+
+/// What came of taking files out of the trash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Undeleted {
+    /// Files that stand in their places again.
+    pub files: u64,
+    /// Files that are no longer in the trash.
+    pub missing: u64,
+}
+
+/// Takes files out of the trash because a person said so.
+///
+/// # Errors
+/// Of the journal or the disk. What was moved before stays moved.
+pub async fn undelete(
+    journal: &Arc<Journal>,
+    destination: Destination,
+    username: &str,
+    wanted: Wanted,
+) -> Result<Undeleted, Error> {
+    let Some(account) = journal.reader().account_id(username)? else { return Ok(Undeleted::default()) };
+    let trash =
+        Trash { journal: Arc::clone(journal), destination: Arc::new(destination), account, run: None };
+    trash.settle().await?;
+    let files = trash.journal.reader().named_in_trash(account, &wanted)?;
+    trash.put_back(files, true).await
+}
+
+/// Settles what a crash left in motion.
+pub(super) async fn recover(run: &Run) -> Result<(), Error> {
+    Trash::of(run).settle().await
+}
+
+/// After a listing: brings back what Apple has again, and lets go what is gone from there.
+pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
+    let trash = Trash::of(run);
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let held = off_thread(move || reader.trash(account)).await?;
+    let (restored, held): (Vec<_>, Vec<_>) = held.into_iter().partition(|file| file.restored);
+    if !restored.is_empty() {
+        let Undeleted { files, .. } = trash.put_back(restored, false).await?;
+        run.board.notice(Notice::PutBack { files });
+    }
+    run.journal.forget_kept().await?;
+    if settings.policy.deleted == Deleted::Trashed && !run.stop.is_requested() {
+        let reader = run.journal.reader().clone();
+        let due = off_thread(move || reader.due_for_trash(account)).await?;
+        let files = due.len() as u64;
+        let (reader, username) = (run.journal.reader().clone(), settings.username.clone());
+        let verified = off_thread(move || reader.summary(Some(&username))).await?.verified.files;
+        let most = brake(settings.policy.allow_deletions, verified);
+        if files > most {
+            run.board.held_back(files, Notice::ManyDeleted { files, most });
+        } else if files > 0 {
+            trash.take(due).await?;
+            run.board.notice(Notice::Trashed { files });
+        }
+    }
+    if let Some(days) = settings.policy.trash_days {
+        let before = now().saturating_sub(i64::from(days) * 86_400);
+        let old = held.into_iter().filter(|file| file.trashed_at.is_some_and(|at| at <= before)).collect();
+        trash.purge(run, old).await?;
+    }
+    Ok(())
+}
+
+struct Trash {
+    journal: Arc<Journal>,
+    destination: Arc<Destination>,
+    account: AccountId,
+    run: Option<RunId>,
+}
+
+impl Trash {
+    fn of(run: &Run) -> Self {
+        Self {
+            journal: Arc::clone(&run.journal),
+            destination: Arc::clone(&run.destination),
+            account: run.account,
+            run: Some(run.id),
+        }
+    }
+
+    /// Records of each file in motion where it stands.
+    async fn settle(&self) -> Result<(), Error> {
+        let (reader, account) = (self.journal.reader().clone(), self.account);
+        let held = off_thread(move || reader.trash(account)).await?;
+        let in_motion: Vec<Trashed> = held.into_iter().filter(|file| file.trashed_at.is_none()).collect();
+        for files in in_motion.chunks(BATCH) {
+            let files = files.to_vec();
+            let (files, presence) = self
+                .on_disk(move |destination| {
+                    let both = files.iter().flat_map(|file| [file.path.as_str(), trash_path(file)]);
+                    let presence = destination.presence(both)?;
+                    Ok((files, presence))
+                })
+                .await?;
+            let (mut in_trash, mut in_place) = (Vec::new(), Vec::new());
+            for (file, places) in files.iter().zip(presence.chunks(2)) {
+                match places {
+                    [Presence::Absent, Presence::File(_)] => in_trash.push(file.id),
+                    // Nowhere, it is not in the trash either: the sweep looks for it.
+                    _ => in_place.push(file.id),
+                }
+            }
+            self.journal.trashed(self.run, now(), in_trash).await?;
+            self.journal.in_place(self.run, now(), in_place, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves files to the trash.
+    async fn take(&self, due: Vec<Trashed>) -> Result<(), Error> {
+        let day = Timestamp::now().strftime("%Y-%m-%d").to_string();
+        for batch in due.chunks(BATCH) {
+            let mut left = batch.to_vec();
+            for name in 1..=NAMES_MAX {
+                let folder = if name == 1 { day.clone() } else { format!("{day}-{name}") };
+                for file in &mut left {
+                    file.trash_path = Some(format!("{FOLDER}/{folder}/{}", file.path));
+                }
+                let intents = left.iter().map(|file| (file.id, trash_path(file).to_owned())).collect();
+                self.journal.intend_trash(now(), intents).await?;
+                let moved =
+                    self.relocate(&left, |file| (file.path.clone(), trash_path(file).to_owned())).await?;
+                let (taken, missing) = self.sort(&mut left, moved, true).await?;
+                self.journal.in_place(self.run, now(), ids(&missing), false).await?;
+                left = taken;
+                if left.is_empty() {
+                    break;
+                }
+            }
+            // Every name is taken: they stay where they are.
+            self.journal.in_place(self.run, now(), ids(&left), false).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves files out of the trash. What is missing there and wanted by Apple is fetched again.
+    async fn put_back(&self, files: Vec<Trashed>, kept: bool) -> Result<Undeleted, Error> {
+        let mut done = Undeleted::default();
+        for batch in files.chunks(BATCH) {
+            let mut left = batch.to_vec();
+            let mut refused: std::collections::HashMap<FileId, Vec<String>> = Default::default();
+            for _ in 0..NAMES_MAX {
+                self.journal.intend_back(ids(&left)).await?;
+                let moved =
+                    self.relocate(&left, |file| (trash_path(file).to_owned(), file.path.clone())).await?;
+                let homes: Vec<FileId> =
+                    left.iter().zip(&moved).filter(|(_, m)| **m == Moved::Done).map(|(f, _)| f.id).collect();
+                done.files += homes.len() as u64;
+                self.journal.in_place(self.run, now(), homes, kept).await?;
+                let (taken, missing) = self.sort(&mut left, moved, false).await?;
+                done.missing += missing.len() as u64;
+                let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
+                self.journal.refetch_trashed(now(), ids(&wanted)).await?;
+                self.journal.trashed(self.run, now(), ids(&lost)).await?;
+                left = taken;
+                for file in &mut left {
+                    let taken = refused.entry(file.id).or_default();
+                    taken.push(file.path.clone());
+                    let (id, asset, taken) = (file.id, file.asset.clone(), taken.clone());
+                    file.path = self.journal.another_path(self.account, id, asset, taken).await?;
+                }
+                if left.is_empty() {
+                    break;
+                }
+            }
+            self.journal.trashed(self.run, now(), ids(&left)).await?;
+        }
+        Ok(done)
+    }
+
+    /// Removes files for good: the person said after how many days.
+    async fn purge(&self, run: &Run, old: Vec<Trashed>) -> Result<(), Error> {
+        let mut files = 0;
+        for file in old {
+            if run.stop.is_requested() {
+                break;
+            }
+            let id = file.id;
+            let removed = self.on_disk(move |of| of.remove(trash_path(&file), file.size_bytes)).await?;
+            if removed {
+                self.journal.purged(run.id, now(), vec![id]).await?;
+                files += 1;
+            }
+        }
+        if files > 0 {
+            run.board.notice(Notice::Purged { files });
+        }
+        Ok(())
+    }
+
+    async fn relocate(
+        &self,
+        files: &[Trashed],
+        way: impl Fn(&Trashed) -> (String, String),
+    ) -> Result<Vec<Moved>, Error> {
+        let ways: Vec<(String, String)> = files.iter().map(way).collect();
+        self.on_disk(move |of| of.move_all(ways.iter().map(|(from, to)| (from.as_str(), to.as_str())))).await
+    }
+
+    /// Confirms what was moved to the trash, and gives the files whose name was taken, and those that
+    /// were not there.
+    async fn sort(
+        &self,
+        files: &mut Vec<Trashed>,
+        moved: Vec<Moved>,
+        to_trash: bool,
+    ) -> Result<(Vec<Trashed>, Vec<Trashed>), Error> {
+        let (mut done, mut taken, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for (file, moved) in files.drain(..).zip(moved) {
+            match moved {
+                Moved::Done => done.push(file.id),
+                Moved::Taken => taken.push(file),
+                Moved::Missing => missing.push(file),
+            }
+        }
+        if to_trash {
+            self.journal.trashed(self.run, now(), done).await?;
+        }
+        Ok((taken, missing))
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Destination) -> Result<T, disk::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let destination = Arc::clone(&self.destination);
+        Ok(off_thread(move || work(&destination)).await?)
+    }
+}
+
+fn trash_path(file: &Trashed) -> &str {
+    file.trash_path.as_deref().expect("a file in motion, or in the trash, has its path there")
+}
+
+fn ids(files: &[Trashed]) -> Vec<FileId> {
+    files.iter().map(|file| file.id).collect()
+}

@@ -1,0 +1,259 @@
+//! Absence: verified files that no longer stand where they did, and what became of them.
+//!
+//! A file that the person moved has its new path learned; one that they deleted is released, or wanted
+//! again, as they chose. The history says so either way.
+
+use rusqlite::{Connection, OptionalExtension as _, named_params};
+
+use crate::journal::error::Error;
+use crate::journal::{moves, place, row};
+use crate::model::checksum::Sha256Digest;
+use crate::model::ids::{AccountId, FileId, RunId};
+
+/// A file that should stand somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The row.
+    pub id: FileId,
+    /// Where it should stand, relative to the destination.
+    pub path: String,
+    /// Its length.
+    pub size_bytes: u64,
+    /// The digest of its bytes.
+    pub sha256: Sha256Digest,
+    /// It was missed before, and released.
+    pub released: bool,
+}
+
+/// How far the look at whether files still stand has come. A round ends with the last file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// The file after which it goes on.
+    pub after: FileId,
+    /// Files missed in this round so far.
+    pub missing: u64,
+    /// When a round last ended, in Unix seconds.
+    pub ended_at: Option<i64>,
+}
+
+/// A file that was found under another path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundElsewhere {
+    /// The row.
+    pub id: FileId,
+    /// Where it stood.
+    pub from: String,
+    /// Where it stands.
+    pub to: String,
+}
+
+/// What becomes of files that the person deleted here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// They stay away: nothing comes back by surprise.
+    #[default]
+    Released,
+    /// They are fetched again.
+    Refetched,
+}
+
+/// Which released files are wanted back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// The file at this path, those below this folder, or those of assets of this name.
+    Named(String),
+}
+
+/// Reads how far the sweep has come.
+pub(super) fn sweep(connection: &Connection, account: AccountId) -> Result<Sweep, Error> {
+    let found = connection
+        .query_row(
+            "SELECT after_file_id, missing, ended_at FROM sweep WHERE account_id = :account",
+            named_params! { ":account": account.0 },
+            |row| {
+                let missing: i64 = row.get(1)?;
+                Ok(Sweep {
+                    after: FileId(row.get(0)?),
+                    missing: missing.unsigned_abs(),
+                    ended_at: row.get(2)?,
+                })
+            },
+        )
+        .optional()?;
+    Ok(found.unwrap_or(Sweep { after: FileId(0), missing: 0, ended_at: None }))
+}
+
+/// Remembers how far the sweep has come.
+pub(super) fn swept(connection: &Connection, account: AccountId, sweep: Sweep) -> Result<(), Error> {
+    connection.execute(
+        "INSERT INTO sweep (account_id, after_file_id, missing, ended_at)
+         VALUES (:account, :after, :missing, :ended_at)
+         ON CONFLICT (account_id) DO UPDATE SET after_file_id = excluded.after_file_id,
+             missing = excluded.missing, ended_at = excluded.ended_at",
+        named_params! {
+            ":account": account.0, ":after": sweep.after.0, ":missing": row::int(sweep.missing),
+            ":ended_at": sweep.ended_at,
+        },
+    )?;
+    Ok(())
+}
+
+/// Reads up to `limit` files of an account that should stand somewhere, behind `after`.
+pub(super) fn expected(
+    connection: &Connection,
+    account: AccountId,
+    after: FileId,
+    limit: usize,
+) -> Result<Vec<Expected>, Error> {
+    // By row, not by an index: the order is that of the rows, and nearly all of them are wanted.
+    let mut statement = connection.prepare_cached(
+        "SELECT file_id, path, size_bytes, sha256, released_at IS NOT NULL AS released
+         FROM asset_file NOT INDEXED
+         WHERE file_id > :after AND state = 'verified' AND trash_path IS NULL
+           AND library_id IN (SELECT library_id FROM library WHERE account_id = :account)
+           AND file_id NOT IN (SELECT file_id FROM relocation)
+         ORDER BY file_id LIMIT :limit",
+    )?;
+    let values = named_params! { ":account": account.0, ":after": after.0, ":limit": limit as i64 };
+    let mut rows = statement.query(values)?;
+    let mut files = Vec::new();
+    while let Some(row) = rows.next()? {
+        let sha256 = row::digest(row, "sha256")?;
+        files.push(Expected {
+            id: FileId(row.get("file_id")?),
+            path: row.get("path")?,
+            size_bytes: row::bytes(row, "size_bytes")?,
+            sha256: sha256.ok_or_else(|| Error::UnknownWord { what: "sha256", value: "NULL".into() })?,
+            released: row.get("released")?,
+        });
+    }
+    Ok(files)
+}
+
+/// Those of `paths` under which no verified file of the account is known.
+pub(super) fn unknown_paths(
+    connection: &Connection,
+    account: AccountId,
+    paths: Vec<String>,
+) -> Result<Vec<String>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM asset_file WHERE path_key = :key AND path = :path AND state = 'verified'",
+    )?;
+    let mut unknown = Vec::new();
+    for path in paths {
+        let key = place::key(account, &path);
+        let known = statement.exists(named_params! { ":key": key, ":path": path })?;
+        if !known {
+            unknown.push(path);
+        }
+    }
+    Ok(unknown)
+}
+
+/// Learns where files were moved to. A path that another file of ours holds is not learned. Returns
+/// how many were.
+pub(super) fn relocated(
+    connection: &Connection,
+    account: AccountId,
+    run: RunId,
+    now: i64,
+    files: &[FoundElsewhere],
+) -> Result<usize, Error> {
+    let mut learned = 0;
+    for file in files {
+        if place::make_way(connection, account, file.id, &file.to)?.is_some() {
+            continue;
+        }
+        place::stand_at(connection, account, file.id, &file.to)?;
+        set_released(connection, file.id, None)?;
+        remember(connection, Some(run), now, file.id, "relocated", &format!("from {}", file.from))?;
+        learned += 1;
+    }
+    Ok(learned)
+}
+
+/// Does with files that are gone what the person chose.
+pub(super) fn missing(
+    connection: &Connection,
+    run: RunId,
+    now: i64,
+    files: &[FileId],
+    policy: Missing,
+) -> Result<(), Error> {
+    for file in files {
+        match policy {
+            Missing::Refetched => moves::lost(connection, run, *file, now)?,
+            Missing::Released => {
+                set_released(connection, *file, Some(now))?;
+                remember(connection, Some(run), now, *file, "released", "it was deleted here")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes released files back that stand in their places again.
+pub(super) fn returned(connection: &Connection, run: RunId, now: i64, files: &[FileId]) -> Result<(), Error> {
+    for file in files {
+        set_released(connection, *file, None)?;
+        remember(connection, Some(run), now, *file, "returned", "it stands there again")?;
+    }
+    Ok(())
+}
+
+/// Wants released files back. Returns how many; those that are gone from iCloud stay away.
+pub(super) fn refetch(
+    connection: &Connection,
+    username: &str,
+    wanted: &Wanted,
+    now: i64,
+) -> Result<usize, Error> {
+    let name = match wanted {
+        Wanted::All => None,
+        Wanted::Named(name) => Some(name.trim_end_matches('/')),
+    };
+    let mut statement = connection.prepare(
+        "SELECT f.file_id FROM asset_file f INDEXED BY asset_file_released
+         JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
+         JOIN account c USING (account_id)
+         WHERE f.released_at IS NOT NULL AND f.trash_path IS NULL AND f.state = 'verified'
+           AND f.superseded_at IS NULL AND a.removed_at IS NULL AND c.username = :username
+           AND (:name IS NULL OR f.path = :name OR a.filename = :name
+                OR substr(f.path, 1, length(:name) + 1) = :name || '/')",
+    )?;
+    let files = statement
+        .query_map(named_params! { ":username": username, ":name": name }, |row| row.get(0).map(FileId))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for file in &files {
+        moves::refetched(connection, *file, now)?;
+    }
+    Ok(files.len())
+}
+
+fn set_released(connection: &Connection, file: FileId, at: Option<i64>) -> Result<(), Error> {
+    let mut statement =
+        connection.prepare_cached("UPDATE asset_file SET released_at = :at WHERE file_id = :file")?;
+    statement.execute(named_params! { ":file": file.0, ":at": at })?;
+    Ok(())
+}
+
+/// A line of history that is no move: the file stays verified.
+pub(super) fn remember(
+    connection: &Connection,
+    run: Option<RunId>,
+    now: i64,
+    file: FileId,
+    event: &str,
+    detail: &str,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO history (file_id, run_id, at, event, from_state, to_state, detail)
+         SELECT file_id, :run, :now, :event, state, state, :detail FROM asset_file WHERE file_id = :file",
+    )?;
+    statement.execute(named_params! {
+        ":file": file.0, ":run": run.map(|run| run.0), ":now": now, ":event": event, ":detail": detail,
+    })?;
+    Ok(())
+}

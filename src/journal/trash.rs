@@ -1,0 +1,193 @@
+//! The trash: files of assets that are gone from iCloud, on their way there, in it, and back.
+//!
+//! A row in the trash has a `trash_path` and is released: nothing fetches it and no scrub looks for
+//! it. Without a `trashed_at` its file is *in motion*: the intent is in the journal, and the file
+//! stands under one of the two paths. So a crash at any step is settled by one look at the disk.
+
+use rusqlite::{Connection, named_params};
+
+use crate::journal::absence::{Wanted, remember};
+use crate::journal::error::Error;
+use crate::journal::{moves, place, row};
+use crate::model::ids::{AccountId, AssetName, FileId, RunId};
+
+/// A file in the trash, on its way there, or due for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trashed {
+    /// The row.
+    pub id: FileId,
+    /// The record name of its asset.
+    pub asset: AssetName,
+    /// Where it stands, or stood, as a photo.
+    pub path: String,
+    /// Where it stands in the trash; nothing as long as it is not meant to.
+    pub trash_path: Option<String>,
+    /// When it came there, in Unix seconds; nothing while it is in motion.
+    pub trashed_at: Option<i64>,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Its asset is in iCloud again.
+    pub restored: bool,
+}
+
+const COLUMNS: &str = "f.file_id, a.record_name, f.path, f.trash_path, f.trashed_at, f.size_bytes,
+    a.removed_at IS NULL AS restored";
+
+/// Files that the policy wants in the trash: verified, here, and their asset gone. One that the
+/// person took back out stays, unless its asset came back and went again.
+pub(super) fn due(connection: &Connection, account: AccountId) -> Result<Vec<Trashed>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM asset a INDEXED BY asset_removed JOIN asset_file f USING (asset_id)
+         WHERE a.removed_at IS NOT NULL AND a.removed_as <> 'moved'
+           AND a.library_id IN (SELECT library_id FROM library WHERE account_id = :account)
+           AND f.state = 'verified' AND f.released_at IS NULL
+           AND (f.kept_at IS NULL OR f.kept_at < a.removed_at)
+         ORDER BY f.file_id"
+    );
+    read(connection, &sql, named_params! { ":account": account.0 })
+}
+
+/// Everything in the trash or in motion, oldest first.
+pub(super) fn list(connection: &Connection, account: AccountId) -> Result<Vec<Trashed>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM asset_file f INDEXED BY asset_file_trash JOIN asset a USING (asset_id)
+         WHERE f.trash_path IS NOT NULL
+           AND f.library_id IN (SELECT library_id FROM library WHERE account_id = :account)
+         ORDER BY f.trashed_at, f.file_id"
+    );
+    read(connection, &sql, named_params! { ":account": account.0 })
+}
+
+/// Those of the trash that are named.
+pub(super) fn named(
+    connection: &Connection,
+    account: AccountId,
+    wanted: &Wanted,
+) -> Result<Vec<Trashed>, Error> {
+    let name = match wanted {
+        Wanted::All => None,
+        Wanted::Named(name) => Some(name.trim_end_matches('/')),
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM asset_file f INDEXED BY asset_file_trash JOIN asset a USING (asset_id)
+         WHERE f.trash_path IS NOT NULL
+           AND f.library_id IN (SELECT library_id FROM library WHERE account_id = :account)
+           AND (:name IS NULL OR f.path = :name OR f.trash_path = :name OR a.filename = :name
+                OR substr(f.path, 1, length(:name) + 1) = :name || '/')
+         ORDER BY f.file_id"
+    );
+    read(connection, &sql, named_params! { ":account": account.0, ":name": name })
+}
+
+fn read(
+    connection: &Connection,
+    sql: &str,
+    values: &[(&str, &dyn rusqlite::ToSql)],
+) -> Result<Vec<Trashed>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
+    let mut files = Vec::new();
+    while let Some(row) = rows.next()? {
+        files.push(Trashed {
+            id: FileId(row.get("file_id")?),
+            asset: AssetName(row.get("record_name")?),
+            path: row.get("path")?,
+            trash_path: row.get("trash_path")?,
+            trashed_at: row.get("trashed_at")?,
+            size_bytes: row::bytes(row, "size_bytes")?,
+            restored: row.get("restored")?,
+        });
+    }
+    Ok(files)
+}
+
+/// Says where files are to go, before they go: from here on they are in motion.
+pub(super) fn intend(connection: &Connection, now: i64, files: &[(FileId, String)]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET trash_path = :to, trashed_at = NULL, released_at = coalesce(released_at, :now)
+         WHERE file_id = :file AND state = 'verified'",
+    )?;
+    for (file, to) in files {
+        statement.execute(named_params! { ":file": file.0, ":to": to, ":now": now })?;
+    }
+    Ok(())
+}
+
+/// Says that files in the trash are to come back, before they do.
+pub(super) fn intend_back(connection: &Connection, files: &[FileId]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET trashed_at = NULL WHERE file_id = :file AND trash_path IS NOT NULL",
+    )?;
+    for file in files {
+        statement.execute(named_params! { ":file": file.0 })?;
+    }
+    Ok(())
+}
+
+/// Gives a file that is to come back another path: its own is taken by a stranger.
+pub(super) fn another_path(
+    connection: &Connection,
+    account: AccountId,
+    file: FileId,
+    asset: &AssetName,
+    taken: &[String],
+) -> Result<String, Error> {
+    place::another(connection, account, file, asset, taken)
+}
+
+/// Records that files stand in the trash.
+pub(super) fn trashed(
+    connection: &Connection,
+    run: Option<RunId>,
+    now: i64,
+    files: &[FileId],
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET trashed_at = :now WHERE file_id = :file AND trash_path IS NOT NULL",
+    )?;
+    for file in files {
+        statement.execute(named_params! { ":file": file.0, ":now": now })?;
+        remember(connection, run, now, *file, "trashed", "gone from iCloud; undelete brings it back")?;
+    }
+    Ok(())
+}
+
+/// Records that files stand in their places as photos. `kept`: because a person said so.
+pub(super) fn in_place(
+    connection: &Connection,
+    run: Option<RunId>,
+    now: i64,
+    files: &[FileId],
+    kept: bool,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET trash_path = NULL, trashed_at = NULL, released_at = NULL,
+             kept_at = iif(:kept, :now, kept_at)
+         WHERE file_id = :file AND trash_path IS NOT NULL",
+    )?;
+    for file in files {
+        statement.execute(named_params! { ":file": file.0, ":now": now, ":kept": kept })?;
+        remember(connection, run, now, *file, "put_back", "it stands in its place")?;
+    }
+    Ok(())
+}
+
+/// Forgets that a person took files back out, where the asset is in iCloud again: should it go once more,
+/// that is another matter.
+pub(super) fn forget_kept(connection: &Connection) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET kept_at = NULL WHERE file_id IN (
+             SELECT f.file_id FROM asset_file f INDEXED BY asset_file_kept JOIN asset a USING (asset_id)
+             WHERE f.kept_at IS NOT NULL AND a.removed_at IS NULL)",
+    )?;
+    statement.execute([])?;
+    Ok(())
+}
+
+/// Records that files of the trash are no more: should Apple offer them again, they are fetched.
+pub(super) fn purged(connection: &Connection, run: RunId, now: i64, files: &[FileId]) -> Result<(), Error> {
+    for file in files {
+        moves::purged(connection, run, *file, now)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What a person does to the files here: moved ones are known again, deleted ones come back only if
+//! that is wanted, and a destination that is there by half releases nothing.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use rollbook_sandbox::Options;
+use support::World;
+
+fn synced(assets: u32) -> World {
+    let world = World::new(Options { assets, ..Options::default() });
+    world.run(&["sync"], 0);
+    world
+}
+
+/// Paths of verified files.
+fn paths(world: &World) -> Vec<String> {
+    let journal = world.journal();
+    let mut statement = journal.prepare("SELECT path FROM v_file ORDER BY file_id").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+fn fetched(world: &World) -> u64 {
+    world.sandbox.counters().cdn_bytes
+}
+
+#[test]
+fn files_that_were_moved_are_known_by_their_bytes_and_a_second_run_writes_nothing() {
+    let world = synced(12);
+    let before = fetched(&world);
+    let moved = &paths(&world)[..4];
+    fs::create_dir_all(world.photos().join("Holiday/Best of")).unwrap();
+    for (number, path) in moved.iter().enumerate() {
+        let to = world.photos().join(format!("Holiday/Best of/{number}.jpg"));
+        fs::rename(world.photos().join(path), to).unwrap();
+    }
+    let tree = world.tree();
+    world.run(&["sync"], 0);
+    assert_eq!(world.history("relocated"), 4);
+    assert_eq!(world.count("path LIKE 'Holiday/Best of/%'"), 4);
+    world.run(&["sync"], 0);
+    assert_eq!((world.tree(), fetched(&world), world.history("relocated")), (tree, before, 4));
+    world.assert_complete();
+}
+
+#[test]
+fn what_was_deleted_here_stays_away_is_said_once_and_comes_back_when_wanted() {
+    let world = synced(8);
+    let before = fetched(&world);
+    let gone = paths(&world)[..3].to_vec();
+    for path in &gone {
+        fs::remove_file(world.photos().join(path)).unwrap();
+    }
+    let ran = world.run(&["sync"], 0);
+    assert!(ran.stderr().contains("3 files deleted here"), "{}", ran.stderr());
+    assert_eq!(world.count("standing = 'released'"), 3);
+    let ran = world.run(&["sync"], 0);
+    assert!(!ran.stderr().contains("deleted here"), "said once: {}", ran.stderr());
+    assert!(world.run(&["status"], 0).stdout().contains("released"));
+    assert_eq!(fetched(&world), before);
+    assert!(gone.iter().all(|path| !world.photos().join(path).exists()));
+
+    let first = world.photos().join(&gone[0]);
+    world.run(&["refetch", first.to_str().unwrap()], 0);
+    world.run(&["sync"], 0);
+    assert!(first.exists() && world.count("standing = 'released'") == 2);
+    world.run(&["refetch", "--all"], 0);
+    world.run(&["sync"], 0);
+    world.assert_complete();
+    world.run(&["refetch", "nothing.jpg"], 2);
+}
+
+#[test]
+fn deleted_files_come_again_in_the_same_run_where_that_is_the_policy() {
+    let world = synced(8);
+    for path in &paths(&world)[..2] {
+        fs::remove_file(world.photos().join(path)).unwrap();
+    }
+    world.run(&["sync", "--missing-files", "refetch"], 0);
+    assert_eq!(world.history("lost"), 2);
+    world.assert_complete();
+}
+
+#[test]
+fn a_deleted_file_that_the_person_puts_back_is_ours_again_and_another_in_its_place_is_not() {
+    let world = synced(6);
+    let before = fetched(&world);
+    let (one, other) = (world.photos().join(&paths(&world)[0]), world.photos().join(&paths(&world)[1]));
+    let away = world.log_file();
+    fs::rename(&one, &away).unwrap();
+    let length = fs::metadata(&other).unwrap().len();
+    fs::remove_file(&other).unwrap();
+    world.run(&["sync"], 0);
+    assert_eq!(world.count("standing = 'released'"), 2);
+    fs::rename(&away, &one).unwrap();
+    fs::write(&other, vec![7; length as usize]).unwrap();
+    world.run(&["sync"], 0);
+    assert_eq!((world.count("standing = 'released'"), world.history("returned")), (1, 1));
+    assert_eq!(fs::read(&other).unwrap(), vec![7; length as usize], "a stranger's file stays");
+    assert_eq!(fetched(&world), before);
+}
+
+#[test]
+fn a_destination_that_is_there_by_half_releases_nothing() {
+    let world = synced(30);
+    let before = fetched(&world);
+    // The marker is there, and most of the photos are not.
+    let away = world.photos().with_file_name("away");
+    fs::create_dir(&away).unwrap();
+    for folder in fs::read_dir(world.photos()).unwrap().map(|entry| entry.unwrap()) {
+        if folder.path().is_dir() {
+            fs::rename(folder.path(), away.join(folder.file_name())).unwrap();
+        }
+    }
+    for policy in ["release", "refetch"] {
+        let ran = world.run(&["sync", "--missing-files", policy], 4);
+        assert!(ran.stderr().contains("rollbook sync --allow-missing"), "{}", ran.stderr());
+    }
+    assert_eq!((world.count("standing <> 'verified'"), fetched(&world)), (0, before));
+    assert_eq!(world.published().len(), 0);
+    for folder in fs::read_dir(&away).unwrap().map(|entry| entry.unwrap()) {
+        fs::rename(folder.path(), world.photos().join(folder.file_name())).unwrap();
+    }
+    world.run(&["sync"], 0);
+    world.assert_complete();
+    assert_eq!(fetched(&world), before);
+
+    // Who says so may delete as many.
+    let gone = &paths(&world)[..9];
+    for path in gone {
+        fs::remove_file(world.photos().join(path)).unwrap();
+    }
+    world.run(&["sync"], 4);
+    world.run(&["sync", "--allow-missing", "9"], 0);
+    assert_eq!(world.count("standing = 'released'"), 9);
+}
+
+#[test]
+fn a_folder_that_was_moved_elsewhere_with_a_link_in_its_place_is_left_alone() {
+    let world = synced(6);
+    let path = paths(&world)[0].clone();
+    let top = world.photos().join(path.split('/').next().unwrap());
+    let elsewhere = world.photos().with_file_name("other disk");
+    fs::rename(&top, &elsewhere).unwrap();
+    symlink(&elsewhere, &top).unwrap();
+    world.run(&["sync"], 0);
+    assert_eq!(world.count("standing <> 'verified'"), 0);
+}
+
+#[test]
+fn a_look_at_the_files_goes_on_where_the_last_run_stopped_and_ends_within_a_week() {
+    let world = synced(6);
+    let journal = world.journal();
+    let swept = || -> (i64, Option<i64>) {
+        let sql = "SELECT after_file_id, ended_at FROM sweep";
+        world.journal().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    assert!(swept().1.is_some() && swept().0 == 0, "a small library is looked through by every run");
+    // In the middle of a round: what stands before the mark waits for the next round.
+    let gone = paths(&world)[0].clone();
+    fs::remove_file(world.photos().join(&gone)).unwrap();
+    journal.execute_batch("UPDATE sweep SET after_file_id = 3").unwrap();
+    world.run(&["sync"], 0);
+    assert_eq!(world.count("standing = 'released'"), 0);
+    world.run(&["sync", "--check-files"], 0);
+    assert_eq!(world.count("standing = 'released'"), 1);
+}

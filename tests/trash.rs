@@ -1,0 +1,200 @@
+//! Photos that are gone from iCloud: they stay, or wait in a trash from which they come back; and a
+//! storm of deletions asks first.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+
+use rollbook_sandbox::Options;
+use support::World;
+
+const TRASH: [&str; 3] = ["sync", "--deleted", "trash"];
+
+fn synced(assets: u32) -> World {
+    let world = World::new(Options { assets, ..Options::default() });
+    world.run(&["sync"], 0);
+    world
+}
+
+/// Deletes the first `count` assets in iCloud.
+fn delete(world: &World, count: usize) -> Vec<String> {
+    let assets = world.sandbox.library().assets()[..count].to_vec();
+    assert!(assets.iter().all(|asset| world.sandbox.library().delete_asset(asset)));
+    assets
+}
+
+fn restore(world: &World, assets: &[String]) {
+    assert!(assets.iter().all(|asset| world.sandbox.library().restore_asset(asset)));
+}
+
+/// Where each row says its file is, with the digest that it should have.
+fn said(world: &World) -> BTreeMap<String, String> {
+    let journal = world.journal();
+    let sql =
+        "SELECT coalesce(trash_path, path), lower(hex(sha256)) FROM asset_file WHERE state = 'verified'";
+    let mut statement = journal.prepare(sql).unwrap();
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+}
+
+/// Asserts that every file is where its row says, and nothing else is there.
+fn assert_settled(world: &World, in_trash: i64) {
+    assert_eq!(world.tree(), said(world));
+    assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NULL"), 0, "nothing is in motion");
+    assert_eq!(world.count("trash_path IS NOT NULL"), in_trash);
+    let integrity: String =
+        world.journal().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(integrity, "ok");
+}
+
+#[test]
+fn what_is_gone_from_icloud_stays_here_unless_the_trash_is_wanted() {
+    let world = synced(10);
+    let tree = world.tree();
+    delete(&world, 1);
+    world.run(&["sync"], 0);
+    assert_eq!(world.tree(), tree);
+    assert!(world.run(&["trash", "list"], 0).stdout().contains("the trash is empty"));
+}
+
+#[test]
+fn the_trash_holds_what_is_gone_and_gives_it_back_for_good_when_a_person_says_so() {
+    let world = synced(10);
+    let fetched = world.sandbox.counters().cdn_bytes;
+    let tree = world.tree();
+    delete(&world, 1);
+    let ran = world.run(&TRASH, 0);
+    assert!(ran.stderr().contains("now in the trash"), "{}", ran.stderr());
+    let files = world.count("trash_path IS NOT NULL");
+    assert!(files > 0);
+    assert_settled(&world, files);
+    assert_eq!(world.count("trash_path IS NOT NULL AND standing <> 'released'"), 0);
+    let held = world.run(&["trash", "list", "--json"], 0).stdout();
+    assert_eq!(held.matches("\"trash_path\": \".rollbook-trash/").count() as i64, files);
+    let moved = world.tree();
+    world.run(&TRASH, 0);
+    assert_eq!(world.tree(), moved, "a second run does nothing");
+
+    let path: String = world
+        .journal()
+        .query_row("SELECT path FROM asset_file WHERE trash_path IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    world.run(&["undelete", &path], 0);
+    assert_settled(&world, files - 1);
+    if files > 1 {
+        world.run(&["undelete", "--all"], 0);
+    }
+    assert_eq!(world.published(), tree);
+    world.run(&["undelete", "nothing.jpg"], 2);
+    // It was asked for: it does not go again by itself.
+    world.run(&TRASH, 0);
+    assert_eq!(world.published(), tree);
+    assert_settled(&world, 0);
+    assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
+}
+
+#[test]
+fn what_apple_restores_comes_back_from_the_trash_and_not_from_the_network() {
+    let world = synced(10);
+    let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+    let gone = delete(&world, 1);
+    world.run(&TRASH, 0);
+    assert_ne!(world.tree(), tree);
+    restore(&world, &gone);
+    world.run(&["sync"], 0);
+    assert_eq!((world.tree(), world.sandbox.counters().cdn_bytes), (tree, fetched));
+    world.assert_complete();
+    // And it may go again.
+    delete(&world, 1);
+    world.run(&TRASH, 0);
+    assert!(world.count("trash_path IS NOT NULL") > 0);
+}
+
+#[test]
+fn many_deletions_at_once_move_nothing_before_a_person_has_said_so() {
+    let world = synced(30);
+    let tree = world.tree();
+    delete(&world, 12);
+    let ran = world.run(&TRASH, 1);
+    assert!(ran.stderr().contains("rollbook sync --allow-deletions"), "{}", ran.stderr());
+    assert_eq!(world.tree(), tree);
+    world.run(&[&TRASH[..], &["--allow-deletions", "100"]].concat(), 0);
+    let files = world.count("trash_path IS NOT NULL");
+    assert!(files >= 12);
+    assert_settled(&world, files);
+}
+
+#[test]
+fn the_trash_is_emptied_only_after_the_days_that_a_person_chose() {
+    let world = synced(10);
+    let gone = delete(&world, 1);
+    world.run(&TRASH, 0);
+    let files = world.count("trash_path IS NOT NULL");
+    let age = "UPDATE asset_file SET trashed_at = trashed_at - 31 * 86400 WHERE trash_path IS NOT NULL";
+    world.journal().execute_batch(age).unwrap();
+    world.run(&TRASH, 0);
+    assert_settled(&world, files);
+    world.run(&["sync", "--trash-days", "40"], 0);
+    assert_settled(&world, files);
+    world.run(&["sync", "--trash-days", "30"], 0);
+    assert_settled(&world, 0);
+    assert!(!world.photos().join(".rollbook-trash").exists(), "empty folders go with the files");
+    assert_eq!(world.count("standing = 'superseded' AND state = 'pending'"), files);
+    // Should Apple have it again, it is fetched again.
+    restore(&world, &gone);
+    world.run(&["sync"], 0);
+    world.assert_complete();
+}
+
+#[test]
+fn a_strangers_file_at_the_old_place_stays_and_ours_takes_another_name() {
+    let world = synced(10);
+    delete(&world, 1);
+    world.run(&TRASH, 0);
+    let path: String = world
+        .journal()
+        .query_row("SELECT path FROM asset_file WHERE trash_path IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    let taken = world.photos().join(path);
+    fs::create_dir_all(taken.parent().unwrap()).unwrap();
+    fs::write(&taken, b"mine").unwrap();
+    world.run(&["undelete", "--all"], 0);
+    assert_eq!(fs::read(&taken).unwrap(), b"mine");
+    fs::remove_file(&taken).unwrap();
+    assert_settled(&world, 0);
+}
+
+/// Runs with a fault; whether it was killed.
+fn killed(world: &World, args: &[&str], step: u32) -> bool {
+    let mut command = world.rollbook(args);
+    let output = command.env("ROLLBOOK_FAULT", format!("kill:{step}")).output().unwrap();
+    output.status.signal() == Some(9)
+}
+
+#[test]
+fn a_kill_before_any_step_leaves_every_file_in_one_place_and_the_next_run_knows_which() {
+    let world = synced(6);
+    let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+    let mut kills = 0;
+    for step in 1.. {
+        let gone = delete(&world, 2);
+        let first = killed(&world, &TRASH, step);
+        world.run(&TRASH, 0);
+        let files = world.count("trash_path IS NOT NULL");
+        assert!(files >= 2, "kill:{step}");
+        assert_settled(&world, files);
+
+        let second = killed(&world, &["undelete", "--all"], step);
+        restore(&world, &gone);
+        world.run(&["sync"], 0);
+        assert_eq!(world.tree(), tree, "kill:{step}");
+        assert_settled(&world, 0);
+        kills += u32::from(first) + u32::from(second);
+        if !first && !second {
+            break;
+        }
+    }
+    assert!(kills > 20, "{kills} kills");
+    assert_eq!(world.sandbox.counters().cdn_bytes, fetched, "nothing came twice");
+}
