@@ -249,6 +249,45 @@ fn when_apple_asks_to_wait_nothing_is_asked_before_it_may() {
 }
 
 #[test]
+fn in_a_container_the_environment_is_enough_without_home_name_or_terminal() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    let volumes = tempfile::tempdir().unwrap();
+    fs::set_permissions(volumes.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (photos, data_dir) = (volumes.path().join("photos"), volumes.path().join("config"));
+    let mut command = world.rollbook(&["sync"]);
+    command.env_remove("HOME").env("ROLLBOOK_DIRECTORY", &photos).env("ROLLBOOK_DATA_DIR", &data_dir);
+    // A user that no database knows; only root may become one, and only where it may read the program.
+    let mut stranger = world.rollbook(&["--version"]);
+    if stranger.uid(54_321).gid(54_321).output().is_ok() {
+        command.uid(54_321).gid(54_321);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(photos.join(".rollbook").exists() && data_dir.join("journal.db").exists());
+}
+
+#[test]
+fn the_umask_decides_who_may_read_the_photos_and_nobody_else_the_data() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    let program = world.rollbook(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 027; exec \"$0\" sync"]).arg(program.get_program()).env_clear();
+    shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(shell.output().unwrap().status.success());
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let path: String =
+        world.journal().query_row("SELECT path FROM v_file LIMIT 1", [], |row| row.get(0)).unwrap();
+    let photo = world.photos().join(path);
+    assert_eq!((mode(photo.clone()), mode(photo.parent().unwrap().to_owned())), (0o640, 0o750));
+    assert_eq!((mode(world.data_dir()), mode(world.data_dir().join("journal.db"))), (0o700, 0o600));
+}
+
+#[test]
 fn health_says_alive_stale_and_whom_it_waits_for() {
     let world = World::new(Options { assets: 3, ..Options::default() });
     world.run(&["health"], 1);

@@ -84,8 +84,10 @@ impl Config {
         let layers = Layers::new(args, environment)?;
         let data_dir: PathBuf =
             layers.required(&settings::DATA_DIR, None, |value| Ok(PathBuf::from(value)))?;
-        let key_file: PathBuf =
-            layers.required(&settings::KEY_FILE, None, |value| Ok(PathBuf::from(value)))?;
+        // Where there is no home, as in a container, the data directory is the only place of our own.
+        let key_file = layers
+            .read(&settings::KEY_FILE, None, |value| Ok(PathBuf::from(value)))?
+            .unwrap_or_else(|| data_dir.join("key"));
         let accounts = account::read(&layers, &data_dir, &key_file)?;
         let shown = shown(&layers, &accounts);
         Ok(Self {
