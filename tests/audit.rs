@@ -63,6 +63,19 @@ fn every_clean_scenario_balances_online_offline_and_to_the_byte() {
 }
 
 #[test]
+fn what_rollbook_puts_beside_the_photos_is_no_stranger_and_what_is_left_out_is_counted() {
+    let world = World::new(Options { assets: 12, ..Options::default() });
+    let args = ["sync", "--sidecars", "xmp", "--album-views", "symlink", "--skip-videos"];
+    world.run(&args, 0);
+    assert!(world.tree().keys().any(|path| path.ends_with(".xmp")));
+    assert!(world.tree().keys().any(|path| path.starts_with("Albums/")));
+    let answer = audit(&world, &[], 0);
+    assert_eq!(named(&answer).len(), 0, "{answer:#}");
+    let left_out = world.count("excluded_by IS NOT NULL");
+    assert_eq!(answer["libraries"][0]["files_excluded"].as_i64(), Some(left_out));
+}
+
+#[test]
 fn it_balances_after_every_kind_of_change_and_asks_three_times() {
     let world = synced(Options { assets: 12, ..Options::default() });
     let library = world.sandbox.library();

@@ -510,6 +510,7 @@ impl Audit {
     fn tree(&mut self) -> Result<(), Error> {
         let (destination, reader) = (Arc::clone(&self.destination), self.reader.clone());
         let (account, stop) = (self.account, self.stop.clone());
+        let albums = reader.album_folders(account)?;
         let mut failed = None;
         let mut notes = Vec::new();
         let tell = |audit: &mut Self, note: (Kind, String, String)| {
@@ -518,7 +519,18 @@ impl Audit {
         let walked = disk::census(
             &destination,
             |entry| {
-                match note(&reader, account, entry) {
+                let full = destination.directory().join(&entry.path);
+                let linked = albums
+                    .iter()
+                    .find_map(|folder| Some((folder, full.strip_prefix(folder).ok()?.to_str()?)));
+                let is_link =
+                    linked.map_or(Ok(false), |(folder, path)| reader.is_album_link(account, folder, path));
+                let noted = match is_link {
+                    Ok(true) => Ok(None),
+                    Ok(false) => note(&reader, account, entry),
+                    Err(error) => Err(error.into()),
+                };
+                match noted {
                     Ok(Some(note)) => tell(self, note),
                     Ok(None) => {}
                     Err(error) => failed = Some(error),

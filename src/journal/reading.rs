@@ -107,6 +107,22 @@ impl Reader {
         Ok(is_sidecar.then_some(KnownPath::Sidecar))
     }
 
+    /// The folders that hold links of albums of an account.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_folders(&self, account: AccountId) -> Result<Vec<String>, Error> {
+        roll::album_folders(&*self.pool.get()?, account)
+    }
+
+    /// Whether a link of ours stands at `path` below a folder of albums.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn is_album_link(&self, account: AccountId, folder: &str, path: &str) -> Result<bool, Error> {
+        roll::is_album_link(&*self.pool.get()?, account, folder, path)
+    }
+
     /// Whether assets came to a library or left it at or after a moment.
     ///
     /// # Errors

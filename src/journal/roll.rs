@@ -240,6 +240,29 @@ pub(super) fn is_sidecar(connection: &Connection, key: i64, media: &str, path: &
     Ok(statement.query_row(values, |row| row.get(0))?)
 }
 
+/// The folders that hold links of albums of an account.
+pub(super) fn album_folders(connection: &Connection, account: AccountId) -> Result<Vec<String>, Error> {
+    let mut statement =
+        connection.prepare("SELECT DISTINCT directory FROM album_link WHERE account_id = :account")?;
+    let rows = statement.query_map(named_params! { ":account": account.0 }, |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether a link of ours stands at `path` below a folder of albums.
+pub(super) fn is_album_link(
+    connection: &Connection,
+    account: AccountId,
+    folder: &str,
+    path: &str,
+) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM album_link
+             WHERE account_id = :account AND directory = :folder AND path = :path)",
+    )?;
+    let values = named_params! { ":account": account.0, ":folder": folder, ":path": path };
+    Ok(statement.query_row(values, |row| row.get(0))?)
+}
+
 /// Whether assets came to a library or left it at or after a moment, as far as the journal knows.
 pub(super) fn changed_since(connection: &Connection, library: LibraryId, at: i64) -> Result<bool, Error> {
     // From the end: what is asked about is the latest.
