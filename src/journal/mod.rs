@@ -81,6 +81,7 @@ pub use trash::Trashed;
 
 use crate::model::adoption::{Candidate, Finding};
 use crate::model::asset::{Album, Database, Page, Rendition, Zone};
+use crate::model::backoff;
 use crate::model::change::{Changes, Counts, Member};
 use crate::model::checksum::{Proof, Sha256Digest};
 use crate::model::choices::Choices;
@@ -165,8 +166,11 @@ impl Reader {
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn next_allowed_at(&self, username: &str) -> Result<Option<i64>, Error> {
-        runs::next_allowed_at(&*self.pool.get()?, username)
+    pub fn next_allowed_at(&self, username: &str, now: i64) -> Result<Option<i64>, Error> {
+        // Longer than any wait we note: the clock was wrong then, or is now, and Apple says so again.
+        let longest = i64::try_from(backoff::RETRY_AFTER_MAX.as_secs()).unwrap_or(i64::MAX);
+        let noted = runs::next_allowed_at(&*self.pool.get()?, username)?;
+        Ok(noted.filter(|at| *at <= now.saturating_add(longest)))
     }
 
     /// When an account last got somewhere, and how its last attempt ended.

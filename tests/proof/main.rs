@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod disk;
 mod kill;
 mod network;

@@ -177,7 +177,7 @@ async fn ask_apple(
     stop: &Stop,
 ) -> Result<Client, Problem> {
     let (journal, username) = (&house.journal, account.username()?);
-    if let Some(at) = journal.reader().next_allowed_at(username)?
+    if let Some(at) = journal.reader().next_allowed_at(username, now())?
         && at > now()
     {
         return Err(explain::wait_until(at));

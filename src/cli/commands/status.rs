@@ -292,7 +292,7 @@ impl OfAccount {
             assets_open: summary.assets_open,
             files: standings(&summary),
             listed: own.any(|library| library.enumerated_at.is_some()),
-            wait_until: reader.next_allowed_at(username)?,
+            wait_until: reader.next_allowed_at(username, now())?,
             sign_in: None,
         })
     }

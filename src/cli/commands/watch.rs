@@ -170,7 +170,7 @@ impl Watch<'_> {
             Ok(exit) if !stop.is_requested() => open::keep_snapshot(&house).await.map(|()| exit),
             ended => ended,
         };
-        let allowed_at = house.journal.reader().next_allowed_at(&settings.username).ok().flatten();
+        let allowed_at = house.journal.reader().next_allowed_at(&settings.username, now()).ok().flatten();
         self.houses.leave(house).await;
         (outcome, allowed_at.filter(|at| *at > now()))
     }
