@@ -275,6 +275,12 @@ fn parse_content_range(text: &str) -> Option<ContentRange> {
     fits.then_some(ContentRange { start, total })
 }
 
+/// For fuzzing.
+#[cfg(feature = "faults")]
+pub(super) fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    parse_content_range(text).map(|range| (range.start, range.total))
+}
+
 fn strong_etag(headers: &HeaderMap) -> Option<String> {
     headers.get(ETAG)?.to_str().ok().filter(|etag| is_strong(etag)).map(str::to_owned)
 }

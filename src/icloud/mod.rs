@@ -26,6 +26,8 @@ mod error;
 mod http;
 mod no_answer;
 mod photos;
+#[cfg(feature = "faults")]
+pub mod raw;
 mod wire;
 
 use std::collections::VecDeque;

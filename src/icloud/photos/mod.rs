@@ -215,6 +215,17 @@ fn read<'a, T: Deserialize<'a>>(endpoint: &'static str, text: &'a str) -> Result
     serde_json::from_str(text).map_err(|error| Error::Malformed { endpoint, detail: error.to_string() })
 }
 
+/// Reads an answer that carries records, for fuzzing.
+#[cfg(feature = "faults")]
+pub(super) fn page_of(answer: &[u8]) -> Option<crate::model::asset::Page> {
+    let text = wire::text_of(answer);
+    let answer: Lenient<fields::RecordsAnswer<'_>> = serde_json::from_str(&text).ok()?;
+    let (mut pairing, mut page) = (pairing::Pairing::default(), crate::model::asset::Page::default());
+    pairing.take(answer.records.items(), "here", http::now(), &mut page);
+    pairing.finish(&mut page);
+    Some(page)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
