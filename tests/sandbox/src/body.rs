@@ -1,5 +1,6 @@
 //! Sending a reply: content to frames, at the pace and to the end that its manner asks for.
 
+use crate::counters::Flight;
 use crate::http::Reply;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -21,21 +22,35 @@ const FRAMES_AHEAD: usize = 2;
 const STEPS_PER_S: u64 = 20;
 
 /// The body of an HTTP response.
-pub(crate) enum Outgoing {
+pub(crate) struct Outgoing {
+    frames: Frames,
+    /// Content is under way until this is dropped.
+    _flight: Option<Flight>,
+}
+
+enum Frames {
     Whole(Option<Bytes>),
     Piped(mpsc::Receiver<Result<Bytes, io::Error>>),
 }
 
 /// Where a body's progress is told, and where stalled bodies wait.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Tap {
     pub(crate) sent: Vec<Arc<AtomicU64>>,
     pub(crate) release: watch::Receiver<u64>,
+    /// Content under way; it is so until its body is dropped.
+    pub(crate) flight: Option<Flight>,
 }
 
 impl Outgoing {
+    /// No body at all.
+    pub(crate) fn nothing() -> Self {
+        Self { frames: Frames::Whole(None), _flight: None }
+    }
+
     /// The body of a reply. Must be called within the runtime.
-    pub(crate) fn of(reply: Reply, tap: Tap) -> Self {
+    pub(crate) fn of(reply: Reply, mut tap: Tap) -> Self {
+        let flight = tap.flight.take();
         let manner = &reply.manner;
         let is_plain = manner.cut_after.is_none()
             && manner.stall.is_none()
@@ -44,11 +59,11 @@ impl Outgoing {
         let len = reply.range.end - reply.range.start;
         if is_plain && len <= WHOLE_BYTES {
             tap.count(len);
-            return Self::Whole(Some(chunk(&reply, 0, len)));
+            return Self { frames: Frames::Whole(Some(chunk(&reply, 0, len))), _flight: flight };
         }
         let (sender, receiver) = mpsc::channel(FRAMES_AHEAD);
         tokio::spawn(pump(reply, tap, sender));
-        Self::Piped(receiver)
+        Self { frames: Frames::Piped(receiver), _flight: flight }
     }
 }
 
@@ -130,23 +145,25 @@ impl Body for Outgoing {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Piped(frames) => {
+        match &mut self.get_mut().frames {
+            Frames::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Frames::Piped(frames) => {
                 frames.poll_recv(context).map(|frame| frame.map(|frame| frame.map(Frame::data)))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        matches!(self.frames, Frames::Whole(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+        match &self.frames {
+            Frames::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             // The declared length is the business of the `Content-Length` header alone.
-            Self::Piped(_) => SizeHint::default(),
+            Frames::Piped(_) => SizeHint::default(),
         }
     }
 }

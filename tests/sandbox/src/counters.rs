@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Entries the log keeps. Enough for a thousand assets with faults; a benchmark drops the oldest.
 const LOG_MAX: usize = 20_000;
@@ -108,6 +109,8 @@ pub struct Counters {
     pub cdn_ranged: u64,
     /// Bytes of content sent.
     pub cdn_bytes: u64,
+    /// Most content answers that were under way at the same time.
+    pub cdn_at_once_max: u64,
     /// Faults that were injected.
     pub faults: u64,
 }
@@ -138,6 +141,8 @@ impl Counters {
 pub struct RequestLog {
     /// Counts up from 1, over resets too.
     pub sequence: u64,
+    /// When it came, in milliseconds since the start.
+    pub at_ms: u64,
     /// The kind of endpoint.
     pub endpoint: Endpoint,
     /// The method.
@@ -161,10 +166,40 @@ pub struct RequestLog {
 }
 
 /// The books.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Books {
     inner: Mutex<Inner>,
     cdn_bytes: Arc<AtomicU64>,
+    flights: Arc<Flights>,
+    began: Instant,
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        Self {
+            inner: Mutex::default(),
+            cdn_bytes: Arc::default(),
+            flights: Arc::default(),
+            began: Instant::now(),
+        }
+    }
+}
+
+/// Content answers under way, and the most there ever were.
+#[derive(Debug, Default)]
+struct Flights {
+    now: AtomicU64,
+    max: AtomicU64,
+}
+
+/// One content answer, from its request until its body is sent or given up.
+#[derive(Debug)]
+pub(crate) struct Flight(Arc<Flights>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -175,6 +210,13 @@ struct Inner {
 }
 
 impl Books {
+    /// Counts one content answer as under way for as long as what this returns lives.
+    pub(crate) fn take_off(&self) -> Flight {
+        let now = self.flights.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.flights.max.fetch_max(now, Ordering::SeqCst);
+        Flight(self.flights.clone())
+    }
+
     /// Enters a request; returns where the bytes of its body are to be counted.
     pub(crate) fn enter(&self, mut entry: RequestLog, names_looked_up: u64) -> Vec<Arc<AtomicU64>> {
         let sent = Arc::new(AtomicU64::new(0));
@@ -189,6 +231,7 @@ impl Books {
         }
         inner.sequence += 1;
         entry.sequence = inner.sequence;
+        entry.at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if inner.log.len() == LOG_MAX {
             inner.log.pop_front();
         }
@@ -199,6 +242,7 @@ impl Books {
     pub(crate) fn counters(&self) -> Counters {
         let mut counters = self.inner.lock().unwrap_or_else(PoisonError::into_inner).counters.clone();
         counters.cdn_bytes = self.cdn_bytes.load(Ordering::Relaxed);
+        counters.cdn_at_once_max = self.flights.max.load(Ordering::SeqCst);
         counters
     }
 
@@ -217,5 +261,6 @@ impl Books {
         inner.counters = Counters::default();
         inner.log.clear();
         self.cdn_bytes.store(0, Ordering::Relaxed);
+        self.flights.max.store(0, Ordering::SeqCst);
     }
 }

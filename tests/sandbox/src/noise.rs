@@ -24,15 +24,25 @@ pub(crate) fn pick(seed: u64, parts: &[u64], below: u64) -> u64 {
 /// Fills `out` with the noise stream of `seed` from byte `offset` on.
 pub(crate) fn fill(seed: u64, offset: u64, out: &mut [u8]) {
     let mut block = offset / 8;
-    let mut skip = usize::try_from(offset % 8).unwrap_or(0);
-    let mut rest = out;
-    while !rest.is_empty() {
-        let word = mix(seed ^ mix(block)).to_le_bytes();
-        let take = rest.len().min(8 - skip);
-        let (now, later) = rest.split_at_mut(take);
-        now.copy_from_slice(&word[skip..skip + take]);
-        (rest, skip, block) = (later, 0, block + 1);
+    let skip = usize::try_from(offset % 8).unwrap_or(0);
+    let lead = if skip == 0 { 0 } else { out.len().min(8 - skip) };
+    let (first, rest) = out.split_at_mut(lead);
+    if lead > 0 {
+        first.copy_from_slice(&word(seed, block)[skip..skip + lead]);
+        block += 1;
     }
+    // Whole words, one after the other: a content server must not be what a benchmark measures.
+    let mut words = rest.chunks_exact_mut(8);
+    for place in &mut words {
+        place.copy_from_slice(&word(seed, block));
+        block += 1;
+    }
+    let last = words.into_remainder();
+    last.copy_from_slice(&word(seed, block)[..last.len()]);
+}
+
+fn word(seed: u64, block: u64) -> [u8; 8] {
+    mix(seed ^ mix(block)).to_le_bytes()
 }
 
 #[cfg(test)]

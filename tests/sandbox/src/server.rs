@@ -58,6 +58,7 @@ async fn respond(
         tokio::time::sleep(Duration::from_millis(state.options.latency_ms)).await;
     }
     let tap_release = state.faults.released();
+    let flight = (Endpoint::of(&call.path) == Endpoint::Cdn).then(|| state.books.take_off());
     let worker = state.clone();
     // Making a page, or the first checksum of a large video, is work; it must not stop other answers.
     let (reply, sent, delay) =
@@ -69,7 +70,7 @@ async fn respond(
         reset.store(true, Ordering::Relaxed);
         return Err(io::Error::other("reset on purpose"));
     }
-    Ok(response(reply, Tap { sent, release: tap_release }))
+    Ok(response(reply, Tap { sent, release: tap_release, flight }))
 }
 
 type Served = (Reply, Vec<Arc<std::sync::atomic::AtomicU64>>, Option<Duration>);
@@ -130,6 +131,7 @@ fn entry(endpoint: Endpoint, call: &Call, file: Option<&(String, Rendition)>) ->
     });
     RequestLog {
         sequence: 0,
+        at_ms: 0,
         endpoint,
         method: call.method.to_string(),
         path: call.path.clone(),
@@ -144,7 +146,7 @@ fn entry(endpoint: Endpoint, call: &Call, file: Option<&(String, Rendition)>) ->
 }
 
 fn response(reply: Reply, tap: Tap) -> Response<Outgoing> {
-    let mut response = Response::new(Outgoing::Whole(None));
+    let mut response = Response::new(Outgoing::nothing());
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers.clone();
     let has_body = !matches!(reply.status.as_u16(), 204 | 304);
