@@ -236,7 +236,8 @@ impl Game {
             self.model.insert(this.clone(), row);
         }
         for (key, row) in &mut self.model {
-            if key.0 == name && *key != this && !row.claimed {
+            // One in a worker's hands too: it ends what it began, and nobody waits for it.
+            if key.0 == name && *key != this {
                 row.superseded = true;
             }
         }
