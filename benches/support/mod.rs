@@ -1,0 +1,216 @@
+//! What the benches share: a person's world, a child whose cost is measured, and a table.
+//!
+//! The sandbox runs in the bench's own process, so the cost of a child is the client's alone:
+//! CPU seconds and peak memory come from the system, by `wait4`. Contenders take turns within a
+//! round, and the table shows medians and their ratio to the first line: a noisy machine is noisy
+//! for all of them. Folders are new in every round and removed after the last one, because ext4
+//! makes files slowly where others were just deleted.
+#![allow(dead_code, reason = "each bench uses its own part of this")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use rollbook_sandbox::{Mix, Options, Sandbox};
+use tempfile::TempDir;
+use wait4::Wait4 as _;
+
+/// What a child cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) wall_s: f64,
+    pub(crate) cpu_s: f64,
+    pub(crate) peak_mb: f64,
+}
+
+/// Runs a child to its end. A child that fails ends the bench: half a job is no measure.
+pub(crate) fn measure(command: &mut Command) -> Cost {
+    let began = Instant::now();
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let ended = child.wait4().expect("a child can be waited for");
+    let wall_s = began.elapsed().as_secs_f64();
+    assert!(ended.status.success(), "{command:?} ended with {}", ended.status);
+    let used = ended.rusage;
+    Cost {
+        wall_s,
+        cpu_s: (used.utime + used.stime).as_secs_f64(),
+        peak_mb: used.maxrss as f64 / if cfg!(target_os = "linux") { 1048576.0 } else { 1024.0 },
+    }
+}
+
+/// Whether a program is there to be compared with.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let there = found.is_ok_and(|status| status.success());
+    if !there {
+        println!("  (skipped: {program} is not installed)");
+    }
+    there
+}
+
+/// Another build of the program to compare with: `ROLLBOOK_BENCH_BEFORE`.
+pub(crate) fn before() -> Option<PathBuf> {
+    std::env::var_os("ROLLBOOK_BENCH_BEFORE").map(PathBuf::from)
+}
+
+/// How often each contender runs: `ROLLBOOK_BENCH_ROUNDS`.
+pub(crate) fn rounds() -> usize {
+    variable("ROLLBOOK_BENCH_ROUNDS", 5)
+}
+
+/// A number from the environment.
+pub(crate) fn variable(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Whether a workload was asked for; without a word on the command line all were.
+pub(crate) fn is_wanted(workload: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| word == workload)
+}
+
+/// A library of one kind of asset.
+pub(crate) fn only(kind: &str) -> Mix {
+    let mut mix = Mix {
+        live: 0,
+        jpeg: 0,
+        heic: 0,
+        edited: 0,
+        edited_live: 0,
+        video: 0,
+        edited_video: 0,
+        jpeg_raw: 0,
+        raw_jpeg: 0,
+        screenshot: 0,
+    };
+    match kind {
+        "jpeg" => mix.jpeg = 1,
+        "screenshot" => mix.screenshot = 1,
+        other => panic!("no such kind here: {other}"),
+    }
+    mix
+}
+
+/// A sandbox and the folders of one person.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    folder: TempDir,
+    rounds: usize,
+}
+
+impl World {
+    pub(crate) fn new(options: Options) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+        Self { sandbox: Sandbox::start(Options { url_life_s: 86_400, ..options }), folder, rounds: 0 }
+    }
+
+    /// A folder that did not exist before.
+    pub(crate) fn fresh(&mut self) -> PathBuf {
+        self.rounds += 1;
+        let path = self.folder.path().join(self.rounds.to_string());
+        std::fs::create_dir(&path).expect("a folder can be made");
+        path
+    }
+
+    /// The program, at home in `home`.
+    pub(crate) fn rollbook(&self, home: &Path, args: &[&str]) -> Command {
+        self.program(Path::new(env!("CARGO_BIN_EXE_rollbook")), home, args)
+    }
+
+    /// The same of another build.
+    pub(crate) fn program(&self, program: &Path, home: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home)
+            .env("ROLLBOOK_USERNAME", self.sandbox.username())
+            .env("ROLLBOOK_PASSWORD", self.sandbox.password())
+            .env("ROLLBOOK_DIRECTORY", home.join("photos"))
+            .env("ROLLBOOK_DATA_DIR", home.join("data"))
+            .env("ROLLBOOK_ENDPOINT", self.sandbox.endpoint());
+        command
+    }
+
+    /// Signs in, so that what is measured afterwards is not the key stretching.
+    pub(crate) fn sign_in(&self, home: &Path) {
+        measure(self.rollbook(home, &["login"]).stderr(Stdio::null()));
+    }
+}
+
+/// Bytes of the journal and its side files.
+pub(crate) fn journal_bytes(home: &Path) -> u64 {
+    let len = |name: &str| std::fs::metadata(home.join("data").join(name)).map_or(0, |found| found.len());
+    len("journal.db") + len("journal.db-wal")
+}
+
+/// The durable steps that a log of fault points holds: syncs of files, of folders, and commits.
+pub(crate) fn syncs(log: &Path) -> (usize, usize, usize) {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let count = |step: &str| text.lines().filter(|line| line.split('\t').nth(1) == Some(step)).count();
+    (count("sync") + count("syncfs"), count("syncdir"), count("commit"))
+}
+
+/// Costs of contenders, by the rounds.
+pub(crate) struct Table {
+    title: String,
+    unit: &'static str,
+    units: f64,
+    rows: Vec<(String, Vec<Cost>)>,
+}
+
+impl Table {
+    /// A table whose speeds are in `unit` a second, of which there are `units` in the workload.
+    pub(crate) fn new(title: impl Into<String>, unit: &'static str, units: f64) -> Self {
+        Self { title: title.into(), unit, units, rows: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, who: &str, cost: Cost) {
+        match self.rows.iter_mut().find(|(name, _)| name == who) {
+            Some((_, costs)) => costs.push(cost),
+            None => self.rows.push((who.to_owned(), vec![cost])),
+        }
+    }
+
+    /// Prints medians, and how each line compares with the first: round by round, then the median.
+    pub(crate) fn print(&self) {
+        println!("\n{}", self.title);
+        println!(
+            "  {:<26}{:>8}{:>8}{:>8}{:>12}{:>9}{:>8}{:>9}",
+            "",
+            "wall s",
+            "CPU s",
+            "",
+            format!("{}/s", self.unit),
+            "peak MB",
+            "x wall",
+            "x CPU"
+        );
+        let first = &self.rows[0].1;
+        for (who, costs) in &self.rows {
+            let of = |pick: fn(&Cost) -> f64| median(costs.iter().map(pick).collect());
+            let ratio = |pick: fn(&Cost) -> f64| {
+                median(costs.iter().zip(first).map(|(own, base)| pick(own) / pick(base)).collect())
+            };
+            let (wall, cpu) = (of(|c| c.wall_s), of(|c| c.cpu_s));
+            let spread =
+                costs.iter().map(|c| c.cpu_s).fold((f64::MAX, 0.0_f64), |(l, h), c| (l.min(c), h.max(c)));
+            println!(
+                "  {who:<26}{wall:>8.2}{cpu:>8.2}{:>8}{:>12.1}{:>9.0}{:>8.2}{:>9.2}",
+                format!("±{:.2}", (spread.1 - spread.0) / 2.0),
+                self.units / wall,
+                of(|c| c.peak_mb),
+                ratio(|c| c.wall_s),
+                ratio(|c| c.cpu_s),
+            );
+        }
+    }
+}
+
+/// The middle one.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    if values.is_empty() { f64::NAN } else { values[values.len() / 2] }
+}
