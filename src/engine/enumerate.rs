@@ -1,6 +1,6 @@
 //! Enumeration: every library's rows are brought up to date, by its changes or by a listing.
 //!
-//! A listing's pages become rows while the next one is fetched. It shares nothing with the
+//! A listing's pages become rows while the next ones are fetched. It shares nothing with the
 //! downloads but the journal. A library that cannot be listed is named and skipped; the others go
 //! on.
 //!
@@ -11,6 +11,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc;
 
 use crate::engine::catch_up::{CaughtUp, catch_up};
 use crate::engine::error::Error;
@@ -25,6 +27,10 @@ use crate::model::asset::{Page, Zone};
 use crate::model::change::Counts;
 use crate::model::choices::Choices;
 use crate::model::ids::{AssetId, LibraryId};
+
+/// Pages that are fetched before they must be rows, and at most become rows in one transaction. Where
+/// the service is slow each goes alone; where the disk is, they gather. Sixteen are a few megabytes.
+const PAGES_TOGETHER: usize = 16;
 
 /// A library of this run.
 #[derive(Clone, Debug)]
@@ -184,33 +190,53 @@ async fn list(
     roll: &mut Roll,
 ) -> Result<Option<String>, Error> {
     let mut listing = run.client.listing(&library.zone, index);
-    let mut token = None;
-    let mut pages = 0_u64;
-    let mut next = next_page(run, &mut listing).await?;
-    while let Some(page) = next {
-        pages += 1;
-        // The first page's token: whatever changes during the walk comes after it.
-        token = token.or_else(|| page.sync_token.clone());
-        let at = Place { library: library.id, run: run.id, now: now() };
-        fault::point("page-fetched");
-        let recorded = async {
-            let seen = run.journal.record_page(at, Arc::clone(choices), page).await?;
+    // A walk that may end early asks for no more pages than it must.
+    let together = if roll.until_found.is_some() { 1 } else { PAGES_TOGETHER };
+    let (pages, mut fetched) = mpsc::channel(together);
+    let fetching = async move {
+        let mut count = 0_u64;
+        while let Some(page) = next_page(run, &mut listing).await? {
+            fault::point("page-fetched");
+            if pages.send(page).await.is_err() {
+                // Recording has failed, and says why.
+                break;
+            }
+            count += 1;
+            if count == 2 && index == Index::Visible {
+                first_download_goes_first(run).await;
+            }
+        }
+        Ok::<(), Error>(())
+    };
+    let recording = async {
+        let mut token = None;
+        let mut group = Vec::new();
+        // The first page waits for no other: its files can be fetched at once.
+        let mut most = 1;
+        while fetched.recv_many(&mut group, most).await > 0 {
+            most = together;
+            // The first page's token: whatever changes during the walk comes after it.
+            token = token.or_else(|| group[0].sync_token.clone());
+            let at = Place { library: library.id, run: run.id, now: now() };
+            let seen = run.journal.record_pages(at, Arc::clone(choices), std::mem::take(&mut group)).await?;
             fault::point("page-recorded");
-            run.board.seen(&seen);
-            run.clear(seen.leftovers).await?;
-            seen.assets.iter().for_each(|asset| roll.call(*asset));
-            roll.unusable += seen.oddities;
-            roll.count_found(&seen.already_here);
+            for seen in seen {
+                run.board.seen(&seen);
+                run.clear(seen.leftovers).await?;
+                seen.assets.iter().for_each(|asset| roll.call(*asset));
+                roll.unusable += seen.oddities;
+                roll.count_found(&seen.already_here);
+            }
             run.first_page.store(true, Ordering::SeqCst);
             run.bell.notify_one();
-            Ok::<(), Error>(())
-        };
-        let ((), following) = futures::try_join!(recorded, next_page(run, &mut listing))?;
-        if pages == 1 && index == Index::Visible {
-            first_download_goes_first(run).await;
+            if roll.is_ended() {
+                fetched.close();
+                break;
+            }
         }
-        next = following.filter(|_| !roll.is_ended());
-    }
+        Ok(token)
+    };
+    let ((), token) = futures::try_join!(fetching, recording)?;
     Ok(token)
 }
 

@@ -240,7 +240,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 
 /// The bytes as text. Invalid UTF-8 is replaced, so that one broken name cannot cost a page.
 pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    // Looked at as a whole first: that is several times as fast as looking for what to replace.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The start of `text` on one line, for an error message.

@@ -639,12 +639,27 @@ impl Journal {
         self.writer.run(move |c| relayout::finish(c, &moved, &left)).await
     }
 
-    /// Makes rows of a page. They are claimable when this returns.
+    /// Makes rows of pages, all in one transaction. They are claimable when this returns.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; then nothing of them is there.
+    pub async fn record_pages(
+        &self,
+        at: Place,
+        choices: Arc<Choices>,
+        pages: Vec<Page>,
+    ) -> Result<Vec<Seen>, Error> {
+        let record = move |c: &_| pages.iter().map(|page| seen::record_page(c, at, &choices, page)).collect();
+        self.writer.run_alone(record).await
+    }
+
+    /// Makes rows of one page.
     ///
     /// # Errors
     /// If the journal cannot be written.
     pub async fn record_page(&self, at: Place, choices: Arc<Choices>, page: Page) -> Result<Seen, Error> {
-        self.writer.run(move |c| seen::record_page(c, at, &choices, &page)).await
+        let mut seen = self.record_pages(at, choices, vec![page]).await?;
+        Ok(seen.pop().unwrap_or_default())
     }
 
     /// Records that a library was listed from end to end.
@@ -761,9 +776,29 @@ impl Journal {
             .await
     }
 
-    /// Records that the file stands, proved and durable, under its final name.
+    /// Records that files stand, proved and durable, under their final names: all of them, or none.
     ///
-    /// Says whether its asset is complete with it.
+    /// Says of each whether its asset is complete with it.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if one of the rows is no longer ours.
+    pub async fn verified_all(
+        &self,
+        files: Vec<(Claim, Sha256Digest, Proof)>,
+        now: i64,
+    ) -> Result<Vec<bool>, Error> {
+        self.writer
+            .run(move |c| {
+                let verified = files.iter().map(|(claim, sha256, proof)| {
+                    moves::verified(c, claim, now, *sha256, *proof)?;
+                    seen::is_complete(c, claim.file().asset)
+                });
+                verified.collect()
+            })
+            .await
+    }
+
+    /// Records that one file stands, as [`Journal::verified_all`] does.
     ///
     /// # Errors
     /// [`Error::LostClaim`] if the row is no longer ours.
@@ -774,12 +809,8 @@ impl Journal {
         sha256: Sha256Digest,
         proof: Proof,
     ) -> Result<bool, Error> {
-        self.writer
-            .run(move |c| {
-                moves::verified(c, &claim, now, sha256, proof)?;
-                seen::is_complete(c, claim.file().asset)
-            })
-            .await
+        let complete = self.verified_all(vec![(claim, sha256, proof)], now).await?;
+        Ok(complete.first().copied().unwrap_or(false))
     }
 
     /// Records a failed attempt. The promised prefix is kept only if `keep_part`.

@@ -19,26 +19,52 @@ pub(super) struct FreePath {
     pub(super) key: i64,
 }
 
-/// The first stem in the asset's folder whose every file name is free: the asset's files share it.
+/// Whose files are given places.
+pub(super) struct Owner {
+    account: AccountId,
+    library: LibraryId,
+    /// The library's zone, as it may stand in a path.
+    zone: String,
+}
+
+impl Owner {
+    /// Finds the owner of a library's files.
+    pub(super) fn of(connection: &Connection, library: LibraryId) -> Result<Self, Error> {
+        let (account, zone) = (account_of(connection, library)?, zone_of(connection, library)?);
+        Ok(Self { account, library, zone })
+    }
+}
+
+/// The first stem in the asset's folder whose every file name is free, and the paths of the asset's
+/// offers in their order: its files share the stem.
 pub(super) fn free_stem(
     connection: &Connection,
-    library: LibraryId,
+    owner: &Owner,
     asset: &Asset,
     layout: &Layout,
-) -> Result<String, Error> {
-    let account = account_of(connection, library)?;
-    let zone = zone_of(connection, library)?;
-    let album = album_of(connection, library, asset, layout)?;
-    let (folder, stems) = layout.stems(asset, &zone, album.as_deref());
+) -> Result<(String, Vec<FreePath>), Error> {
+    let album = album_of(connection, owner.library, asset, layout)?;
+    let (folder, stems) = layout.stems(asset, &owner.zone, album.as_deref());
     for stem in stems {
         let stem = if folder.is_empty() { stem } else { format!("{folder}/{stem}") };
-        let mut free = true;
+        let mut paths: Vec<FreePath> = Vec::with_capacity(asset.offers.len());
         for offer in &asset.offers {
-            let key = key(account, &layout.file_name(&stem, asset, offer));
-            free = free && is_free(connection, key)?;
+            let text = layout.file_name(&stem, asset, offer);
+            let key = key(owner.account, &text);
+            if !is_free(connection, key)? {
+                break;
+            }
+            if paths.iter().any(|path| path.key == key) {
+                // Two offers of one name: the second is tagged.
+                let others = layout::other_paths(&text, &asset.name);
+                let taken: Vec<i64> = paths.iter().map(|path| path.key).collect();
+                paths.push(first_free(connection, owner.account, others, &taken)?);
+            } else {
+                paths.push(FreePath { text, key });
+            }
         }
-        if free {
-            return Ok(stem);
+        if paths.len() == asset.offers.len() {
+            return Ok((stem, paths));
         }
     }
     unreachable!("candidates never end")
@@ -56,7 +82,7 @@ pub(super) fn free_path(
     let wanted = layout.file_name(stem, asset, offer);
     let others = layout::other_paths(&wanted, &asset.name);
     let account = account_of(connection, library)?;
-    first_free(connection, account, std::iter::once(wanted.clone()).chain(others))
+    first_free(connection, account, std::iter::once(wanted.clone()).chain(others), &[])
 }
 
 /// Moves a claimed row to another name, because a stranger's file holds its own.
@@ -66,7 +92,7 @@ pub(super) fn rename(connection: &Connection, claim: &mut Claim, refused: &[Stri
     let file = claim.file();
     let others = layout::other_paths(&refused[0], &file.asset_name).filter(|path| !refused.contains(path));
     let account = account_of(connection, file.library)?;
-    let free = first_free(connection, account, others)?;
+    let free = first_free(connection, account, others, &[])?;
     let mut statement = connection.prepare_cached(
         "UPDATE asset_file SET path = :path, path_key = :key
          WHERE file_id = :file AND claim_run_id = :run AND claim_worker = :worker",
@@ -110,7 +136,7 @@ pub(super) fn make_way(
     }
     let name = AssetName(name);
     let others = layout::other_paths(&held, &name);
-    let free = first_free(connection, account, others)?;
+    let free = first_free(connection, account, others, &[])?;
     set(connection, FileId(holder), &free)?;
     Ok(None)
 }
@@ -148,7 +174,7 @@ pub(super) fn choose(
     name: &AssetName,
 ) -> Result<(), Error> {
     let others = layout::other_paths(wanted, name);
-    let free = first_free(connection, account, std::iter::once(wanted.to_owned()).chain(others))?;
+    let free = first_free(connection, account, std::iter::once(wanted.to_owned()).chain(others), &[])?;
     set(connection, file, &free)
 }
 
@@ -163,11 +189,12 @@ fn first_free(
     connection: &Connection,
     account: AccountId,
     mut candidates: impl Iterator<Item = String>,
+    taken: &[i64],
 ) -> Result<FreePath, Error> {
     loop {
         let text = candidates.next().expect("candidates never end");
         let key = key(account, &text);
-        if is_free(connection, key)? {
+        if !taken.contains(&key) && is_free(connection, key)? {
             return Ok(FreePath { text, key });
         }
     }

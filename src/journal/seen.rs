@@ -4,10 +4,9 @@
 //! whose files are all verified costs one look-up and writes nothing: a second run over an
 //! unchanged library leaves the journal as it was.
 
-use std::io::Write as _;
+use std::cell::RefCell;
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use rusqlite::{Connection, named_params};
 
 use crate::journal::asset_change::{self, KnownAsset, Removal};
@@ -15,7 +14,7 @@ use crate::journal::choose::{self, Judged};
 use crate::journal::error::Error;
 use crate::journal::leftover::{self, Leftover};
 use crate::journal::moves;
-use crate::journal::place;
+use crate::journal::place::{self, FreePath, Owner};
 use crate::journal::row::{self, int};
 use crate::model::asset::{Asset, Offer, Page};
 use crate::model::choices::Choices;
@@ -66,8 +65,9 @@ pub(super) fn record_page(
 ) -> Result<Seen, Error> {
     let mut seen = Seen::default();
     let mut changed = Vec::new();
+    let frame = Frame::of(connection, at)?;
     for asset in &page.assets {
-        if record_asset(connection, at, choices, asset, &mut seen)? {
+        if record_asset(connection, &frame, choices, asset, &mut seen)? {
             changed.extend(seen.assets.last());
         }
     }
@@ -88,14 +88,36 @@ pub(super) fn record_page(
     Ok(seen)
 }
 
+/// What is the same for all assets of a page, and is asked for once.
+struct Frame {
+    at: Place,
+    owner: Owner,
+    /// An asset that comes up now is news: its library was listed before.
+    is_news: bool,
+    /// Another library of the account has lost assets, which may have come here.
+    may_have_moved: bool,
+}
+
+impl Frame {
+    fn of(connection: &Connection, at: Place) -> Result<Self, Error> {
+        let mut statement = connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM tally WHERE standing = 'assets-removed' AND files > 0
+                            AND library_id <> :library)",
+        )?;
+        let may_have_moved = statement.query_row(named_params! { ":library": at.library.0 }, |r| r.get(0))?;
+        let is_news = asset_change::is_news(connection, at.library)?;
+        Ok(Self { at, owner: Owner::of(connection, at.library)?, is_news, may_have_moved })
+    }
+}
+
 fn record_asset(
     connection: &Connection,
-    at: Place,
+    frame: &Frame,
     choices: &Choices,
     asset: &Asset,
     seen: &mut Seen,
 ) -> Result<bool, Error> {
-    let mut is_new = false;
+    let at = frame.at;
     let mut is_changed = false;
     let known = match asset_change::known(connection, at.library, asset.name.as_str())? {
         // In Recently Deleted: marked if it is ours, and none of ours if it is not.
@@ -114,16 +136,8 @@ fn record_asset(
             known
         }
         None => {
-            is_new = true;
-            seen.assets_new += 1;
-            let stem = place::free_stem(connection, at.library, asset, &choices.layout)?;
-            let id = insert_asset(connection, at.library, asset, &stem)?;
-            keep_provider_record(connection, id, asset)?;
-            asset_change::moved_here(connection, at, asset)?;
-            if asset_change::is_news(connection, at.library)? {
-                asset_change::tell(connection, at, id, "added", None)?;
-            }
-            fresh(id, asset, stem)
+            record_new(connection, frame, choices, asset, seen)?;
+            return Ok(true);
         }
     };
     seen.assets.push(known.id);
@@ -133,16 +147,14 @@ fn record_asset(
     files.retain(|file| previews || !file.rendition.is_preview());
     let steps = reconcile::plan(asset, &files);
     let is_back = known.removed_as.is_some();
-    if steps.is_empty() && !is_new && !is_back {
+    if steps.is_empty() && !is_back {
         seen.already_here.push(is_complete(connection, known.id)?);
         return Ok(is_changed);
     }
     seen.already_here.push(false);
-    if !is_new {
-        asset_change::tell_versions(connection, at, &known, asset, &files, &steps)?;
-    }
+    asset_change::tell_versions(connection, at, &known, asset, &files, &steps)?;
     seen.assets_gone -= i64::from(is_back);
-    let was_complete = !is_new && !is_back && is_complete(connection, known.id)?;
+    let was_complete = !is_back && is_complete(connection, known.id)?;
     for step in steps {
         carry_out(connection, at, choices, asset, &known, &step, seen)?;
     }
@@ -157,6 +169,41 @@ impl Seen {
         self.bytes_new = self.bytes_new.saturating_add_signed(-judged.bytes);
         self.assets_done_change += judged.assets_done;
     }
+}
+
+/// Makes the rows of an asset that is not in the journal. It has none yet, so nothing is looked up
+/// but its names: a first enumeration is mostly this.
+fn record_new(
+    connection: &Connection,
+    frame: &Frame,
+    choices: &Choices,
+    asset: &Asset,
+    seen: &mut Seen,
+) -> Result<(), Error> {
+    let at = frame.at;
+    let (stem, paths) = place::free_stem(connection, &frame.owner, asset, &choices.layout)?;
+    let id = insert_asset(connection, at.library, asset, &stem)?;
+    keep_provider_record(connection, id, asset)?;
+    if frame.may_have_moved {
+        asset_change::moved_here(connection, at, asset)?;
+    }
+    if frame.is_news {
+        asset_change::tell(connection, at, id, "added", None)?;
+    }
+    seen.assets.push(id);
+    seen.already_here.push(false);
+    seen.assets_new += 1;
+    for (offer, path) in asset.offers.iter().zip(&paths) {
+        // The service may name one version twice; the row is there then.
+        let twin = |other: &Offer| other.rendition == offer.rendition && other.checksum == offer.checksum;
+        if asset.offers.iter().find(|other| twin(other)).is_some_and(|first| std::ptr::eq(first, offer)) {
+            insert_file(connection, at.library, id, offer, path)?;
+            seen.files_new += 1;
+            seen.bytes_new += offer.size_bytes;
+        }
+    }
+    seen.assets_done_change += i64::from(is_complete(connection, id)?);
+    Ok(())
 }
 
 /// Marks an asset as gone, and no longer counts it.
@@ -187,7 +234,8 @@ fn carry_out(
     match *step {
         Step::Insert { offer } => {
             let offer = &asset.offers[offer];
-            insert_file(connection, at.library, choices, asset, known, offer)?;
+            let path = place::free_path(connection, at.library, asset, &choices.layout, &known.stem, offer)?;
+            insert_file(connection, at.library, known.id, offer, &path)?;
             seen.files_new += 1;
             seen.bytes_new += offer.size_bytes;
         }
@@ -217,20 +265,6 @@ pub(super) fn is_complete(connection: &Connection, asset: AssetId) -> Result<boo
     let mut statement =
         connection.prepare_cached("SELECT files_open = 0 FROM asset WHERE asset_id = :asset")?;
     Ok(statement.query_row(named_params! { ":asset": asset.0 }, |row| row.get(0))?)
-}
-
-/// What the row of a new asset says.
-fn fresh(id: AssetId, asset: &Asset, stem: String) -> KnownAsset {
-    KnownAsset {
-        id,
-        change_tag: asset.change_tag.clone(),
-        stem,
-        filename: asset.filename.clone(),
-        captured_ms: asset.captured.map(|captured| captured.at_ms),
-        favorite: asset.favorite,
-        hidden: asset.hidden,
-        removed_as: None,
-    }
 }
 
 fn insert_asset(
@@ -274,16 +308,31 @@ fn update_asset(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(
 }
 
 fn keep_provider_record(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(), Error> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    // Writing to memory cannot fail; were it to, the record is a convenience and the asset is not.
-    let json_z =
-        encoder.write_all(&asset.provider_record).and_then(|()| encoder.finish()).unwrap_or_default();
+    let json_z = compressed(&asset.provider_record);
     let mut statement = connection.prepare_cached(
         "INSERT INTO provider_record (asset_id, json_z) VALUES (:asset, :json)
          ON CONFLICT (asset_id) DO UPDATE SET json_z = excluded.json_z",
     )?;
     statement.execute(named_params! { ":asset": id.0, ":json": json_z })?;
     Ok(())
+}
+
+/// Compresses with zlib, with a compressor that is kept: making one costs as much as a record.
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), true));
+    }
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        // Room for what cannot be compressed: five bytes a block, and the frame.
+        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 1000 + 64);
+        match compressor.compress_vec(bytes, &mut out, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => out,
+            // Compressing in memory cannot fail; were it to, the record is a convenience and the
+            // asset is not.
+            _ => Vec::new(),
+        }
+    })
 }
 
 fn known_files(connection: &Connection, asset: AssetId) -> Result<Vec<KnownFile>, Error> {
@@ -310,19 +359,17 @@ fn known_files(connection: &Connection, asset: AssetId) -> Result<Vec<KnownFile>
 fn insert_file(
     connection: &Connection,
     library: LibraryId,
-    choices: &Choices,
-    asset: &Asset,
-    known: &KnownAsset,
+    asset: AssetId,
     offer: &Offer,
+    path: &FreePath,
 ) -> Result<(), Error> {
-    let path = place::free_path(connection, library, asset, &choices.layout, &known.stem, offer)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
              url_expires_at)
          VALUES (:asset, :library, :rendition, :checksum, :size, :uti, :path, :key, :expires_at)",
     )?;
     statement.execute(named_params! {
-        ":asset": known.id.0, ":library": library.0, ":rendition": offer.rendition.as_str(),
+        ":asset": asset.0, ":library": library.0, ":rendition": offer.rendition.as_str(),
         ":checksum": offer.checksum.as_str(), ":size": int(offer.size_bytes), ":uti": offer.uti,
         ":path": path.text, ":key": path.key,
         ":expires_at": offer.url.as_ref().map(crate::model::signed_url::SignedUrl::expires_at),

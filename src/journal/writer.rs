@@ -2,7 +2,9 @@
 //!
 //! Operations arrive over a channel. The thread takes what is waiting, runs it in one
 //! transaction with a savepoint for each operation, commits, and only then answers: an answer
-//! means durable. An operation that fails is rolled back alone; a commit that fails answers every
+//! means durable. One that comes alone needs no savepoint, and a page of a listing always comes alone:
+//! under a savepoint SQLite copies each page of the file that it is about to change, which costs such
+//! an operation a fifth of its time. An operation that fails is rolled back alone; a commit that fails answers every
 //! operation of its group with the reason and ends the writer, because what SQLite holds after
 //! that is for the next start to find out.
 //!
@@ -57,7 +59,9 @@ impl From<Stop> for Error {
 
 /// An operation of any result type.
 trait Operation: Send {
-    /// Runs inside the savepoint.
+    /// Whether it wants a transaction of its own.
+    fn is_alone(&self) -> bool;
+    /// Runs inside the savepoint, or alone in the transaction.
     fn apply(&mut self, connection: &Connection) -> Applied;
     /// Answers, after the group's commit.
     fn answer(self: Box<Self>, committed: Result<(), Stop>);
@@ -74,6 +78,7 @@ enum Applied {
 }
 
 struct Pending<F, T> {
+    alone: bool,
     run: Option<F>,
     result: Option<Result<T, Error>>,
     answer: Answer<T>,
@@ -84,6 +89,10 @@ where
     F: FnOnce(&Connection) -> Result<T, Error> + Send,
     T: Send,
 {
+    fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     fn apply(&mut self, connection: &Connection) -> Applied {
         let Some(run) = self.run.take() else { return Applied::Refused };
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(connection)))
@@ -139,10 +148,27 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
+        self.hand_over(false, operation).await
+    }
+
+    /// Runs a large `operation` in a transaction of its own, and returns when it is durable.
+    pub(super) async fn run_alone<T, F>(&self, operation: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.hand_over(true, operation).await
+    }
+
+    async fn hand_over<T, F>(&self, alone: bool, operation: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
         let stopped = || Error::from(Stop::because("it is closed"));
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         let (answer, answered) = oneshot::channel();
-        let pending = Pending { run: Some(operation), result: None, answer };
+        let pending = Pending { alone, run: Some(operation), result: None, answer };
         queue.send(Box::new(pending)).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
@@ -160,12 +186,20 @@ impl Drop for Writer {
 
 fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Operation>>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
-    while let Some(first) = operations.blocking_recv() {
+    let mut held: Option<Box<dyn Operation>> = None;
+    while let Some(first) = held.take().or_else(|| operations.blocking_recv()) {
+        let mut is_open = !first.is_alone();
         group.push(first);
-        while group.len() < GROUP_MAX
+        while is_open
+            && group.len() < GROUP_MAX
             && let Ok(next) = operations.try_recv()
         {
-            group.push(next);
+            if next.is_alone() {
+                is_open = false;
+                held = Some(next);
+            } else {
+                group.push(next);
+            }
         }
         let committed = commit(&mut connection, &mut group).map_err(|error| Stop::of(&connection, error));
         for operation in group.drain(..) {
@@ -186,8 +220,17 @@ fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Oper
     let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
 }
 
-fn commit(connection: &mut Connection, group: &mut [Box<dyn Operation>]) -> Result<(), rusqlite::Error> {
+fn commit(connection: &mut Connection, mut group: &mut [Box<dyn Operation>]) -> Result<(), rusqlite::Error> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let [operation] = group {
+        match operation.apply(&transaction) {
+            Applied::Done => {}
+            // Its answer is its own error; nothing of it stays.
+            Applied::Refused => return transaction.rollback(),
+            Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+        }
+        group = &mut [];
+    }
     for operation in group {
         let savepoint = transaction.savepoint()?;
         match operation.apply(&savepoint) {

@@ -21,6 +21,9 @@ use crate::model::uti;
 const STEM_BYTES_MAX: usize = 200;
 /// Longest extension in bytes, dot excluded: anything longer is part of the name.
 const EXTENSION_BYTES_MAX: usize = 8;
+/// Bits of a path's key that name its folder. Ten years of days need twelve; the 44 others keep a flat
+/// tree of a million files apart.
+const FOLDER_BITS: u32 = 20;
 /// Suffix of a part file. It stands beside its target.
 pub const PART_SUFFIX: &str = ".part";
 
@@ -208,14 +211,28 @@ pub fn part_of(path: &str) -> Option<&str> {
 ///
 /// Folded both ways (`ß` and `SS`, `ς` and `Σ` meet), because file systems differ in their tables.
 ///
-/// A 64-bit digest, because a million of them are kept in an index. Two different paths with one
-/// key cost a needless tag in a name, nothing else.
+/// 64 bits, because a million of them are kept in an index: the first ones name the folder, the
+/// others the whole path. So files of one day are neighbours there, and a page of a listing touches a
+/// few leaves of the index and not a hundred. Two different paths with one key cost a needless tag
+/// in a name, nothing else.
 #[must_use]
 pub fn path_key(path: &str) -> i64 {
+    let whole = Sha256::digest(folded(path).as_bytes());
+    let whole = u64::from_be_bytes(*whole.first_chunk().expect("a SHA-256 digest has 32 bytes"));
+    let Some((folder, _)) = path.rsplit_once('/') else { return whole.cast_signed() };
+    let folder = Sha256::digest(folded(folder).as_bytes());
+    let folder = u64::from_be_bytes(*folder.first_chunk().expect("a SHA-256 digest has 32 bytes"));
+    let name_bits = u64::MAX >> FOLDER_BITS;
+    ((folder & !name_bits) | (whole & name_bits)).cast_signed()
+}
+
+/// Letter case and Unicode form folded.
+fn folded(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
     let upper: String = path.nfkc().flat_map(char::to_uppercase).collect();
-    let folded: String = upper.chars().flat_map(char::to_lowercase).nfkc().collect();
-    let digest = Sha256::digest(folded.as_bytes());
-    i64::from_le_bytes(*digest.first_chunk().expect("a SHA-256 digest has 32 bytes"))
+    upper.chars().flat_map(char::to_lowercase).nfkc().collect()
 }
 
 fn tagged(stem: String, name: &AssetName) -> impl Iterator<Item = String> {
