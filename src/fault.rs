@@ -2,26 +2,29 @@
 //!
 //! Every durable step passes here first: each system call that changes the disk, and each commit
 //! of the journal. Between them the engine names the points it has reached. In a shipped binary all
-//! of that is nothing. Built with the feature `faults`, as the tests are, four variables speak to it:
+//! of that is nothing. Built with the feature `faults`, as the tests are, five variables speak to it:
 //!
 //! - `ROLLBOOK_FAULT_LOG=FILE`: each step is written there before it is taken, one line of
 //!   tab-separated fields: number, name, path, and what else matters (offset and length of a write,
 //!   the new name of a rename). What a power cut may undo can be worked out from it. Points stand
-//!   between the steps, with `-` for a number; a step that was made to fail has `!` before it.
+//!   between the steps, with `-` for a number; a step that was made to fail has `!` before it. Behind a
+//!   sync of a whole file system stand the syncs of files that it took the place of, with the same number.
 //! - `ROLLBOOK_FAULT=WHAT:WHICH`, or several with commas. `WHICH` is `N`, the n-th step; `N+`, all from
 //!   there on; `NAME`, all steps or points of that name; `NAME@N`, the n-th of that name. `WHAT` is
 //!   `kill`: the process ends there, as by `kill -9`; `stop`: it is stopped there once, until it gets
 //!   `SIGCONT`; a number: the step fails with that error number; `skip`: a sync is left out, which no
-//!   test of a power cut may forgive.
+//!   test of a power cut may forgive; `slow-MS`: the step takes so many milliseconds more, and no two
+//!   of them at once, as on a disk that turns.
 //! - `ROLLBOOK_FAULT_CLOCK=SECONDS`: the clock on the wall is so much ahead; `SECONDS@N` from the
 //!   n-th step on.
 //! - `ROLLBOOK_FAULT_FS=NUMBER`: every file system says that it is the one of this number (`statfs`).
+//! - `ROLLBOOK_FAULT_GROUP=N`: at most so many files are published together.
 
 #[cfg(feature = "faults")]
-pub(crate) use on::{clock, file_system, point, relocate, rename, step, write};
+pub(crate) use on::{clock, covered, file_system, group, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
-pub(crate) use off::{clock, file_system, point, relocate, rename, step, write};
+pub(crate) use off::{clock, covered, file_system, group, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
 mod off {
@@ -63,6 +66,16 @@ mod off {
         magic
     }
 
+    /// Passes.
+    #[inline]
+    pub(crate) fn covered(_: &'static str, _: &Path) {}
+
+    /// The size of a group, as it is.
+    #[inline]
+    pub(crate) fn group(max: usize) -> usize {
+        max
+    }
+
     /// The clock on the wall.
     #[inline]
     pub(crate) fn clock() -> SystemTime {
@@ -99,6 +112,7 @@ mod on {
         Kill,
         Stop,
         Skip,
+        Slow(Duration),
         Error(i32),
     }
 
@@ -132,6 +146,9 @@ mod on {
             "kill" => What::Kill,
             "stop" => What::Stop,
             "skip" => What::Skip,
+            slow if slow.starts_with("slow-") => {
+                What::Slow(Duration::from_millis(slow["slow-".len()..].parse().expect("slow-MS")))
+            }
             errno => What::Error(errno.parse().expect("an error number")),
         };
         let from = which.strip_suffix('+').and_then(|n| n.parse().ok());
@@ -183,6 +200,19 @@ mod on {
         script.note(&format!("-\t{name}\t-")).unwrap_or_default();
     }
 
+    /// Notes that the step before did the work of this one too.
+    pub(crate) fn covered(name: &'static str, path: &Path) {
+        let mut script = script();
+        let line = format!("{}\t{name}\t{}", script.steps, path.display());
+        script.note(&line).unwrap_or_default();
+    }
+
+    /// The size of a group, or a smaller one.
+    pub(crate) fn group(max: usize) -> usize {
+        let wanted = std::env::var("ROLLBOOK_FAULT_GROUP").ok().and_then(|n| n.parse().ok());
+        wanted.map_or(max, |n: usize| n.clamp(1, max))
+    }
+
     /// The clock on the wall, or the one that the script has in its place.
     pub(crate) fn clock() -> SystemTime {
         let now = SystemTime::now();
@@ -216,6 +246,8 @@ mod on {
                 match fault.what {
                     What::Kill => end(),
                     What::Skip => return Ok(false),
+                    // Under the lock of the script: such a disk does one thing at a time.
+                    What::Slow(by) => std::thread::sleep(by),
                     What::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
                     What::Stop => {
                         fault.which = Which::Never;

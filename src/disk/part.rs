@@ -154,6 +154,33 @@ impl PartFile {
         sync_file(&self.file, &self.path).map_err(|e| Error::io("sync part file", &self.path, e))
     }
 
+    /// Lets the system begin to write what it holds, so that a later sync has less to wait for.
+    /// A file system that will not is not an error.
+    pub(super) fn begin_writeback(&self) {
+        // Said of dirty pages this starts their writing, and it is the only call without `unsafe` that does.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    /// Makes everything durable that the file system holds on which `parts` lie, and so these too. `None`:
+    /// there is no such thing here, or it does not tell failures.
+    pub(super) fn sync_file_system<'a>(
+        mut parts: impl Iterator<Item = &'a Self>,
+    ) -> Option<Result<(), Error>> {
+        let first = parts.next().filter(|_| space::syncfs_tells_failures())?;
+        let failed = |e| Error::io("sync the file system of", &first.path, e);
+        match fault::step("syncfs", &first.path) {
+            Ok(true) => {}
+            Ok(false) => return Some(Ok(())),
+            Err(e) => return Some(Err(failed(e))),
+        }
+        if let Err(e) = space::sync_file_system(&first.file) {
+            return Some(Err(failed(e)));
+        }
+        // For who reads the log: this is what the step made durable.
+        std::iter::once(first).chain(parts).for_each(|part| fault::covered("sync", &part.path));
+        Some(Ok(()))
+    }
+
     /// Sets the modification time, in Unix milliseconds. The time stands in the journal too, so a file
     /// system that will not is no reason to keep a file back.
     ///

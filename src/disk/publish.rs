@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::disk::error::Error;
 use crate::disk::part::PartFile;
+use crate::disk::together::Together;
 use crate::disk::tree::{Folder, sync_directory};
 use crate::fault;
 
@@ -30,9 +31,15 @@ pub enum Published {
 
 /// Publishes a group. The answers are in the order of the files.
 pub fn publish(group: &[(&PartFile, &Folder)]) -> Vec<Published> {
-    let mut answers: Vec<Published> = group
-        .iter()
-        .map(|(part, _)| match part.sync() {
+    publish_together(&mut Together::default(), group)
+}
+
+/// Publishes one group of many, with what is known of the disk.
+pub fn publish_together(together: &mut Together, group: &[(&PartFile, &Folder)]) -> Vec<Published> {
+    let synced = together.sync(group);
+    let mut answers: Vec<Published> = synced
+        .into_iter()
+        .map(|synced| match synced {
             Ok(()) => Published::Done,
             Err(error) => Published::NotDurable(error),
         })

@@ -61,3 +61,32 @@ pub fn room(path: &Path, keep_bytes: Option<u64>) -> Result<Room, Error> {
 pub fn free_bytes(path: &Path) -> Result<u64, Error> {
     room(path, None).map(|room| room.free_bytes)
 }
+
+/// Whether a failed write comes out of a sync of the whole file system: on Linux, since 5.8.
+#[must_use]
+pub(super) fn syncfs_tells_failures() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        static TELLS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        *TELLS.get_or_init(|| {
+            let release = rustix::system::uname().release().to_string_lossy().into_owned();
+            let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+            (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 8)
+        })
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
+/// Makes everything durable that the file system of `file` holds.
+pub(super) fn sync_file_system(file: &std::fs::File) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        Ok(rustix::fs::syncfs(file)?)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::disk::{Folder, PartFile, publish as disk_publish};
+use crate::disk::{Folder, PartFile, Together, publish as disk_publish};
 use crate::engine::check::Checked;
 use crate::engine::doubts;
 use crate::engine::monitor::Notice;
@@ -40,20 +40,7 @@ impl Published {
 
     /// Tells the row. The last step of every file.
     pub(super) async fn record(self, run: &Run) {
-        let Self { claim, digests, proof } = self;
-        if proof != Proof::Length
-            && let Err(error) = doubts::matched(run, claim.file().rendition).await
-        {
-            run.halt(error);
-        }
-        match run.journal.verified(claim, now(), digests.sha256, proof).await {
-            Ok(asset_complete) => {
-                fault::point("verified");
-                run.pause.file_through();
-                run.board.verified(asset_complete);
-            }
-            Err(error) => run.halt(error),
-        }
+        record(run, vec![self]).await;
     }
 }
 
@@ -66,10 +53,17 @@ impl Publisher {
     pub(super) fn start(run: Arc<Run>) -> (Self, JoinHandle<()>) {
         let (sender, mut receiver) = mpsc::channel(GROUP_MAX);
         let stage = tokio::spawn(async move {
-            let mut group = Vec::with_capacity(GROUP_MAX);
-            while receiver.recv_many(&mut group, GROUP_MAX).await > 0 {
-                publish(&run, std::mem::take(&mut group)).await;
+            let (group_max, mut group) = (fault::group(GROUP_MAX), Vec::with_capacity(GROUP_MAX));
+            let mut together = Together::default();
+            // The rows of one group are told while the disk is busy with the next one.
+            let mut telling: Option<JoinHandle<()>> = None;
+            while receiver.recv_many(&mut group, group_max).await > 0 {
+                let published = publish(&run, &mut together, std::mem::take(&mut group)).await;
+                told(&mut telling).await;
+                let run = Arc::clone(&run);
+                telling = Some(tokio::spawn(async move { record(&run, published).await }));
             }
+            told(&mut telling).await;
         });
         (Self(sender), stage)
     }
@@ -85,11 +79,44 @@ impl Publisher {
     }
 }
 
+/// Waits until the rows of the last group are told. A panic there is one of the stage.
+async fn told(telling: &mut Option<JoinHandle<()>>) {
+    let Some(telling) = telling.take() else { return };
+    if let Err(error) = telling.await {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// Tells the rows of a group: one operation of the journal for all of them.
+async fn record(run: &Run, group: Vec<Published>) {
+    if group.is_empty() {
+        return;
+    }
+    for published in group.iter().filter(|published| published.proof != Proof::Length) {
+        if let Err(error) = doubts::matched(run, published.claim.file().rendition).await {
+            run.halt(error);
+        }
+    }
+    let rows = group.into_iter().map(|Published { claim, digests, proof }| (claim, digests.sha256, proof));
+    match run.journal.verified_all(rows.collect(), now()).await {
+        Ok(complete) => {
+            fault::point("verified");
+            for asset_complete in complete {
+                run.pause.file_through();
+                run.board.verified(asset_complete);
+            }
+        }
+        Err(error) => run.halt(error),
+    }
+}
+
 /// Publishes a group, and what must take another name again, until nothing is left.
-async fn publish(run: &Run, group: Vec<Checked>) {
+async fn publish(run: &Run, together: &mut Together, group: Vec<Checked>) -> Vec<Published> {
     let mut group: Vec<(Checked, Vec<String>)> = group.into_iter().map(|c| (c, Vec::new())).collect();
+    let mut done = Vec::with_capacity(group.len());
     while !group.is_empty() {
-        let (published, outcomes, untimed) = off_thread(move || {
+        let mut speed = std::mem::take(together);
+        let (published, outcomes, untimed, speed) = off_thread(move || {
             let mut untimed = None;
             let parts: Vec<(&PartFile, &Folder)> = group
                 .iter()
@@ -100,20 +127,20 @@ async fn publish(run: &Run, group: Vec<Checked>) {
                     (&checked.part, &checked.folder)
                 })
                 .collect();
-            let outcomes = disk_publish::publish(&parts);
-            (group, outcomes, untimed)
+            let outcomes = disk_publish::publish_together(&mut speed, &parts);
+            (group, outcomes, untimed, speed)
         })
         .await;
+        *together = speed;
         if let Some(error) = untimed.filter(|_| !run.untimed.swap(true, Ordering::Relaxed)) {
             run.board.notice(Notice::Untimed { why: error.to_string() });
         }
-        let mut done = Vec::new();
         let mut taken = Vec::new();
         for ((checked, refused), outcome) in published.into_iter().zip(outcomes) {
             match outcome {
                 disk_publish::Published::Done => {
                     let Checked { claim, digests, proof, .. } = checked;
-                    done.push(Published { claim, digests, proof }.record(run));
+                    done.push(Published { claim, digests, proof });
                 }
                 disk_publish::Published::NameTaken => taken.push((checked, refused)),
                 disk_publish::Published::Refused(error) => refuse(run, checked.claim, error, true).await,
@@ -123,13 +150,12 @@ async fn publish(run: &Run, group: Vec<Checked>) {
                 }
             }
         }
-        // Recorded side by side, so that they share a commit.
-        futures::future::join_all(done).await;
         group = Vec::new();
         for (checked, refused) in taken {
             group.extend(take_another_name(run, checked, refused).await);
         }
     }
+    done
 }
 
 async fn refuse(run: &Run, claim: Claim, error: crate::disk::Error, keep_part: bool) {
