@@ -4,7 +4,7 @@
 //! its source, so that `rollbook config show` can say both.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::cli::interval;
 use crate::cli::layers::{Layers, Source, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
-use crate::engine::{Deleted, Policy};
+use crate::engine::{Bandwidth, Deleted, Policy, Threads};
 use crate::journal::Missing;
 use crate::model::choices::Choices;
 use crate::model::views::LinkKind;
@@ -45,7 +45,9 @@ pub(crate) struct Config {
     /// Where journal, session and lock live.
     pub(crate) data_dir: PathBuf,
     /// Files fetched at the same time, for each account.
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) threads: Threads,
+    /// The most bytes of files a second, of all accounts together.
+    pub(crate) bandwidth: Option<Bandwidth>,
     /// Which files, and where they go.
     pub(crate) choices: Arc<Choices>,
     /// Most assets to bring home in one run.
@@ -94,6 +96,7 @@ impl Config {
             accounts,
             data_dir,
             threads: layers.required(&settings::THREADS_NUM, None, |value| threads(text(value)?))?,
+            bandwidth: layers.read(&settings::BANDWIDTH_LIMIT, None, |value| bandwidth(text(value)?))?,
             choices: Arc::new(choices::read(&layers)?),
             limit: choices::one(&layers, &settings::LIMIT, |word| {
                 let count = choices::count(word)?;
@@ -234,10 +237,25 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("it is a whole number, not {text:?}"))
 }
 
-fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= settings::THREADS_MAX);
-    number.ok_or_else(|| format!("it is a number from 1 to {}, not {text:?}", settings::THREADS_MAX))
+fn threads(text: &str) -> Result<Threads, String> {
+    let ceiling = NonZeroUsize::new(settings::THREADS_MAX).expect("the most is more than none");
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(Threads::Auto { ceiling });
+    }
+    let number = text.parse().ok().filter(|number| *number <= ceiling);
+    let number = number.ok_or_else(|| format!("it is auto or a number from 1 to {ceiling}, not {text:?}"))?;
+    Ok(Threads::Fixed(number))
 }
+
+/// Reads a rate: a size, and `/s` behind it is understood.
+fn bandwidth(text: &str) -> Result<Bandwidth, String> {
+    let bytes = size(text.trim().trim_end_matches("/s"))?;
+    let limit = NonZeroU64::new(bytes).filter(|bytes| bytes.get() >= BANDWIDTH_MIN);
+    limit.map(Bandwidth::new).ok_or_else(|| format!("it is at least 10KB, not {text:?}"))
+}
+
+/// At less than this a photo takes longer than its address lives.
+const BANDWIDTH_MIN: u64 = 10_000;
 
 /// Reads a switch.
 pub(crate) fn truth(text: &str) -> Result<bool, String> {
@@ -281,6 +299,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_a_size_and_not_a_trickle() {
+        let limit = |text: &str| bandwidth(text).map(|limit| limit.bytes_per_s());
+        for (text, bytes) in [("5MB", 5_000_000), ("1.5 mb/s", 1_500_000), ("10000", 10_000)] {
+            assert_eq!(limit(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "MB", "0", "5", "-5MB", "5 MB a day", "nan MB"] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_uppermost_layer_that_says_something_wins_and_is_named() {
         let mut written = tempfile::NamedTempFile::new().unwrap();
         write!(written, "threads-num = 2").unwrap();
@@ -299,7 +328,7 @@ mod tests {
         ] {
             let config = config(flags, &variables).unwrap();
             let shown = config.shown().into_iter().find(|shown| shown.key == "threads-num").unwrap();
-            assert_eq!((config.threads.get(), &shown.source), (threads, &source));
+            assert_eq!((config.threads.ceiling(), &shown.source), (threads, &source));
             assert_eq!(shown.value.as_deref(), Some(threads.to_string().as_str()));
         }
     }

@@ -227,9 +227,19 @@ pub(crate) const THREADS_NUM: Setting = Setting {
     key: "threads-num",
     flag: Flag::Sync,
     value_name: "N",
-    help: "Files fetched at the same time, 1 to 64",
+    help: "Files fetched at the same time, 1 to 64; auto finds out how many pay, and is careful with the \
+           service",
     default_shown: THREADS_DEFAULT,
     default: Default::Text(THREADS_DEFAULT),
+    ..PLAIN
+};
+
+/// The most that comes in a second.
+pub(crate) const BANDWIDTH_LIMIT: Setting = Setting {
+    key: "bandwidth-limit",
+    flag: Flag::Sync,
+    value_name: "RATE",
+    help: "The most bytes of files a second, of all files and accounts together: 5MB, 800KB",
     ..PLAIN
 };
 
@@ -636,6 +646,7 @@ pub(crate) static ALL: &[Setting] = &[
     DOMAIN,
     ENDPOINT,
     THREADS_NUM,
+    BANDWIDTH_LIMIT,
     FOLDER_STRUCTURE,
     FILE_NAME,
     DATE,

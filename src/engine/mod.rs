@@ -11,12 +11,14 @@
 mod adopt;
 mod album_views;
 mod audit;
+mod bandwidth;
 mod board;
 mod catch_up;
 mod check;
 mod doubts;
 mod enumerate;
 mod error;
+mod governor;
 mod intake;
 mod keep;
 mod monitor;
@@ -50,7 +52,9 @@ use std::time::Duration;
 pub use adopt::{Adopted, Adopting, HowToAdopt, adopt};
 pub use album_views::{AlbumViews, AlbumsBuilt, Look, build_albums};
 pub use audit::{Asked, Audited, Difference, Inquiry, Kind, Sheet, ask, audit};
+pub use bandwidth::Bandwidth;
 pub use error::Error;
+pub use governor::Threads;
 pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snapshots};
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
 pub use policy::Policy;
@@ -82,7 +86,9 @@ pub struct Settings {
     /// Where the files go.
     pub directory: PathBuf,
     /// Files fetched at the same time.
-    pub threads: NonZeroUsize,
+    pub threads: Threads,
+    /// The most bytes of files a second, shared with whoever holds a clone.
+    pub bandwidth: Option<Bandwidth>,
     /// Which files, and where they go.
     pub choices: Arc<Choices>,
     /// Most assets to bring home in this run.
@@ -189,7 +195,6 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     let surveyed = unless_stopped(run, survey::survey(run, settings.full)).await?;
     let Some(survey) = surveyed else { return Ok(()) };
     let (enumerating, watched) = watch::channel(true);
-    let manner = work::Manner { threads: settings.threads, assets_max: settings.limit };
     let listing = async {
         enumerate::enumerate(run, &survey, &settings.choices).await;
         enumerating.send_replace(false);
@@ -198,7 +203,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
             room::forecast(run, &known).await;
         }
     };
-    tokio::join!(listing, work::work(run, &survey.libraries, manner, watched.clone()));
+    tokio::join!(listing, work::work(run, &survey.libraries, settings.limit, watched.clone()));
 
     // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
     if run.stop.is_requested() || run.fullness.is_full() || settings.limit.is_some() {
@@ -209,7 +214,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     if requeued > 0 {
         run.board.phase(Phase::Retrying);
         run.board.requeued(requeued as u64);
-        work::work(run, &survey.libraries, manner, watched).await;
+        work::work(run, &survey.libraries, settings.limit, watched).await;
     }
     beside(run, settings).await
 }
@@ -288,7 +293,18 @@ async fn begin(tools: Tools, settings: &Settings, verb: Verb) -> Result<Run, Err
     let id = journal.begin_run_for(account, verb, now()).await?;
     fault::point("run-begun");
     let doubts = Doubts::of(journal.doubted(id).await?);
-    Ok(Run::new(id, account, journal, client, destination, Board::new(monitor), doubts, stop))
+    Ok(Run::new(
+        id,
+        account,
+        journal,
+        client,
+        destination,
+        Board::new(monitor),
+        doubts,
+        stop,
+        settings.threads,
+        settings.bandwidth.clone(),
+    ))
 }
 
 /// What the journal holds of this account.

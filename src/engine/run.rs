@@ -9,10 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, watch};
 
 use crate::disk::{self, Destination, Place};
+use crate::engine::bandwidth::Bandwidth;
 use crate::engine::board::Board;
 use crate::engine::doubts::Doubts;
 use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
+use crate::engine::governor::{Governor, Threads};
 use crate::engine::monitor::Notice;
 use crate::engine::pause::Pause;
 use crate::engine::room::Fullness;
@@ -20,6 +22,9 @@ use crate::engine::stop::Stop;
 use crate::icloud::{self, Client};
 use crate::journal::{Journal, Leftover};
 use crate::model::ids::{AccountId, LibraryId, RunId};
+
+/// Waits that are shorter are left out, and are part of the next: waking up costs too.
+const WAIT_MIN: Duration = Duration::from_millis(5);
 
 /// What every stage of a run shares.
 pub(super) struct Run {
@@ -33,6 +38,9 @@ pub(super) struct Run {
     pub(super) stop: Stop,
     pub(super) pause: Pause,
     pub(super) fullness: Fullness,
+    pub(super) threads: Threads,
+    pub(super) governor: Governor,
+    bandwidth: Option<Bandwidth>,
     /// Rang when there may be new work: rows were added, a transfer ended, enumeration ended.
     pub(super) bell: Notify,
     /// Set once the rows of the first page are claimable.
@@ -57,6 +65,8 @@ impl Run {
         board: Board,
         doubts: Doubts,
         stop: Stop,
+        threads: Threads,
+        bandwidth: Option<Bandwidth>,
     ) -> Self {
         Self {
             id,
@@ -69,6 +79,9 @@ impl Run {
             stop,
             pause: Pause::default(),
             fullness: Fullness::default(),
+            threads,
+            governor: Governor::new(threads),
+            bandwidth,
             bell: Notify::new(),
             first_page: AtomicBool::new(false),
             untimed: AtomicBool::new(false),
@@ -100,6 +113,7 @@ impl Run {
         };
         let (length, is_new) = self.pause.begin(asked, sent)?;
         if is_new {
+            self.governor.refused();
             let seconds = length.as_secs().max(1);
             self.board.notice(Notice::Waiting { seconds, why: why.to_string() });
         }
@@ -114,6 +128,18 @@ impl Run {
                 self.halt(why);
                 false
             }
+        }
+    }
+
+    /// Counts bytes of a file that came, and waits as long as the limit wants before more may come.
+    pub(super) async fn received(&self, bytes: usize) {
+        self.board.received(bytes as u64);
+        if self.governor.received(bytes) {
+            self.bell.notify_one();
+        }
+        let wait = self.bandwidth.as_ref().map(|bandwidth| bandwidth.take(bytes)).unwrap_or_default();
+        if wait >= WAIT_MIN {
+            self.sleep(wait).await;
         }
     }
 

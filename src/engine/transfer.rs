@@ -193,8 +193,9 @@ impl Transfer<'_> {
                 Ok(None) => return Ok(Ok(())),
                 Err(error) => return Ok(Err(error)),
             };
-            self.run.board.received(chunk.len() as u64);
+            let bytes = chunk.len();
             self.intake.take(chunk).await.map_err(disk_setback)?;
+            self.run.received(bytes).await;
             if self.intake.received() > self.size_bytes() {
                 let detail = format!("the body is longer than the {} bytes of the record", self.size_bytes());
                 return Err(Setback::spoiled(FailureKind::WrongLength, detail));

@@ -7,13 +7,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::watch;
 
 use crate::engine::check::{Checked, check};
 use crate::engine::enumerate::Library;
+use crate::engine::governor::Governor;
 use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::publish::{Published, Publisher};
 use crate::engine::renew::renew;
@@ -32,34 +33,27 @@ const CLAIMS_MIN: usize = 16;
 /// See [`CLAIMS_MIN`].
 const CLAIMS_MAX: usize = 64;
 
-/// How the work is done.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
-    /// Files at the same time.
-    pub(super) threads: NonZeroUsize,
-    /// Most assets of which files are brought home.
-    pub(super) assets_max: Option<NonZeroUsize>,
-}
+/// Claims held back at most: large files that let small ones go first.
+const HELD_MAX: usize = 2 * CLAIMS_MAX;
 
 /// Brings home every claimable row. Ends when enumeration has ended and nothing is left, or when
 /// someone asks to stop.
 pub(super) async fn work(
     run: &Arc<Run>,
     libraries: &[Library],
-    manner: Manner,
+    assets_max: Option<NonZeroUsize>,
     enumerating: watch::Receiver<bool>,
 ) {
-    let Manner { threads, assets_max } = manner;
     let (publisher, publishing) = Publisher::start(Arc::clone(run));
     let feed = Feed {
         run,
         libraries,
         enumerating,
-        batch: (threads.get() * 2).clamp(CLAIMS_MIN, CLAIMS_MAX),
+        batch: (run.threads.ceiling() * 2).clamp(CLAIMS_MIN, CLAIMS_MAX),
         claims: VecDeque::new(),
+        let_large_go: false,
         assets_max,
         assets: HashSet::new(),
-        in_flight: Arc::default(),
     };
     feed.into_stream()
         .map(|(claim, in_flight)| {
@@ -70,7 +64,7 @@ pub(super) async fn work(
                 bring_home(&run, claim, &publisher).await;
             })
         })
-        .buffer_unordered(threads.get())
+        .buffer_unordered(run.threads.ceiling())
         .for_each(|ended| {
             if ended.is_err() {
                 tracing::error!("a worker panicked; its file is recovered by the next run");
@@ -143,19 +137,20 @@ async fn promise_whole(run: &Run, checked: Checked) -> Result<Checked, Unfinishe
 /// Counts one file under way for as long as it lives, and rings when it ends, by a panic too.
 struct InFlight {
     run: Arc<Run>,
-    count: Arc<AtomicUsize>,
+    size_bytes: u64,
 }
 
 impl InFlight {
-    fn new(run: &Arc<Run>, count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self { run: Arc::clone(run), count: Arc::clone(count) }
+    fn new(run: &Arc<Run>, claim: &Claim) -> Self {
+        let size_bytes = claim.file().size_bytes;
+        run.governor.begun(size_bytes);
+        Self { run: Arc::clone(run), size_bytes }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::SeqCst);
+        self.run.governor.ended(self.size_bytes);
         self.run.bell.notify_one();
     }
 }
@@ -167,23 +162,26 @@ struct Feed<'a> {
     enumerating: watch::Receiver<bool>,
     batch: usize,
     claims: VecDeque<Claim>,
+    /// Large files may take the places of small ones: none of those is known to wait.
+    let_large_go: bool,
+    /// Most assets of which files are brought home.
     assets_max: Option<NonZeroUsize>,
     /// The assets that were begun, if their number matters.
     assets: HashSet<AssetId>,
-    in_flight: Arc<AtomicUsize>,
 }
 
 impl<'a> Feed<'a> {
     fn into_stream(self) -> impl Stream<Item = (Claim, InFlight)> + 'a {
         stream::unfold(self, |mut feed| async move {
             let claim = feed.next().await?;
-            let in_flight = InFlight::new(feed.run, &feed.in_flight);
+            let in_flight = InFlight::new(feed.run, &claim);
             Some(((claim, in_flight), feed))
         })
     }
 
     /// The next claim, or `None` when there will be none.
     async fn next(&mut self) -> Option<Claim> {
+        let governor = &self.run.governor;
         loop {
             if self.run.stop.is_requested() {
                 self.give_back().await;
@@ -198,9 +196,12 @@ impl<'a> Feed<'a> {
                 self.run.sleep(left).await;
                 continue;
             }
-            if let Some(claim) = self.claims.pop_front() {
+            if governor.is_full() {
+                self.wait().await;
+                continue;
+            }
+            if let Some(claim) = self.take() {
                 if self.is_beyond_limit(claim.file().asset) {
-                    // Rows of one asset follow each other: what comes behind belongs to others.
                     self.claims.push_front(claim);
                     self.give_back().await;
                     return None;
@@ -209,27 +210,52 @@ impl<'a> Feed<'a> {
             }
             // Read before asking: what ends after the question rings the bell.
             let listed = self.run.first_page.load(Ordering::SeqCst);
-            let more_to_come = *self.enumerating.borrow() || self.in_flight.load(Ordering::SeqCst) > 0;
-            match self.run.journal.claim(self.run.id, self.batch, now()).await {
-                Ok(claimed) => {
-                    fault::point("claimed");
-                    self.claims.extend(claimed.claims);
+            let listing = *self.enumerating.borrow();
+            let more_to_come = listing || governor.under_way() > 0;
+            let held = self.claims.len();
+            if held < HELD_MAX {
+                match self.run.journal.claim(self.run.id, self.batch, now()).await {
+                    Ok(claimed) => {
+                        fault::point("claimed");
+                        self.claims.extend(claimed.claims);
+                    }
+                    Err(error) => self.run.halt(error),
                 }
-                Err(error) => self.run.halt(error),
             }
-            if !self.claims.is_empty() || renew(self.run, self.libraries).await {
+            self.let_large_go = false;
+            if self.claims.len() > held || renew(self.run, self.libraries).await {
+                continue;
+            }
+            if held > 0 && (held >= HELD_MAX || !listing) {
+                // No small file waits that we know of.
+                self.let_large_go = true;
                 continue;
             }
             if !more_to_come {
                 return None;
             }
-            if listed && self.in_flight.load(Ordering::SeqCst) == 0 {
+            if listed && governor.under_way() == 0 {
                 self.run.underway.send_replace(true);
             }
-            tokio::select! {
-                () = self.run.bell.notified() => {}
-                () = self.run.stop.requested() => {}
-            }
+            self.wait().await;
+        }
+    }
+
+    /// The first claim that may begin now: any, or a small one where large files hold their places.
+    fn take(&mut self) -> Option<Claim> {
+        if self.run.governor.has_room_for_large() || std::mem::take(&mut self.let_large_go) {
+            return self.claims.pop_front();
+        }
+        let is_small = |claim: &Claim| !Governor::is_large(claim.file().size_bytes);
+        let place = self.claims.iter().position(is_small)?;
+        self.claims.remove(place)
+    }
+
+    /// Waits for a change: a file ended, rows came, a place was added, or someone asks to stop.
+    async fn wait(&self) {
+        tokio::select! {
+            () = self.run.bell.notified() => {}
+            () = self.run.stop.requested() => {}
         }
     }
 

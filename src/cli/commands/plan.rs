@@ -180,7 +180,8 @@ mod tests {
         let settings = Settings {
             username: "a@b.c".to_owned(),
             directory: PathBuf::from("/nowhere/yet"),
-            threads: std::num::NonZeroUsize::MIN,
+            threads: engine::Threads::Fixed(std::num::NonZeroUsize::MIN),
+            bandwidth: None,
             choices: Arc::default(),
             limit: None,
             keep_free_bytes: None,

@@ -123,6 +123,7 @@ pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Sett
             username: account.username()?.to_owned(),
             directory: account.directory()?.clone(),
             threads: config.threads,
+            bandwidth: config.bandwidth.clone(),
             choices: Arc::clone(&config.choices),
             limit: config.limit,
             keep_free_bytes: config.keep_free_bytes,
