@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::{self, Folder, PartFile, Place, part};
+use crate::disk::{self, Destination, Folder, PartFile, Place, part};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
@@ -17,6 +17,7 @@ use crate::model::checksum::{Digests, Hasher, Proof};
 use crate::model::failure::FailureKind;
 use crate::model::layout;
 use crate::model::recovery::{self, Case, Final, Part};
+use crate::model::state::State;
 
 /// Names tried on disk for one file before giving up: each is one more stranger's file.
 const NAMES_MAX: usize = 8;
@@ -39,10 +40,13 @@ pub(super) struct Sink {
 pub(super) async fn prepare(run: &Run, mut claim: Claim) -> Result<Prepared, Unfinished> {
     let mut refused = Vec::new();
     loop {
-        let (folder, letter, taken) = match look(run, claim.file()).await {
+        let (folder, letter, taken, part) = match look_and_begin(run, claim.file()).await {
             Ok(found) => found,
             Err(error) => return Err(claim_meets(run, claim, error)),
         };
+        if let Some(part) = part {
+            return ready(run, claim, folder, part).await;
+        }
         if letter == Case::E {
             match whole(run, claim.file()).await {
                 Ok(Some((digests, proof))) => return Ok(Prepared::Standing { claim, digests, proof }),
@@ -70,15 +74,56 @@ pub(super) fn place(file: &ClaimedFile) -> Place {
 
 /// Looks at both names. The flag says that something stands under the final one.
 pub(super) async fn look(run: &Run, file: &ClaimedFile) -> Result<(Folder, Case, bool), disk::Error> {
-    let (place, state) = (place(file), file.state);
-    let (size_bytes, offset_bytes) = (file.size_bytes, file.offset_bytes);
+    let (place, facts) = (place(file), Facts::of(file));
+    run.on_disk(move |destination| look_at(destination, &place, facts)).await
+}
+
+/// What the journal says of a file, as far as the recovery table asks.
+#[derive(Clone, Copy)]
+struct Facts {
+    state: State,
+    size_bytes: u64,
+    offset_bytes: u64,
+}
+
+impl Facts {
+    fn of(file: &ClaimedFile) -> Self {
+        Self { state: file.state, size_bytes: file.size_bytes, offset_bytes: file.offset_bytes }
+    }
+}
+
+/// Looks, and where nothing is to be repaired begins the part file too: for a small file each way to
+/// the disk and back counts.
+async fn look_and_begin(
+    run: &Run,
+    file: &ClaimedFile,
+) -> Result<(Folder, Case, bool, Option<PartFile>), disk::Error> {
+    let (place, facts) = (place(file), Facts::of(file));
     run.on_disk(move |destination| {
-        let folder = destination.folder(&place)?;
-        let r#final = folder.final_fact(size_bytes)?;
-        let part = Part::measure(folder.part_len()?, offset_bytes);
-        Ok((folder, recovery::case(state, part, r#final), r#final != Final::None))
+        let (folder, letter, taken) = look_at(destination, &place, facts)?;
+        let is_new = !taken && matches!(letter, Case::A | Case::B);
+        let part = is_new.then(|| empty_part(destination, &folder, facts.size_bytes)).transpose()?;
+        Ok((folder, letter, taken, part))
     })
     .await
+}
+
+fn look_at(
+    destination: &Destination,
+    place: &Place,
+    facts: Facts,
+) -> Result<(Folder, Case, bool), disk::Error> {
+    let folder = destination.folder(place)?;
+    let r#final = folder.final_fact(facts.size_bytes)?;
+    let part = Part::measure(folder.part_len()?, facts.offset_bytes);
+    Ok((folder, recovery::case(facts.state, part, r#final), r#final != Final::None))
+}
+
+/// An empty part file, if there is room for the whole.
+fn empty_part(destination: &Destination, folder: &Folder, size_bytes: u64) -> Result<PartFile, disk::Error> {
+    folder.remove_part()?;
+    destination.room()?.check(&folder.part_path(), size_bytes)?;
+    PartFile::create(folder, size_bytes)
 }
 
 /// Reads the file under the final name. `Some` if it is ours: its bytes match Apple's checksum, and
@@ -160,22 +205,22 @@ async fn begin(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfi
     let size_bytes = claim.file().size_bytes;
     let destination = Arc::clone(&run.destination);
     let (folder, part) = off_thread(move || {
-        let part = folder
-            .remove_part()
-            .and_then(|()| destination.room()?.check(&folder.part_path(), size_bytes))
-            .and_then(|()| PartFile::create(&folder, size_bytes));
+        let part = empty_part(&destination, &folder, size_bytes);
         (folder, part)
     })
     .await;
     match part {
-        Ok(part) => {
-            fault::point("part-created");
-            let sink = Box::new(Sink { part, hasher: Hasher::default() });
-            match twin::copy(run, claim.file(), sink).await {
-                Ok(sink) => Ok(Prepared::Ready { claim, folder, sink }),
-                Err(error) => Err(claim_meets(run, claim, error)),
-            }
-        }
+        Ok(part) => ready(run, claim, folder, part).await,
+        Err(error) => Err(claim_meets(run, claim, error)),
+    }
+}
+
+/// An empty part file is there: what stands here already is copied, and the rest may come.
+async fn ready(run: &Run, claim: Claim, folder: Folder, part: PartFile) -> Result<Prepared, Unfinished> {
+    fault::point("part-created");
+    let sink = Box::new(Sink { part, hasher: Hasher::default() });
+    match twin::copy(run, claim.file(), sink).await {
+        Ok(sink) => Ok(Prepared::Ready { claim, folder, sink }),
         Err(error) => Err(claim_meets(run, claim, error)),
     }
 }
