@@ -97,7 +97,7 @@ pub struct Claimed {
     pub expired: usize,
 }
 
-const CLAIMABLE: &str = "
+pub(super) const CLAIMABLE: &str = "
     SELECT f.file_id, f.asset_id, f.library_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
            f.url_expires_at, u.url,
@@ -113,7 +113,7 @@ const CLAIMABLE: &str = "
       AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
     ORDER BY f.file_id LIMIT :limit";
 
-const TAKE: &str = "
+pub(super) const TAKE: &str = "
     UPDATE asset_file SET claim_run_id = :run, claim_worker = :worker
     WHERE file_id = :file AND claim_run_id IS NULL AND state IN ('pending', 'partial')";
 
@@ -181,7 +181,7 @@ pub(super) fn release(connection: &Connection, claim: &Claim) -> Result<(), Erro
     if rows == 1 { Ok(()) } else { Err(Error::LostClaim(claim.file.id)) }
 }
 
-const DEAD: &str = "
+pub(super) const DEAD: &str = "
     SELECT f.file_id, f.asset_id, f.library_id, a.record_name, f.rendition, f.checksum, f.size_bytes, f.path,
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
            NULL AS url_expires_at, NULL AS url, NULL AS twin

@@ -31,6 +31,8 @@ mod health;
 mod leftover;
 mod moves;
 mod place;
+#[cfg(test)]
+mod plans;
 mod pulse;
 mod query;
 mod reading;
