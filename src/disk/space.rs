@@ -1,5 +1,6 @@
 //! Room: how much there is, and how much of it is for others.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::disk::error::Error;
@@ -47,11 +48,21 @@ impl Room {
 /// If the system does not say.
 pub fn room(path: &Path, keep_bytes: Option<u64>) -> Result<Room, Error> {
     let stat = rustix::fs::statvfs(path).map_err(|e| Error::io("ask for free space of", path, e))?;
+    Ok(room_in(&stat, keep_bytes))
+}
+
+/// The same of an open folder, wherever its name leads by now.
+pub(super) fn room_at(folder: impl AsFd, path: &Path, keep_bytes: Option<u64>) -> Result<Room, Error> {
+    let stat = rustix::fs::fstatvfs(folder).map_err(|e| Error::io("ask for free space of", path, e))?;
+    Ok(room_in(&stat, keep_bytes))
+}
+
+fn room_in(stat: &rustix::fs::StatVfs, keep_bytes: Option<u64>) -> Room {
     let share = stat.f_blocks.saturating_mul(stat.f_frsize) / KEPT_SHARE;
-    Ok(Room {
+    Room {
         free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
         kept_bytes: keep_bytes.unwrap_or(share.min(KEPT_BYTES)),
-    })
+    }
 }
 
 /// Bytes that this user may still write under `path`.

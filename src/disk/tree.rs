@@ -105,7 +105,7 @@ impl Destination {
     /// # Errors
     /// If the system does not say.
     pub fn room(&self) -> Result<Room, Error> {
-        space::room(&self.directory, self.keep_bytes)
+        space::room_at(&self.root, &self.directory, self.keep_bytes)
     }
 
     /// The id in the marker.
