@@ -39,8 +39,7 @@ async fn fetch(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.enumerated();
     // Nothing is being listed: what is claimable now is all there will be.
     let (_, listing) = watch::channel(false);
-    let manner = work::Manner { threads: settings.threads, assets_max: None };
-    work::work(run, &libraries, manner, listing.clone()).await;
+    work::work(run, &libraries, None, listing.clone()).await;
     if run.stop.is_requested() {
         return Ok(());
     }
@@ -48,7 +47,7 @@ async fn fetch(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     if requeued > 0 {
         run.board.phase(Phase::Retrying);
         run.board.requeued(requeued as u64);
-        work::work(run, &libraries, manner, listing).await;
+        work::work(run, &libraries, None, listing).await;
     }
     Ok(())
 }

@@ -21,9 +21,9 @@ const HOT: [(&str, &[&str]); 8] = [
     ("SELECT state FROM asset_file WHERE asset_id = ?1", &["SEARCH asset_file USING", "(asset_id=?)"]),
     // As in `moves::requeued`, at the start of every run.
     (
-        "UPDATE asset_file INDEXED BY asset_file_failed SET state = 'pending', event = 'requeued'
+        "SELECT file_id FROM asset_file INDEXED BY asset_file_failed
          WHERE library_id = ?1 AND state = 'failed' AND (retry_at <= ?2 OR retry_at > ?3)",
-        &["SEARCH asset_file USING INDEX asset_file_failed (library_id=?"],
+        &["SEARCH asset_file USING", "INDEX asset_file_failed (library_id=?"],
     ),
     // As in `query::expired`, before every renewal.
     (
