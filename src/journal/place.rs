@@ -150,7 +150,7 @@ pub(super) fn another(
     taken: &[String],
 ) -> Result<String, Error> {
     let others = layout::other_paths(&taken[0], asset).filter(|path| !taken.contains(path));
-    let free = first_free(connection, account, others)?;
+    let free = first_free(connection, account, others, &[])?;
     set(connection, file, &free)?;
     Ok(free.text)
 }
