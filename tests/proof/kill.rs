@@ -18,7 +18,7 @@ const PIECES_BYTES: u64 = 1024 * 1024;
 
 /// Every point that the engine names, the scenes in which it is reached, and what the kill leaves.
 /// Each is "after" the step before it and "before" the step behind it.
-const POINTS: [(&str, &[Scene], &str); 36] = {
+const POINTS: [(&str, &[Scene], &str); 39] = {
     use Scene::{Ambush, Begun, Broken, Expired, First, Flipped, Half, Odd, Orphan, Refused, Stranger};
     [
         ("destination-kept", &[First, Half], "the marker and the destination's row"),
@@ -35,6 +35,9 @@ const POINTS: [(&str, &[Scene], &str); 36] = {
         ("page-recorded", &[First], "rows"),
         ("listed", &[First], "rows of all pages, no count"),
         ("enumerated", &[First], "rows of all pages"),
+        ("changes-fetched", &[Scene::First], "a page of changes, not yet rows"),
+        ("changes-recorded", &[Scene::First], "rows, and the token behind them"),
+        ("database-token-due", &[Scene::First], "all rows, and the older question"),
         ("claimed", &[First, Half, Expired], "claims, no part files"),
         ("moved-aside", &[Stranger], "a row with another path"),
         ("part-created", &[First, Broken], "an empty part file"),
