@@ -13,6 +13,7 @@ use clap_complete::Shell;
 use crate::cli::code::Code;
 use crate::cli::exit;
 use crate::cli::interval;
+use crate::cli::kit_args::KitArgs;
 use crate::cli::reading_args::{self, ReadingArgs};
 use crate::cli::settings::{self, Flag, Setting};
 use crate::disk::standing::Bring;
@@ -105,6 +106,8 @@ pub(crate) struct Args {
     pub(crate) entry: Option<CodeEntry>,
     /// What `adopt` is to take over, and how.
     pub(crate) adopt: AdoptArgs,
+    /// The exit kit that `export` is to make.
+    pub(crate) kit: Option<KitArgs>,
     /// How `albums build` is to make links.
     pub(crate) link_kind: Option<LinkKind>,
     /// Whether the answer is to be a table of commas.
@@ -209,6 +212,7 @@ impl Args {
             },
             entry: entry(deepest),
             adopt: AdoptArgs::read(deepest),
+            kit: KitArgs::read(deepest),
             link_kind: deepest.try_get_one::<LinkKind>("as").ok().flatten().copied(),
             csv: is_set(deepest, "csv"),
             dry_run: is_set(deepest, "dry-run"),

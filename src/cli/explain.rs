@@ -40,6 +40,11 @@ impl From<engine::Error> for Problem {
                 "see that the destination is whole; if you deleted or moved them, run \"rollbook sync \
                          --allow-missing {files}\""
             )),
+            engine::Error::KitInDestination { .. } => {
+                Self::new(Exit::Usage, "cannot lay the library out there")
+                    .why(&error)
+                    .hint("set --to to a folder outside of --directory, on the same disk for hard links")
+            }
             engine::Error::OutsideDestination { ref folder, .. } => {
                 let folder = folder.display();
                 Self::new(Exit::Usage, "cannot adopt what lies elsewhere").why(&error).hint(format!(

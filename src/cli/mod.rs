@@ -22,6 +22,7 @@ mod format;
 mod handover;
 mod interval;
 mod json_list;
+mod kit_args;
 mod layers;
 mod log;
 mod output;

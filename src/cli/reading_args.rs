@@ -8,6 +8,7 @@ use clap::{Arg, ArgMatches, Command};
 use crate::cli::amount::{self, Day};
 use crate::cli::args::{is_set, json, switch, verb};
 use crate::cli::interval;
+use crate::cli::kit_args::KitArgs;
 
 /// How a catalogue is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,14 +134,16 @@ pub(crate) fn export() -> Command {
         "csv" => Ok(Format::Csv),
         _ => Err("it is sha256sum, jsonl or csv"),
     };
-    verb("export", "Write the catalogue: every file, in the order of the paths")
+    verb("export", "Write the catalogue, every file in the order of the paths; or lay the library out")
+        .args(KitArgs::args())
         .arg(
             value("format", "sha256sum|jsonl|csv", "A list for \"sha256sum --check\", or everything")
-                .required(true)
+                .required_unless_present("for")
                 .value_parser(format),
         )
         .arg(
             value("output", "FILE", "Write it there, whole or not at all [default: standard output]")
+                .requires("format")
                 .value_parser(clap::value_parser!(PathBuf)),
         )
 }

@@ -4,18 +4,21 @@
 //! holds stays with that file. A link of ours is removed only while it is still the one that was made.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::disk::durable::sync_folder;
+use crate::disk::durable::{sync_file, sync_folder};
 use crate::disk::error::Error;
 use crate::disk::tree::{DIRECTORY, Destination, enter, make};
 use crate::fault;
 use crate::model::views::{LinkId, LinkKind};
+
+/// More than this beyond the wanted length is read of no file that may be ours.
+const WRITTEN_BYTES_MAX: u64 = 64 * 1024;
 
 /// What became of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +105,43 @@ impl View {
                 }
             };
         Ok(if ours { Linked::Stands(id(&stat)) } else { Linked::Foreign })
+    }
+
+    /// Writes a small file into the view, whole. One that stands there is replaced only if `is_ours` says
+    /// so of its bytes; `false`: it is somebody else's, and stays.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn write(&self, path: &str, bytes: &[u8], is_ours: fn(&[u8]) -> bool) -> Result<bool, Error> {
+        let (folder, walked, name) = self.folder(path, true)?.ok_or_else(Error::lost)?;
+        let full = walked.join(name);
+        let refused = |e: io::Error| Error::io("write file", &full, e);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
+            Ok(standing) => {
+                let mut held = Vec::new();
+                let mut standing = File::from(standing).take(2 * bytes.len() as u64 + WRITTEN_BYTES_MAX);
+                standing.read_to_end(&mut held).map_err(refused)?;
+                if held == bytes {
+                    return Ok(true);
+                }
+                if !is_ours(&held) {
+                    return Ok(false);
+                }
+            }
+            Err(Errno::NOENT) => {}
+            Err(Errno::LOOP) => return Ok(false),
+            Err(e) => return Err(refused(e.into())),
+        }
+        fault::step("create", &full).map_err(refused)?;
+        let new = format!(".{name}.rollbook-new");
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder, new.as_str(), flags, Mode::from_raw_mode(0o666));
+        let mut file = File::from(file.map_err(|e| refused(e.into()))?);
+        file.write_all(bytes).map_err(refused)?;
+        sync_file(&file, &full).map_err(refused)?;
+        rustix::fs::renameat(&folder, new.as_str(), &folder, name).map_err(|e| refused(e.into()))?;
+        Ok(true)
     }
 
     /// Whether the link at `path` is still the one that was made.

@@ -29,6 +29,12 @@ pub enum Error {
         /// How many may be.
         most: u64,
     },
+    /// An exit kit would lie among the photos, where its links are strangers.
+    #[error("{} lies in the destination", folder.display())]
+    KitInDestination {
+        /// Where it was to be.
+        folder: PathBuf,
+    },
     /// A tree to adopt does not lie in the destination, and nobody said how its files are to come there.
     #[error("{} does not lie in the destination {}", folder.display(), destination.display())]
     OutsideDestination {

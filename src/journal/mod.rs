@@ -28,6 +28,7 @@ mod claim;
 mod doubt;
 mod error;
 mod health;
+mod kit;
 mod leftover;
 mod moves;
 mod place;
@@ -66,6 +67,7 @@ pub use claim::{Claim, Claimed, ClaimedFile, URL_LIFE_MIN_S};
 pub use doubt::MISMATCHES_MIN;
 pub use error::{Error, Trouble};
 pub use health::{Examination, Flaw, examine};
+pub use kit::KitPage;
 pub use leftover::Leftover;
 pub use moves::Requeue;
 pub use pulse::{Attempt, Pulse};
@@ -277,6 +279,20 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn album_paths(&self, account: AccountId) -> Result<AlbumPaths, Error> {
         album_paths::paths(&*self.pool.get()?, account)
+    }
+
+    /// Up to `limit` assets behind `after`, with their verified files, for the exit kit.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn kit_page(
+        &self,
+        account: AccountId,
+        albums: &AlbumPaths,
+        after: AssetId,
+        limit: usize,
+    ) -> Result<KitPage, Error> {
+        kit::page(&*self.pool.get()?, account, albums, after, limit)
     }
 
     /// Every verified file of every album of an account, in a stable order.

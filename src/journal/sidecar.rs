@@ -147,7 +147,7 @@ fn made_from(path: &str, change_tag: &str, albums: &[Vec<String>]) -> i64 {
 }
 
 /// The kept record of an asset; empty if there is none that can be unpacked.
-fn record(connection: &Connection, asset: i64) -> Result<Vec<u8>, Error> {
+pub(super) fn record(connection: &Connection, asset: i64) -> Result<Vec<u8>, Error> {
     let mut statement =
         connection.prepare_cached("SELECT json_z FROM provider_record WHERE asset_id = :asset")?;
     let packed: Option<Vec<u8>> =

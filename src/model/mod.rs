@@ -12,6 +12,7 @@ pub mod choices;
 pub mod facts;
 pub mod failure;
 pub mod ids;
+pub mod kit;
 pub mod layout;
 pub mod reconcile;
 pub mod recovery;

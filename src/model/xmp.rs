@@ -49,6 +49,14 @@ pub fn sidecar(picture: &Picture) -> Vec<u8> {
     page.0.into_inner()
 }
 
+/// Whether bytes begin as a sidecar of ours does.
+#[must_use]
+pub fn is_ours(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(400)];
+    let mark = b"x:xmptk=\"rollbook\"";
+    head.windows(mark.len()).any(|part| part == mark)
+}
+
 /// A page that is being written. Writing to memory cannot fail.
 struct Page(Writer<Vec<u8>>);
 

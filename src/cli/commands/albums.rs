@@ -114,7 +114,8 @@ pub(super) fn export(config: &Config, args: &Args) -> Result<Exit, Problem> {
     Ok(Exit::Done)
 }
 
-fn known(reader: &Reader, username: &str) -> Result<AccountId, Problem> {
+/// The row of an account that was listed at least once.
+pub(super) fn known(reader: &Reader, username: &str) -> Result<AccountId, Problem> {
     let known = reader.known_account(username)?;
     known.map(|(account, _)| account).ok_or_else(|| {
         Problem::new(Exit::Usage, "cannot see the albums yet")

@@ -6,6 +6,7 @@ mod albums;
 mod audit;
 mod bring;
 mod config;
+mod exit_kit;
 mod export;
 mod health;
 mod journal;
@@ -66,7 +67,10 @@ pub(super) fn run(
         Verb::JournalRebuild => journal::rebuild(config),
         Verb::Explain => story::run(config, &args.reading, args.json),
         Verb::Log => log::run(config, &args.reading, args.json),
-        Verb::Export => export::run(config, &args.reading),
+        Verb::Export => match &args.kit {
+            Some(kit) => block_on(|stop| exit_kit::run(kit, config, style, stop)),
+            None => export::run(config, &args.reading),
+        },
         Verb::Audit => block_on(|stop| audit::run(config, &args.reading, style, stop, args.json)),
         Verb::Verify => block_on(|stop| verify::run(config, &args.reading, style, stop, args.json)),
         Verb::Login if args.forget => login::forget(config),

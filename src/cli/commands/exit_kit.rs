@@ -1,0 +1,38 @@
+//! `rollbook export --for`: the exit kit, made from the journal and from links.
+
+use crate::cli::commands::{accounts, albums, open, print, sync};
+use crate::cli::config::Config;
+use crate::cli::exit::Exit;
+use crate::cli::format;
+use crate::cli::kit_args::KitArgs;
+use crate::cli::output::{self, Style, sanitize};
+use crate::cli::problem::Problem;
+use crate::engine::{self, KitWish, Stop};
+
+/// Lays out the library of an account; of several, each in a folder of its own.
+pub(super) async fn run(kit: &KitArgs, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
+    let accounts = config.accounts()?;
+    let settings = sync::settings(config, accounts)?;
+    let house = open::house(config)?;
+    let several = accounts.len() > 1;
+    let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
+        let (account, settings, house) = (&accounts[index], &settings[index], &house);
+        async move {
+            let id = albums::known(house.journal.reader(), &settings.username)?;
+            let destination = engine::open_destination(&house.journal, settings).await?;
+            let directory = if several { kit.directory.join(account.label()) } else { kit.directory.clone() };
+            let wish = KitWish { importer: kit.importer, directory: directory.clone(), kind: kit.kind };
+            let laid_out = engine::lay_out_kit(&house.journal, destination, id, wish, &stop).await?;
+            let (files, sidecars) =
+                (format::counted(laid_out.files, "file"), format::counted(laid_out.sidecars, "sidecar"));
+            print(&format!("{files} and {sidecars} in {}", sanitize(&directory.display().to_string())))?;
+            for path in &laid_out.foreign {
+                let line = format!("warning: {} is not of this kit, or its photo is gone", sanitize(path));
+                output::talk(&style.paint(&line));
+            }
+            Ok(if stop.is_requested() { Exit::Interrupted } else { Exit::Done })
+        }
+    });
+    let ended = ended.await?;
+    Ok(Exit::most_urgent(ended.answers.into_iter().chain([ended.exit])))
+}
