@@ -5,6 +5,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::error::Error;
 use crate::journal::{moves, place, row};
 use crate::model::checksum::Sha256Digest;
@@ -64,6 +66,87 @@ pub enum Wanted {
     All,
     /// The file at this path, those below this folder, or those of assets of this name.
     Named(String),
+}
+
+impl Reader {
+    /// How far the look at whether files still stand has come.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn sweep(&self, account: AccountId) -> Result<Sweep, Error> {
+        sweep(&*self.pool.get()?, account)
+    }
+
+    /// Up to `limit` files that should stand somewhere, behind `after`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn expected(&self, account: AccountId, after: FileId, limit: usize) -> Result<Vec<Expected>, Error> {
+        expected(&*self.pool.get()?, account, after, limit)
+    }
+
+    /// Those of `paths` under which no verified file of the account is known.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn unknown_paths(&self, account: AccountId, paths: Vec<String>) -> Result<Vec<String>, Error> {
+        unknown_paths(&*self.pool.get()?, account, paths)
+    }
+}
+
+impl Journal {
+    /// Remembers how far the sweep has come.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn swept(&self, account: AccountId, sweep: Sweep) -> Result<(), Error> {
+        self.writer.run(move |c| swept(c, account, sweep)).await
+    }
+
+    /// Learns where files were moved to; says how many.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn relocated(
+        &self,
+        account: AccountId,
+        run: RunId,
+        now: i64,
+        files: Vec<FoundElsewhere>,
+    ) -> Result<usize, Error> {
+        self.writer.run(move |c| relocated(c, account, run, now, &files)).await
+    }
+
+    /// Does with files that are gone what the person chose.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn missing(
+        &self,
+        run: RunId,
+        now: i64,
+        files: Vec<FileId>,
+        policy: Missing,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| missing(c, run, now, &files, policy)).await
+    }
+
+    /// Takes released files back that stand in their places again.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn returned(&self, run: RunId, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| returned(c, run, now, &files)).await
+    }
+
+    /// Wants released files back; says how many.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn refetch(&self, username: &str, wanted: Wanted, now: i64) -> Result<usize, Error> {
+        let username = username.to_owned();
+        self.writer.run(move |c| refetch(c, &username, &wanted, now)).await
+    }
 }
 
 /// Reads how far the sweep has come.

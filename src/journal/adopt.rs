@@ -7,6 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::error::Error;
 use crate::journal::moves;
 use crate::journal::place;
@@ -49,6 +51,77 @@ const CANDIDATES: &str = "
     FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
     WHERE l.account_id = :account AND f.superseded_at IS NULL AND f.released_at IS NULL
     ORDER BY f.file_id";
+
+impl Reader {
+    /// The files of an account that have one of these lengths.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn of_sizes(&self, account: AccountId, sizes: &HashSet<u64>) -> Result<Vec<Candidate>, Error> {
+        of_sizes(&*self.pool.get()?, account, sizes)
+    }
+
+    /// The files of an account that are still to come, of assets with one of these names, in lower case.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn open_of_names(
+        &self,
+        account: AccountId,
+        names: &HashSet<String>,
+    ) -> Result<Vec<Candidate>, Error> {
+        open_of_names(&*self.pool.get()?, account, names)
+    }
+
+    /// Paths of what is ours in the destination `root` beside photos: sidecars, and links of albums.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn own_paths(&self, account: AccountId, root: &str) -> Result<HashSet<String>, Error> {
+        own_paths(&*self.pool.get()?, account, root)
+    }
+
+    /// Digests of local files that earlier runs of `adopt` read.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn known_locals(&self, account: AccountId) -> Result<Known, Error> {
+        known(&*self.pool.get()?, account)
+    }
+
+    /// Up to `limit` local files of a run of `adopt` that a person should look at.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn adoptions(&self, run: RunId, limit: usize) -> Result<Vec<Adoption>, Error> {
+        to_look_at(&*self.pool.get()?, run, limit)
+    }
+}
+
+impl Journal {
+    /// Records what `adopt` found, and makes the adopted files ours, where they stand. Call after they
+    /// are durable. Gives what really became of each.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_findings(
+        &self,
+        account: AccountId,
+        run: RunId,
+        now: i64,
+        findings: Vec<Finding>,
+    ) -> Result<Vec<Finding>, Error> {
+        self.writer.run(move |c| record(c, account, run, now, findings)).await
+    }
+
+    /// Forgets local files below `prefix` that a run of `adopt` did not meet any more.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn forget_gone(&self, account: AccountId, run: RunId, prefix: String) -> Result<(), Error> {
+        self.writer.run(move |c| forget_gone(c, account, run, &prefix)).await
+    }
+}
 
 /// The files of an account that `wanted` picks by size and by whether they are verified.
 pub(super) fn candidates(

@@ -5,11 +5,22 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
 use crate::journal::asset_change;
 use crate::journal::error::Error;
 use crate::journal::seen::Place;
 use crate::model::asset::Album;
 use crate::model::change::Member;
+
+impl Journal {
+    /// Makes rows of all albums of a library and of what lies in them; others are gone.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_albums(&self, at: Place, albums: Vec<(Album, Vec<Member>)>) -> Result<(), Error> {
+        self.writer.run(move |c| record_all(c, at, &albums)).await
+    }
+}
 
 /// Brings an album's row in line. Gives its id.
 pub(super) fn record(connection: &Connection, at: Place, album: &Album) -> Result<i64, Error> {

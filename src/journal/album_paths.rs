@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Reader;
 use crate::journal::error::Error;
 use crate::model::ids::{AccountId, AssetName, LibraryId};
 
@@ -24,6 +25,16 @@ pub(super) struct AlbumPlace {
     pub(super) album_id: i64,
     pub(super) library: LibraryId,
     pub(super) names: Vec<String>,
+}
+
+impl Reader {
+    /// Which albums each asset of an account lies in.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_paths(&self, account: AccountId) -> Result<AlbumPaths, Error> {
+        paths(&*self.pool.get()?, account)
+    }
 }
 
 /// Reads the albums of an account, folders left out.

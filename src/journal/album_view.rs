@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::album_paths;
 use crate::journal::error::Error;
 use crate::model::ids::{AccountId, AssetName, FileId};
@@ -37,6 +39,48 @@ pub struct Membership {
     pub filename: Option<String>,
     /// The path of its original, if that is verified.
     pub path: Option<String>,
+}
+
+impl Reader {
+    /// Every verified file of every album of an account, in a stable order.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_members(&self, account: AccountId) -> Result<Vec<AlbumFile>, Error> {
+        members(&*self.pool.get()?, account)
+    }
+
+    /// What lies in which album of an account, whether it is here or not.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn memberships(&self, account: AccountId) -> Result<Vec<Membership>, Error> {
+        memberships(&*self.pool.get()?, account)
+    }
+
+    /// The links of ours in a view.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_links(&self, account: AccountId, directory: &str) -> Result<Vec<Link>, Error> {
+        links(&*self.pool.get()?, account, directory)
+    }
+}
+
+impl Journal {
+    /// Remembers links that stand in a view, and forgets those that are gone.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_links(
+        &self,
+        account: AccountId,
+        directory: String,
+        made: Vec<Link>,
+        gone: Vec<String>,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| record(c, account, &directory, &made, &gone)).await
+    }
 }
 
 /// Every verified file of every album of an account, in a stable order.

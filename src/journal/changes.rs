@@ -5,6 +5,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::asset_change::{self, Removal};
 use crate::journal::error::Error;
 use crate::journal::seen::{self, Place, Seen};
@@ -13,6 +15,90 @@ use crate::model::asset::{Database, Zone};
 use crate::model::change::{Changes, Counts, Member};
 use crate::model::choices::Choices;
 use crate::model::ids::{AccountId, AssetId, LibraryId};
+use std::sync::Arc;
+
+impl Reader {
+    /// How far each library of an account was followed, own library first.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn followed(&self, account: AccountId) -> Result<Vec<Followed>, Error> {
+        followed(&*self.pool.get()?, account)
+    }
+
+    /// Where a database of an account was last asked which libraries changed.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn database_token(
+        &self,
+        account: AccountId,
+        database: Database,
+    ) -> Result<Option<DatabaseToken>, Error> {
+        database_token(&*self.pool.get()?, account, database)
+    }
+
+    /// The assets of a library that point to some masters, by name.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn assets_of_masters(&self, library: LibraryId, masters: &[String]) -> Result<Vec<String>, Error> {
+        assets_of_masters(&*self.pool.get()?, library, masters)
+    }
+
+    /// The assets of a library that are not removed and that `met` does not know, by name.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn unmet(&self, library: LibraryId, met: impl Fn(AssetId) -> bool) -> Result<Vec<String>, Error> {
+        unmet(&*self.pool.get()?, library, met)
+    }
+}
+
+impl Journal {
+    /// Makes rows of changes, and keeps the token behind them, at once.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_changes(
+        &self,
+        at: Place,
+        choices: Arc<Choices>,
+        changes: Changes,
+    ) -> Result<Seen, Error> {
+        self.writer.run(move |c| record(c, at, &choices, &changes)).await
+    }
+
+    /// Stores Apple's counts of a library, and compares them with ours.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn recounted(&self, at: Place, counts: Counts) -> Result<Recount, Error> {
+        self.writer.run(move |c| recounted(c, at, counts)).await
+    }
+
+    /// Stores Apple's counts of a library, and judges nothing.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn counted(&self, library: LibraryId, counts: Counts) -> Result<(), Error> {
+        self.writer.run(move |c| counted(c, library, counts)).await
+    }
+
+    /// Keeps the token of a database. Call when all changes that it named are rows.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn keep_database_token(
+        &self,
+        account: AccountId,
+        database: Database,
+        token: String,
+        now: i64,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| keep_database_token(c, account, database, &token, now)).await
+    }
+}
 
 /// Brings the rows in line with some changes. With a token, they are a page of the library's own
 /// history, and what comes after it is asked for from there.

@@ -8,6 +8,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
+use crate::journal::Journal;
 use crate::journal::error::Error;
 use crate::journal::row;
 use crate::model::asset::MediaKind;
@@ -15,6 +16,7 @@ use crate::model::choices::Choices;
 use crate::model::ids::{AccountId, AssetId, LibraryId};
 use crate::model::renditions::Has;
 use crate::model::selection::{Facts, Recent};
+use std::sync::Arc;
 
 /// What became of the rows that were judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +53,21 @@ const FACTS: &str = "
            f.state = 'verified' AS is_verified, f.excluded_by
     FROM asset a JOIN library l USING (library_id) JOIN asset_file f USING (asset_id)
     WHERE f.superseded_at IS NULL";
+
+impl Journal {
+    /// Applies a choice to all rows of an account, if it is another than last time.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn apply_choices(
+        &self,
+        account: AccountId,
+        choices: Arc<Choices>,
+        now: i64,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| apply(c, account, &choices, now)).await
+    }
+}
 
 /// Judges the files of some assets of a library.
 pub(super) fn judge(

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Journal;
 use crate::journal::error::Error;
 use crate::journal::moves;
 use crate::journal::row;
@@ -116,6 +117,32 @@ pub(super) const CLAIMABLE: &str = "
 pub(super) const TAKE: &str = "
     UPDATE asset_file SET claim_run_id = :run, claim_worker = :worker
     WHERE file_id = :file AND claim_run_id IS NULL AND state IN ('pending', 'partial')";
+
+impl Journal {
+    /// Claims up to `limit` rows with live URLs.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn claim(&self, run: RunId, limit: usize, now: i64) -> Result<Claimed, Error> {
+        self.writer.run(move |c| claim(c, run, limit, now)).await
+    }
+
+    /// Takes over up to `limit` claims of dead runs. Empty when none is left.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn take_over_dead(&self, run: RunId, limit: usize) -> Result<Vec<Claim>, Error> {
+        self.writer.run(move |c| take_over_dead(c, run, limit)).await
+    }
+
+    /// Gives a claim back, the row as it is. Burns no attempt.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if it was not ours.
+    pub async fn release(&self, claim: Claim) -> Result<(), Error> {
+        self.writer.run(move |c| release(c, &claim)).await
+    }
+}
 
 /// Claims up to `limit` rows of the run's account, oldest row first: enumeration is newest photo
 /// first.

@@ -7,6 +7,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
 use crate::journal::claim::libraries_of;
 use crate::journal::error::Error;
 use crate::journal::row;
@@ -15,6 +16,33 @@ use crate::model::ids::RunId;
 
 /// Files of one rendition that must all mismatch. Fewer could be one bad day of one server.
 pub const MISMATCHES_MIN: i64 = 20;
+
+impl Journal {
+    /// Weighs whether checksums of a rendition prove anything, after one that did not match. `true`
+    /// if doubt begins with it.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn weigh_doubt(&self, run: RunId, rendition: Rendition, now: i64) -> Result<bool, Error> {
+        self.writer.run(move |c| weigh(c, run, rendition, now)).await
+    }
+
+    /// The renditions whose checksums prove nothing, in the account of a run.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub async fn doubted(&self, run: RunId) -> Result<Vec<Rendition>, Error> {
+        self.writer.run(move |c| doubted(c, run)).await
+    }
+
+    /// Ends the doubt about a rendition: one of its checksums matched.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn end_doubt(&self, run: RunId, rendition: Rendition) -> Result<(), Error> {
+        self.writer.run(move |c| end(c, run, rendition)).await
+    }
+}
 
 /// Called after a mismatch. `true` if doubt about this rendition begins with it.
 pub(super) fn weigh(

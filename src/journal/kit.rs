@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Reader;
 use crate::journal::album_paths::AlbumPaths;
 use crate::journal::error::Error;
 use crate::journal::row;
@@ -25,6 +26,22 @@ const ASSETS: &str = "
     FROM asset a JOIN library l USING (library_id)
     WHERE a.asset_id > :after AND l.account_id = :account AND a.removed_at IS NULL
     ORDER BY a.asset_id LIMIT :limit";
+
+impl Reader {
+    /// Up to `limit` assets behind `after`, with their verified files, for the exit kit.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn kit_page(
+        &self,
+        account: AccountId,
+        albums: &AlbumPaths,
+        after: AssetId,
+        limit: usize,
+    ) -> Result<KitPage, Error> {
+        page(&*self.pool.get()?, account, albums, after, limit)
+    }
+}
 
 /// Reads up to `limit` assets behind `after`.
 pub(super) fn page(

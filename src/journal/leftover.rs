@@ -6,6 +6,8 @@
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::error::Error;
 use crate::model::checksum::AppleChecksum;
 use crate::model::ids::{AccountId, AssetId, AssetName, FileId};
@@ -23,6 +25,26 @@ pub struct Leftover {
 const SELECT: &str = "SELECT f.path, f.checksum, a.record_name, l.account_id
     FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
     WHERE state <> 'verified' AND claim_run_id IS NULL AND superseded_at IS NULL";
+
+impl Reader {
+    /// Part files of an account that nobody waits for, and that earlier runs did not get to.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn leftovers(&self, account: AccountId) -> Result<Vec<Leftover>, Error> {
+        of_account(&*self.pool.get()?, account)
+    }
+}
+
+impl Journal {
+    /// Forgets leftovers that are removed.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn cleared(&self, account: AccountId, leftovers: Vec<Leftover>) -> Result<(), Error> {
+        self.writer.run(move |c| cleared(c, account, &leftovers)).await
+    }
+}
 
 /// Notes the part of a row, if it may have one.
 pub(super) fn of_file(connection: &Connection, file: FileId) -> Result<Vec<Leftover>, Error> {

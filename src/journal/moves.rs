@@ -7,15 +7,160 @@
 
 use rusqlite::{Connection, ToSql, named_params};
 
+use crate::journal::Journal;
 use crate::journal::claim::{Claim, libraries_of};
 use crate::journal::error::Error;
 use crate::journal::row::int;
+use crate::journal::seen;
 use crate::model::asset::Offer;
 use crate::model::backoff;
 use crate::model::checksum::{Proof, Sha256Digest};
 use crate::model::failure::Failure;
 use crate::model::ids::{FileId, RunId};
 use crate::model::signed_url::SignedUrl;
+
+impl Journal {
+    /// Records that the part file is durable up to `offset_bytes`, with the digest of that prefix.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours: stop writing.
+    pub async fn progressed(
+        &self,
+        mut claim: Claim,
+        now: i64,
+        offset_bytes: u64,
+        prefix: Sha256Digest,
+        etag: Option<String>,
+    ) -> Result<Claim, Error> {
+        self.writer
+            .run(move |c| {
+                progressed(c, &claim, now, offset_bytes, prefix, etag.as_deref())?;
+                let file = claim.file_mut();
+                file.state = crate::model::state::State::Partial;
+                (file.offset_bytes, file.prefix, file.etag) = (offset_bytes, Some(prefix), etag);
+                Ok(claim)
+            })
+            .await
+    }
+
+    /// Records that files stand, proved and durable, under their final names: all of them, or none.
+    ///
+    /// Says of each whether its asset is complete with it.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if one of the rows is no longer ours.
+    pub async fn verified_all(
+        &self,
+        files: Vec<(Claim, Sha256Digest, Proof)>,
+        now: i64,
+    ) -> Result<Vec<bool>, Error> {
+        self.writer
+            .run(move |c| {
+                let verified = files.iter().map(|(claim, sha256, proof)| {
+                    verified(c, claim, now, *sha256, *proof)?;
+                    seen::is_complete(c, claim.file().asset)
+                });
+                verified.collect()
+            })
+            .await
+    }
+
+    /// Records a failed attempt. The promised prefix is kept only if `keep_part`.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn failed(
+        &self,
+        claim: Claim,
+        now: i64,
+        failure: Failure,
+        keep_part: bool,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| failed(c, &claim, now, &failure, keep_part)).await
+    }
+
+    /// Records that renewal found nothing to fetch any more. `false`: the row was no longer waiting
+    /// for a URL, and stays as it is.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn failed_at_rest(
+        &self,
+        run: RunId,
+        file: FileId,
+        now: i64,
+        failure: Failure,
+    ) -> Result<bool, Error> {
+        self.writer.run(move |c| failed_at_rest(c, run, file, now, &failure)).await
+    }
+
+    /// Records that the URL of a claimed row has run out. Burns no attempt. `refused` says that the
+    /// host refused it, which is counted: a file whose fresh URLs are refused again and again fails.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn url_expired(&self, claim: Claim, now: i64, refused: bool) -> Result<(), Error> {
+        self.writer.run(move |c| url_expired(c, &claim, now, refused)).await
+    }
+
+    /// Gives expired rows their fresh URLs and puts them back in line. A row that is no longer
+    /// waiting for one stays as it is: enumeration brings fresh URLs too.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn urls_renewed(
+        &self,
+        run: RunId,
+        now: i64,
+        renewed: Vec<(FileId, SignedUrl)>,
+    ) -> Result<(), Error> {
+        self.writer
+            .run(move |c| {
+                renewed.iter().try_for_each(|(file, url)| url_renewed(c, run, *file, now, url).map(|_| ()))
+            })
+            .await
+    }
+
+    /// Puts failed rows back in line; says how many.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn requeue(&self, run: RunId, now: i64, which: Requeue) -> Result<usize, Error> {
+        self.writer.run(move |c| requeued(c, run, now, which)).await
+    }
+
+    /// Records that the part file is not what was promised. The claim goes on from the start.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn restarted(&self, mut claim: Claim, now: i64) -> Result<Claim, Error> {
+        self.writer
+            .run(move |c| {
+                restarted(c, &claim, now)?;
+                let file = claim.file_mut();
+                file.state = crate::model::state::State::Pending;
+                (file.offset_bytes, file.prefix, file.etag) = (0, None, None);
+                Ok(claim)
+            })
+            .await
+    }
+
+    /// Records that a verified file is gone from its place.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is not verified.
+    pub async fn lost(&self, run: RunId, file: FileId, now: i64) -> Result<(), Error> {
+        self.writer.run(move |c| lost(c, run, file, now)).await
+    }
+
+    /// Wants files again that are no longer in the trash.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn refetch_trashed(&self, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| files.iter().try_for_each(|file| refetched(c, *file, now))).await
+    }
+}
 
 /// Records that the part file is durable up to `offset_bytes`.
 ///

@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
 use crate::journal::choose;
 use crate::journal::claim::Claim;
 use crate::journal::error::Error;
@@ -32,6 +33,22 @@ impl Owner {
     pub(super) fn of(connection: &Connection, library: LibraryId) -> Result<Self, Error> {
         let (account, zone) = (account_of(connection, library)?, zone_of(connection, library)?);
         Ok(Self { account, library, zone })
+    }
+}
+
+impl Journal {
+    /// Moves a claimed row to another name; `refused` are the names found taken on disk, the
+    /// wanted one first.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is no longer ours.
+    pub async fn rename(&self, mut claim: Claim, refused: Vec<String>) -> Result<Claim, Error> {
+        self.writer
+            .run(move |c| {
+                rename(c, &mut claim, &refused)?;
+                Ok(claim)
+            })
+            .await
     }
 }
 

@@ -5,6 +5,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::error::Error;
 
 /// Newest rows of the history that are looked at for a sign of life: a run that moves files at all
@@ -31,6 +33,35 @@ pub struct Pulse {
     pub moved_at: Option<i64>,
     /// The last attempt.
     pub attempt: Option<Attempt>,
+}
+
+impl Reader {
+    /// When an account last got somewhere, and how its last attempt ended.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn pulse(&self, username: &str) -> Result<Pulse, Error> {
+        pulse(&*self.pool.get()?, username)
+    }
+
+    /// The names of all accounts.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn usernames(&self) -> Result<Vec<String>, Error> {
+        usernames(&*self.pool.get()?)
+    }
+}
+
+impl Journal {
+    /// Notes how an attempt to sync an account ended, one that never came to a run too.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn attempted(&self, username: &str, attempt: Attempt) -> Result<(), Error> {
+        let username = username.to_owned();
+        self.writer.run(move |c| attempted(c, &username, &attempt)).await
+    }
 }
 
 /// Notes how an attempt ended.

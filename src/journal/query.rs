@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Reader;
+use crate::journal::Verb;
 use crate::journal::error::Error;
 use crate::journal::row;
 use crate::journal::story::Which;
@@ -55,6 +57,58 @@ impl Summary {
         [self.pending, self.partial, self.failed, self.expired_url]
             .iter()
             .fold(Tally::default(), |sum, t| Tally { files: sum.files + t.files, bytes: sum.bytes + t.bytes })
+    }
+}
+
+impl Reader {
+    /// Files and bytes by standing, of one account or of all.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn summary(&self, username: Option<&str>) -> Result<Summary, Error> {
+        summary(&*self.pool.get()?, username)
+    }
+
+    /// Every library and its numbers.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn libraries(&self) -> Result<Vec<Library>, Error> {
+        libraries(&*self.pool.get()?)
+    }
+
+    /// Up to `limit` rows of `v_problem`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn problems(&self, limit: usize) -> Result<Vec<Problem>, Error> {
+        problems(&*self.pool.get()?, limit)
+    }
+
+    /// The last run that asked Apple for photos, if there was one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn last_run(&self) -> Result<Option<Run>, Error> {
+        last_run(&*self.pool.get()?, "sync,plan")
+    }
+
+    /// The last run for `verb`, if there was one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn last_run_for(&self, verb: Verb) -> Result<Option<Run>, Error> {
+        last_run(&*self.pool.get()?, verb.as_str())
+    }
+
+    /// Up to `limit` rows of a library that want a fresh URL.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub async fn expired(&self, library: LibraryId, limit: usize) -> Result<Vec<Expired>, Error> {
+        let pool = self.pool.clone();
+        let read = move || expired(&*pool.get()?, library, limit);
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Ok(Vec::new()))
     }
 }
 

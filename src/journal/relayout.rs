@@ -6,6 +6,7 @@
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Journal;
 use crate::journal::error::Error;
 use crate::journal::row;
 use crate::journal::{choose, place};
@@ -47,6 +48,61 @@ pub struct Planned {
     pub held: u64,
     /// The last asset looked at; `None` when there are no more.
     pub last: Option<AssetId>,
+}
+
+impl Journal {
+    /// Plans the moves of up to `limit` assets after `after` to the places of a layout, and records them
+    /// as intents.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; so for all that follows here about moves.
+    pub async fn plan_moves(
+        &self,
+        account: AccountId,
+        layout: Layout,
+        after: AssetId,
+        limit: usize,
+    ) -> Result<Planned, Error> {
+        self.writer.run(move |c| plan(c, account, &layout, after, limit)).await
+    }
+
+    /// Plans all moves of an account, and records nothing.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn plan_moves_dry(&self, account: AccountId, layout: Layout) -> Result<Planned, Error> {
+        self.writer.run(move |c| plan_dry(c, account, &layout)).await
+    }
+
+    /// Moves that were begun and that no commit has ended.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn unfinished_moves(&self, account: AccountId) -> Result<Vec<Relocation>, Error> {
+        self.writer.run(move |c| unfinished(c, account)).await
+    }
+
+    /// Another target for a file whose own is taken by a stranger's. `refused` are the targets tried.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn move_elsewhere(
+        &self,
+        account: AccountId,
+        file: FileId,
+        refused: Vec<String>,
+    ) -> Result<String, Error> {
+        self.writer.run(move |c| again(c, account, file, &refused)).await
+    }
+
+    /// Ends moves: these files have their new path, and the others keep the old one. Call after the names
+    /// are durable.
+    ///
+    /// # Errors
+    /// See [`Journal::plan_moves`].
+    pub async fn finish_moves(&self, moved: Vec<FileId>, left: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| finish(c, &moved, &left)).await
+    }
 }
 
 /// Plans the moves of up to `limit` assets after `after`, and records their intents.

@@ -2,11 +2,17 @@
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Place;
+use crate::journal::Reader;
+use crate::journal::Tally;
 use crate::journal::changes;
 use crate::journal::error::Error;
 use crate::journal::row::int;
 use crate::model::asset::Zone;
+use crate::model::backoff;
 use crate::model::ids::{AccountId, LibraryId, RunId};
+use std::path::Path;
 
 /// What a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +40,152 @@ impl Verb {
             Self::Verify => "verify",
             Self::Audit => "audit",
         }
+    }
+}
+
+impl Reader {
+    /// Until when Apple asked this account to wait, in Unix seconds.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn next_allowed_at(&self, username: &str, now: i64) -> Result<Option<i64>, Error> {
+        // Longer than any wait we note: the clock was wrong then, or is now, and Apple says so again.
+        let longest = i64::try_from(backoff::RETRY_AFTER_MAX.as_secs()).unwrap_or(i64::MAX);
+        let noted = next_allowed_at(&*self.pool.get()?, username)?;
+        Ok(noted.filter(|at| *at <= now.saturating_add(longest)))
+    }
+
+    /// The row of an account, if there is one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn account_id(&self, username: &str) -> Result<Option<AccountId>, Error> {
+        account_id(&*self.pool.get()?, username)
+    }
+
+    /// Before when nobody of this journal may sign in with a password, in Unix seconds.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn sign_in_allowed_at(&self) -> Result<Option<i64>, Error> {
+        sign_in_allowed_at(&*self.pool.get()?)
+    }
+
+    /// The id of the destination that an account's files go to, if it has one.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn destination(&self, username: &str) -> Result<Option<String>, Error> {
+        destination(&*self.pool.get()?, username)
+    }
+
+    /// The account, and whether every library of it was listed from end to end at least once.
+    ///
+    /// # Errors
+    /// If the journal cannot be read; so for every question below.
+    pub fn known_account(&self, username: &str) -> Result<Option<(AccountId, bool)>, Error> {
+        known_account(&*self.pool.get()?, username)
+    }
+}
+
+impl Journal {
+    /// The same for another purpose.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn begin_run_for(&self, account: AccountId, verb: Verb, now: i64) -> Result<RunId, Error> {
+        self.writer.run(move |c| begin(c, account, verb, now)).await
+    }
+
+    /// Closes a run that read files back.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn end_reading(
+        &self,
+        run: RunId,
+        now: i64,
+        outcome: &'static str,
+        read: Reading,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| end_reading(c, run, now, outcome, read)).await
+    }
+
+    /// Closes a run: what came of it, files verified, bytes fetched.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn end_run(
+        &self,
+        run: RunId,
+        now: i64,
+        outcome: &'static str,
+        done: Tally,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| end(c, run, now, outcome, done.files, done.bytes)).await
+    }
+
+    /// Finds or makes the row of an account.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn account(&self, username: &str, dsid: &str, now: i64) -> Result<AccountId, Error> {
+        let (username, dsid) = (username.to_owned(), dsid.to_owned());
+        self.writer.run(move |c| account(c, &username, &dsid, now)).await
+    }
+
+    /// Remembers until when Apple asked this account to wait.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn wait_until(&self, username: &str, at: i64, now: i64) -> Result<(), Error> {
+        let username = username.to_owned();
+        self.writer.run(move |c| wait_until(c, &username, at, now)).await
+    }
+
+    /// Remembers until when Apple put off signing in with a password, for all accounts.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn put_off_sign_ins(&self, at: i64) -> Result<(), Error> {
+        self.writer.run(move |c| put_off_sign_ins(c, at)).await
+    }
+
+    /// Finds or makes the row of a library, and stores what Apple says it holds.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn library(
+        &self,
+        account: AccountId,
+        zone: &Zone,
+        apple_count: Option<u64>,
+    ) -> Result<LibraryId, Error> {
+        let zone = zone.clone();
+        self.writer.run(move |c| library(c, account, &zone, apple_count)).await
+    }
+
+    /// Remembers an account's destination by the id in its marker.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn add_destination(
+        &self,
+        account: AccountId,
+        id: &str,
+        directory: &Path,
+        now: i64,
+    ) -> Result<(), Error> {
+        let (id, directory) = (id.to_owned(), directory.to_string_lossy().into_owned());
+        self.writer.run(move |c| add_destination(c, account, &id, &directory, now)).await
+    }
+
+    /// Records that a library was listed from end to end.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn enumerated(&self, at: Place, found: Enumerated) -> Result<(), Error> {
+        self.writer.run(move |c| enumerated(c, at.run, at.library, at.now, &found)).await
     }
 }
 

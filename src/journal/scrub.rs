@@ -6,6 +6,7 @@
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Journal;
 use crate::journal::error::Error;
 use crate::journal::moves;
 use crate::journal::row;
@@ -96,6 +97,25 @@ const CHECKED_BEFORE: &str = "
     WHERE f.library_id = :library AND f.state = 'verified' AND f.released_at IS NULL
       AND f.checked_at < :before AND (f.checked_at, f.file_id) > (:at, :file)
     ORDER BY f.checked_at, f.file_id LIMIT :limit";
+
+impl Journal {
+    /// Records that verified files were read back and are right.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn checked(&self, files: Vec<(FileId, Sha256Digest)>, now: i64) -> Result<(), Error> {
+        self.writer.run(move |c| checked(c, &files, now)).await
+    }
+
+    /// Records what was found wrong with a verified file. Unless it only could not be read, it is
+    /// lost, and wanted again.
+    ///
+    /// # Errors
+    /// [`Error::LostClaim`] if the row is not verified any more.
+    pub async fn damaged(&self, run: RunId, file: FileId, now: i64, damage: Damage) -> Result<(), Error> {
+        self.writer.run(move |c| damaged(c, run, file, now, &damage)).await
+    }
+}
 
 /// Reads up to `limit` files of a library that were not checked since `before`, behind `after`.
 pub(super) fn due(

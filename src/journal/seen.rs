@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Journal;
 use crate::journal::asset_change::{self, KnownAsset, Removal};
 use crate::journal::choose::{self, Judged};
 use crate::journal::error::Error;
@@ -21,6 +22,7 @@ use crate::model::choices::Choices;
 use crate::model::ids::{AssetId, FileId, LibraryId, RunId};
 use crate::model::reconcile::{self, KnownFile, Step};
 use crate::model::state::State;
+use std::sync::Arc;
 
 /// What a page brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +56,22 @@ pub struct Place {
     pub run: RunId,
     /// When, in Unix seconds.
     pub now: i64,
+}
+
+impl Journal {
+    /// Makes rows of pages, all in one transaction. They are claimable when this returns.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; then nothing of them is there.
+    pub async fn record_pages(
+        &self,
+        at: Place,
+        choices: Arc<Choices>,
+        pages: Vec<Page>,
+    ) -> Result<Vec<Seen>, Error> {
+        let record = move |c: &_| pages.iter().map(|page| record_page(c, at, &choices, page)).collect();
+        self.writer.run_alone(record).await
+    }
 }
 
 /// Brings the rows of a page in line with what the page says.

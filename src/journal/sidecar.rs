@@ -9,6 +9,8 @@ use flate2::read::ZlibDecoder;
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 use sha2::{Digest as _, Sha256};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::album_paths::AlbumPaths;
 use crate::journal::error::Error;
 use crate::journal::row;
@@ -70,6 +72,32 @@ const PAGE: &str = "
     WHERE f.file_id > :after AND l.account_id = :account AND f.state = 'verified'
       AND f.released_at IS NULL AND a.removed_at IS NULL
     ORDER BY f.file_id LIMIT :limit";
+
+impl Reader {
+    /// Looks through up to `limit` verified files behind `after` for sidecars that are due.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn sidecars_due(
+        &self,
+        account: AccountId,
+        albums: &AlbumPaths,
+        after: FileId,
+        limit: usize,
+    ) -> Result<SidecarPage, Error> {
+        page(&*self.pool.get()?, account, albums, after, limit)
+    }
+}
+
+impl Journal {
+    /// Remembers sidecars that stand. Call after they are durable.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn sidecars_written(&self, now: i64, sidecars: Vec<WrittenSidecar>) -> Result<(), Error> {
+        self.writer.run(move |c| written(c, now, &sidecars)).await
+    }
+}
 
 /// Looks through up to `limit` verified files behind `after`.
 pub(super) fn page(

@@ -6,6 +6,8 @@
 
 use rusqlite::{Connection, named_params};
 
+use crate::journal::Journal;
+use crate::journal::Reader;
 use crate::journal::absence::{Wanted, remember};
 use crate::journal::error::Error;
 use crate::journal::{moves, place, row};
@@ -32,6 +34,94 @@ pub struct Trashed {
 
 const COLUMNS: &str = "f.file_id, a.record_name, f.path, f.trash_path, f.trashed_at, f.size_bytes,
     a.removed_at IS NULL AS restored";
+
+impl Reader {
+    /// Files whose asset is gone from iCloud and that are not in the trash.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn due_for_trash(&self, account: AccountId) -> Result<Vec<Trashed>, Error> {
+        due(&*self.pool.get()?, account)
+    }
+
+    /// Everything in the trash or in motion, oldest first.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn trash(&self, account: AccountId) -> Result<Vec<Trashed>, Error> {
+        list(&*self.pool.get()?, account)
+    }
+
+    /// Those of the trash that are named.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn named_in_trash(&self, account: AccountId, wanted: &Wanted) -> Result<Vec<Trashed>, Error> {
+        named(&*self.pool.get()?, account, wanted)
+    }
+}
+
+impl Journal {
+    /// Says where files are to go in the trash, before they go.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn intend_trash(&self, now: i64, files: Vec<(FileId, String)>) -> Result<(), Error> {
+        self.writer.run(move |c| intend(c, now, &files)).await
+    }
+
+    /// Says that files of the trash are to come back, before they do.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn intend_back(&self, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| intend_back(c, &files)).await
+    }
+
+    /// Gives a file that is to come back another path than those that are taken.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn another_path(
+        &self,
+        account: AccountId,
+        file: FileId,
+        asset: AssetName,
+        taken: Vec<String>,
+    ) -> Result<String, Error> {
+        self.writer.run(move |c| another_path(c, account, file, &asset, &taken)).await
+    }
+
+    /// Records that files stand in the trash.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn trashed(&self, run: Option<RunId>, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| trashed(c, run, now, &files)).await
+    }
+
+    /// Records that files stand in their places as photos; `kept`: because a person said so.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn in_place(
+        &self,
+        run: Option<RunId>,
+        now: i64,
+        files: Vec<FileId>,
+        kept: bool,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| in_place(c, run, now, &files, kept)).await
+    }
+
+    /// Records that files of the trash are no more.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn purged(&self, run: RunId, now: i64, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| purged(c, run, now, &files)).await
+    }
+}
 
 /// Files that the policy wants in the trash: verified, here, and their asset gone. One that the
 /// person took back out stays, unless its asset came back and went again.
