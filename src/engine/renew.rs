@@ -130,7 +130,10 @@ fn fresh_url(row: &Expired, lookup: &Lookup) -> Result<SignedUrl, Failure> {
     if found.is_empty() {
         let missing = lookup.missing.iter().find(|missing| missing.record_name == name);
         let why = missing.map_or("no answer", |missing| missing.reason.as_str());
-        return Err(Failure::new(FailureKind::Gone, format!("record {name} cannot be looked up: {why}")));
+        // Gone is for good: no run waits for such a file. Only Apple's own word about it is enough.
+        let gone = missing.is_some_and(|missing| missing.is_refused);
+        let kind = if gone { FailureKind::Gone } else { FailureKind::Server };
+        return Err(Failure::new(kind, format!("record {name} cannot be looked up: {why}")));
     }
     let files = found.iter().flat_map(|found| &found.files);
     let mut of_rendition = files.filter(|file| file.rendition == row.rendition).peekable();

@@ -331,6 +331,12 @@ fn an_answer_of_the_photo_service_may_be_anything_once() {
             assert_no_wrong_file(&world);
             world.journal().execute_batch("UPDATE account SET next_allowed_at = NULL").unwrap();
             world.run(&["sync", "--retry-failed"], 0);
+            let sql = "SELECT count(*) FROM record_problem WHERE resolved_at IS NULL";
+            let named: i64 = world.journal().query_row(sql, [], |r| r.get(0)).unwrap();
+            if named > 0 {
+                // A record that could not be read is named until it changes or all is listed again.
+                world.run(&["sync", "--full"], 0);
+            }
             world.assert_complete();
         },
     );

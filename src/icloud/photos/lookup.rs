@@ -10,7 +10,7 @@ use crate::icloud::photos::fields::{RecordsAnswer, desired_keys};
 use crate::icloud::photos::read;
 use crate::icloud::photos::record::{Half, Record, offer};
 use crate::icloud::wire::{self, Lenient};
-use crate::model::asset::{Rendition, Zone};
+use crate::model::asset::{OddityKind, Rendition, Zone};
 use crate::model::checksum::AppleChecksum;
 use crate::model::signed_url::SignedUrl;
 
@@ -43,6 +43,9 @@ pub struct Missing {
     pub record_name: String,
     /// What the service said.
     pub reason: String,
+    /// The service itself says that it is not to be had; else the answer left it out, or could not be
+    /// read, and the next one may know better.
+    pub is_refused: bool,
 }
 
 /// A file as the service offers it now.
@@ -95,8 +98,9 @@ impl Client {
             match Record::read(raw, String::new) {
                 Ok((half, record)) => lookup.found.push(found(half, &record, now)),
                 Err(oddity) => {
+                    let is_refused = oddity.kind == OddityKind::Refused;
                     let (record_name, reason) = (oddity.record_name, oddity.detail);
-                    lookup.missing.push(Missing { record_name, reason });
+                    lookup.missing.push(Missing { record_name, reason, is_refused });
                 }
             }
         }
@@ -108,7 +112,7 @@ impl Client {
                 || lookup.missing.iter().any(|missing| missing.record_name == *name);
             if !named {
                 let reason = "the answer leaves it out".to_owned();
-                lookup.missing.push(Missing { record_name: name.clone(), reason });
+                lookup.missing.push(Missing { record_name: name.clone(), reason, is_refused: false });
             }
         }
         Ok(lookup)
