@@ -33,6 +33,7 @@ pub(crate) fn run_if_asked() -> bool {
         url: url.to_owned(),
         path: Path::new(folder).join(format!("{number}.jpg")),
     });
+    rustls::crypto::ring::default_provider().install_default().expect("nobody came first");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let client =
