@@ -24,7 +24,13 @@ use rusqlite::Connection;
 const NOW: i64 = 1_700_000_000;
 
 /// Pieces that readers stumble over.
-const WORDS: [&[u8]; 22] = [
+const WORDS: [&[u8]; 28] = [
+    b"[[account]]\n",
+    b"password = \"hunter2\"\n",
+    b" = ",
+    b"true",
+    b"\n",
+    b"\"\"\"",
     b"null",
     b"{}",
     b"[]",
@@ -171,6 +177,23 @@ fn rows(reader: &Connection, assets: &[String]) -> Vec<String> {
         rows.extend(statement.query_map([asset], |r| r.get::<_, String>(0)).unwrap().map(Result::unwrap));
     }
     rows
+}
+
+/// A configuration is used, or refused with a reason or a cure.
+#[test]
+fn any_configuration_is_used_or_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let trouble = rollbook::cli::configuration_reader(&file);
+    let tried = drive("config", |bytes| {
+        fs::write(&file, bytes).unwrap();
+        if let Some(problem) = trouble() {
+            assert!(problem.starts_with("error: cannot"), "{problem}");
+            assert!(problem.contains("why: ") || problem.contains("hint: "), "{problem}");
+            assert!(!problem.contains("hunter2"), "a password is never shown: {problem}");
+        }
+    });
+    assert!(tried > 20);
 }
 
 /// Headers, addresses, checksums and templates are text that somebody else wrote.

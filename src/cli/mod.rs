@@ -46,6 +46,22 @@ use config::Config;
 use output::Style;
 use problem::Problem;
 
+/// Reads the configuration file at `file` as any command would, each time it is called, and gives what a
+/// person would read of it. A door for fuzzing; built for tests only.
+///
+/// # Panics
+/// If the line of the command cannot be read.
+#[cfg(feature = "faults")]
+pub fn configuration_reader(file: &std::path::Path) -> impl Fn() -> Option<String> {
+    let line = [OsString::from("rollbook"), "config".into(), "show".into(), "--config".into(), file.into()];
+    let args = Args::parse(line).expect("the line is one of ours");
+    let environment = Environment::from_iter([("HOME", "/home/anna")]);
+    move || {
+        let config = Config::new(&args, &environment).and_then(|config| config.accounts().map(|_| ()));
+        config.err().map(|problem| problem.to_string())
+    }
+}
+
 /// Runs a command line, and prints what it has to say. The first argument is the program's name.
 ///
 /// Blocks until it is done, on a runtime of its own: call it from a thread that is in none.
