@@ -273,7 +273,7 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
 /// asked for anything.
 ///
 /// # Errors
-/// [`disk::Error::Absent`] and its kin.
+/// [`crate::disk::Error::Absent`] and its kin.
 pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<Destination, Error> {
     let expected = journal.reader().destination(&settings.username)?;
     let directory = settings.directory.clone();
