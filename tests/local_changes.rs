@@ -135,6 +135,7 @@ fn a_destination_that_is_there_by_half_releases_nothing() {
     world.run(&["sync"], 4);
     world.run(&["sync", "--allow-missing", "9"], 0);
     assert_eq!(world.count("standing = 'released'"), 9);
+    world.assert_journal_is_sound();
 }
 
 #[test]

@@ -43,9 +43,7 @@ fn assert_settled(world: &World, in_trash: i64) {
     assert_eq!(world.tree(), said(world));
     assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NULL"), 0, "nothing is in motion");
     assert_eq!(world.count("trash_path IS NOT NULL"), in_trash);
-    let integrity: String =
-        world.journal().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(integrity, "ok");
+    world.assert_journal_is_sound();
 }
 
 #[test]
