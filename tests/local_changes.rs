@@ -46,6 +46,28 @@ fn files_that_were_moved_are_known_by_their_bytes_and_a_second_run_writes_nothin
 }
 
 #[test]
+fn a_photo_that_was_moved_is_known_again_though_another_file_took_its_place() {
+    let world = synced(8);
+    let before = fetched(&world);
+    let moved = paths(&world)[0].clone();
+    let changed = paths(&world)[1].clone();
+    fs::create_dir(world.photos().join("Holiday")).unwrap();
+    fs::rename(world.photos().join(&moved), world.photos().join("Holiday/best.jpg")).unwrap();
+    fs::write(world.photos().join(&moved), b"mine!").unwrap();
+    world.run(&["sync", "--check-files"], 0);
+    assert_eq!((world.history("relocated"), world.count("path = 'Holiday/best.jpg'")), (1, 1));
+    let audit = world.run(&["audit", "--json"], 0).stdout();
+    assert!(!audit.contains("\"size\""), "{audit}");
+    assert_eq!(fs::read(world.photos().join(&moved)).unwrap(), b"mine!", "a stranger's file stays");
+
+    // One that is nowhere else was perhaps changed on purpose: it is neither released nor fetched.
+    fs::write(world.photos().join(&changed), b"edited").unwrap();
+    world.run(&["sync", "--check-files", "--missing-files", "refetch"], 0);
+    assert_eq!((world.count("standing <> 'verified'"), fetched(&world)), (0, before));
+    assert!(world.run(&["audit", "--json"], 6).stdout().contains("\"size\""));
+}
+
+#[test]
 fn what_was_deleted_here_stays_away_is_said_once_and_comes_back_when_wanted() {
     let world = synced(8);
     let before = fetched(&world);

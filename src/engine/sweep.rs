@@ -6,10 +6,12 @@
 //! run, and a large one costs every run the same.
 //!
 //! A file that is gone is first looked for by its content, wherever it may have been moved. What is
-//! not found is released, or wanted again, as the person chose. When many are missed at once nothing
+//! not found is released, or wanted again, as the person chose. Where a file of another length stands,
+//! ours is looked for too; not found, the row stays: `audit` and `verify` name it, and nobody knows
+//! whether it was moved or changed. When many are missed at once nothing
 //! is done: a destination that is mounted by half must not release a library.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::disk::sweep::Presence;
@@ -43,6 +45,7 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
     let due = state.ended_at.is_none_or(|at| now().saturating_sub(at) > ROUND_S_MAX || at > now());
     let whole = due || settings.policy.check_files;
     let mut gone = Vec::new();
+    let mut misfits = HashSet::new();
     let mut returned = Vec::new();
     let round_ended = loop {
         let (files, presence) = look(run, state.after).await?;
@@ -54,6 +57,10 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
                 Presence::File(size_bytes) if file.released && size_bytes == file.size_bytes => {
                     returned.push(file);
                 }
+                Presence::File(size_bytes) if !file.released && size_bytes != file.size_bytes => {
+                    misfits.insert(file.id);
+                    gone.push(file);
+                }
                 _ => {}
             }
         }
@@ -61,10 +68,11 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
             break false;
         }
     };
-    let gone_none = gone.is_empty();
+    let gone_none = gone.len() == misfits.len();
     take_back(run, returned).await?;
     if !gone.is_empty() {
-        let missing = find_elsewhere(run, gone).await?;
+        let mut missing = find_elsewhere(run, gone).await?;
+        missing.retain(|id| !misfits.contains(id));
         if run.stop.is_requested() {
             return Ok(());
         }
