@@ -38,14 +38,22 @@ struct AskedLibrary {
     zone: Zone,
     /// How many assets it holds, visible and hidden; `None` if it does not count.
     count: Option<u64>,
-    /// Whether it changed since the journal last followed it. Asked only if the counts differ.
-    changed: Option<bool>,
+    /// What changed in it since the journal last followed it; `None` if Apple cannot say.
+    changed: Option<Changed>,
+}
+
+/// How many assets of a library changed.
+#[derive(Clone, Copy, Debug)]
+struct Changed {
+    assets: u64,
+    /// Whether there may be more.
+    more: bool,
 }
 
 /// What a difference is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Apple counts more or fewer assets than the journal holds.
+    /// Apple counts more or fewer assets than the journal holds, or changed some that it did not see.
     Count,
     /// A library that was never listed to its end.
     NotListed,
@@ -173,13 +181,12 @@ pub struct Audited {
     pub interrupted: bool,
 }
 
-/// Asks Apple for the libraries and their counts: a request for each. Where a count is not the
-/// journal's, one more tells whether the library changed since.
+/// Asks Apple for the libraries, their counts, and what changed in them since the last sync: two
+/// requests for each. An equal count proves little: one asset may have come for another, or be edited.
 ///
 /// # Errors
 /// If Apple cannot be asked. A library that does not count is an answer, not an error.
 pub async fn ask(client: &Client, reader: &Reader, account: AccountId) -> Result<Asked, Error> {
-    let held = reader.assets_counted(account)?;
     let followed = reader.followed(account)?;
     let mut asked = Vec::new();
     for zone in client.libraries().await?.zones {
@@ -191,10 +198,8 @@ pub async fn ask(client: &Client, reader: &Reader, account: AccountId) -> Result
             Err(error) => return Err(error.into()),
         };
         let known = followed.iter().find(|of| same(&of.zone, &zone));
-        let present = known.and_then(|of| held.get(&of.id)).map_or(0, |count| count.present);
-        let token = known.and_then(|of| of.sync_token.clone()).filter(|_| count != Some(present));
-        let changed = match token {
-            Some(token) => has_changed(client, &zone, token).await?,
+        let changed = match known.and_then(|of| Some((of.id, of.sync_token.clone()?))) {
+            Some((id, token)) => changed_since(client, reader, &zone, id, token).await?,
             None => None,
         };
         asked.push(AskedLibrary { zone, count, changed });
@@ -202,14 +207,24 @@ pub async fn ask(client: &Client, reader: &Reader, account: AccountId) -> Result
     Ok(Asked(asked))
 }
 
-/// Whether anything in a library changed since a token; `None` if Apple does not know it any more.
-async fn has_changed(client: &Client, zone: &Zone, token: String) -> Result<Option<bool>, Error> {
+/// What changed in a library since a token, to the first page with an asset on it; `None` if Apple
+/// does not know the token any more. Albums, and what the journal never held, are no assets of ours.
+async fn changed_since(
+    client: &Client,
+    reader: &Reader,
+    zone: &Zone,
+    library: LibraryId,
+    token: String,
+) -> Result<Option<Changed>, Error> {
     let mut walk = client.zone_changes(zone, token);
     loop {
         match walk.next().await {
-            Ok(Delta::Page(page)) if !page.is_empty() => return Ok(Some(true)),
-            Ok(Delta::Page(page)) if !page.more => return Ok(Some(false)),
-            Ok(Delta::Page(_)) => {}
+            Ok(Delta::Page(page)) => {
+                let assets = page.assets() as u64 + reader.present_among(library, page.purged())?;
+                if assets > 0 || !page.more {
+                    return Ok(Some(Changed { assets, more: page.more }));
+                }
+            }
             Ok(Delta::TokenVoid(_))
             | Err(
                 icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_),
@@ -611,19 +626,24 @@ fn not_here(row: &RollRow) -> String {
     }
 }
 
-/// Why Apple's count is not the journal's; `None` if it is. `changed`: whether the library did since
-/// the journal followed it, if Apple said.
-fn count_reason(sheet: &Sheet, changed: Option<bool>, hiding: u64, since: &str) -> Option<String> {
+/// Why Apple's count is not the journal's, or what an equal one hides; `None` if nothing is to be said.
+/// `changed`: what did so in the library since the journal followed it, if Apple told.
+fn count_reason(sheet: &Sheet, changed: Option<Changed>, hiding: u64, since: &str) -> Option<String> {
     let held = sheet.assets.present;
     let Some(apple) = sheet.apple_count else {
         return Some("Apple did not say how many assets it holds; ask again later".to_owned());
     };
     // Records that cannot be used are counted by Apple, and named one by one.
     if (held..=held + hiding).contains(&apple) {
-        return None;
+        let Changed { assets, more } = changed.filter(|changed| changed.assets > 0)?;
+        let at_least = if more { "at least " } else { "" };
+        let changes = if assets == 1 { "change" } else { "changes" };
+        return Some(format!(
+            "{at_least}{assets} {changes} in iCloud since {since}, not seen yet: run \"rollbook sync\""
+        ));
     }
     let (number, more) = if apple > held { (apple - held, true) } else { (held - apple, false) };
-    let why = match (changed, more) {
+    let why = match (changed.map(|changed| changed.assets > 0), more) {
         (Some(true), true) => format!("{number} newer in iCloud since {since}"),
         (Some(true), false) => format!("{number} fewer in iCloud since {since}"),
         (Some(false), true) => {
@@ -650,16 +670,21 @@ mod tests {
             assets: AssetCount { present: held, ..AssetCount::default() },
             ..Sheet::default()
         };
-        let reason =
-            |apple, held, changed, hiding| count_reason(&sheet(apple, held), changed, hiding, "run 12");
+        let reason = |apple, held, changed: Option<u64>, hiding| {
+            let changed = changed.map(|assets| Changed { assets, more: assets > 100 });
+            count_reason(&sheet(apple, held), changed, hiding, "run 12")
+        };
         assert_eq!(reason(Some(60), 60, None, 0), None);
+        assert_eq!(reason(Some(60), 60, Some(0), 0), None);
         assert_eq!(reason(Some(62), 60, None, 2), None);
         for (reason, says) in [
-            (reason(Some(63), 60, Some(true), 0), "3 newer in iCloud since run 12"),
-            (reason(Some(58), 60, Some(true), 0), "2 fewer in iCloud since run 12"),
-            (reason(Some(60), 59, Some(false), 0), "1 missing from the journal, and nothing changed"),
-            (reason(Some(60), 61, Some(false), 9), "1 that Apple does not count"),
+            (reason(Some(63), 60, Some(3), 0), "3 newer in iCloud since run 12"),
+            (reason(Some(58), 60, Some(2), 0), "2 fewer in iCloud since run 12"),
+            (reason(Some(60), 59, Some(0), 0), "1 missing from the journal, and nothing changed"),
+            (reason(Some(60), 61, Some(0), 9), "1 that Apple does not count"),
             (reason(Some(63), 60, None, 2), "3 missing from the journal"),
+            (reason(Some(60), 60, Some(2), 0), "2 changes in iCloud since run 12, not seen yet"),
+            (reason(Some(61), 60, Some(200), 1), "at least 200 changes in iCloud since run 12"),
             (reason(None, 60, None, 0), "did not say"),
         ] {
             assert!(reason.as_ref().is_some_and(|reason| reason.contains(says)), "{says}: {reason:?}");

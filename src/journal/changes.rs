@@ -46,6 +46,14 @@ impl Reader {
         assets_of_masters(&*self.pool.get()?, library, masters)
     }
 
+    /// How many of some records are assets of a library that are not removed, by name.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn present_among(&self, library: LibraryId, names: &[String]) -> Result<u64, Error> {
+        present_among(&*self.pool.get()?, library, names)
+    }
+
     /// The assets of a library that are not removed and that `met` does not know, by name.
     ///
     /// # Errors
@@ -298,6 +306,22 @@ pub(super) fn assets_of_masters(
         names.extend(found.collect::<Result<Vec<String>, _>>()?);
     }
     Ok(names)
+}
+
+/// How many of some records are assets of a library that are not removed, by name.
+pub(super) fn present_among(
+    connection: &Connection,
+    library: LibraryId,
+    names: &[String],
+) -> Result<u64, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM asset WHERE library_id = :library AND record_name = :name AND removed_at IS NULL",
+    )?;
+    let mut count = 0;
+    for name in names {
+        count += u64::from(statement.exists(named_params! { ":library": library.0, ":name": name })?);
+    }
+    Ok(count)
 }
 
 /// The assets of a library that are not removed and that `met` does not know, by name.

@@ -58,29 +58,30 @@ pub struct ChangedPage {
     /// Masters and assets, as text.
     halves: Vec<Box<RawValue>>,
     lone_masters: Vec<String>,
+    /// How many of the halves are assets.
+    assets: usize,
     /// Whether more pages are to come.
     pub more: bool,
 }
 
 impl ChangedPage {
-    /// Whether nothing changed on it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let Changes { page, purged, albums, members } = &self.changes;
-        self.halves.is_empty()
-            && self.lone_masters.is_empty()
-            && page.assets.is_empty()
-            && page.oddities.is_empty()
-            && purged.is_empty()
-            && albums.is_empty()
-            && members.is_empty()
-    }
-
     /// Masters that came without an asset: a change of theirs concerns every asset that points to
     /// them.
     #[must_use]
     pub fn lone_masters(&self) -> &[String] {
         &self.lone_masters
+    }
+
+    /// How many assets it is about, at least. Those of [`ChangedPage::purged`] are not counted.
+    #[must_use]
+    pub fn assets(&self) -> usize {
+        self.assets + self.lone_masters.len()
+    }
+
+    /// Names of records that are gone for good, of whatever type.
+    #[must_use]
+    pub fn purged(&self) -> &[String] {
+        &self.changes.purged
     }
 }
 
@@ -260,6 +261,7 @@ fn sort(records: &[&RawValue]) -> ChangedPage {
         changes: Changes::default(),
         halves: Vec::new(),
         lone_masters: Vec::new(),
+        assets: 0,
         more: false,
     };
     let mut pointed_at = std::collections::HashSet::new();
@@ -280,6 +282,7 @@ fn sort(records: &[&RawValue]) -> ChangedPage {
                 if let Value::Object(master) = &record.fields.master_ref.value {
                     pointed_at.extend(master.record_name.name().map(str::to_owned));
                 }
+                page.assets += 1;
                 page.halves.push((*raw).to_owned());
             }
             Some("CPLAlbum") => match albums::placed(&record, None) {
