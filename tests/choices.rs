@@ -306,3 +306,16 @@ fn a_listing_ends_when_so_many_are_here() {
     assert!(few <= 2 && all >= 3, "{few} pages of {all}");
     world.assert_complete();
 }
+
+#[test]
+fn a_word_that_names_nothing_is_said_once_and_never_taken_for_a_choice() {
+    let world = World::new(library());
+    for (flag, word) in [("--album", "nope"), ("--album", "!Privat"), ("--library", "nonesuch")] {
+        let told =
+            world.run(&["sync", "--limit", "1", flag, word], if word == "!Privat" { 1 } else { 0 }).stderr();
+        let warning = format!("{flag} {word} names nothing in iCloud");
+        assert_eq!(told.matches(&warning).count(), 1, "{told}");
+    }
+    let told = world.run(&["sync", "--limit", "1", "--album", "Videos", "--library", "shared"], 1).stderr();
+    assert!(!told.contains("names nothing"), "{told}");
+}

@@ -59,7 +59,10 @@ fn a_refused_password_is_sent_once_whatever_a_scheduler_does() {
     for _ in 0..3 {
         let (code, stderr) = with(&["sync"], "wrong");
         assert_eq!((code, sent()), (Some(3), 1), "{stderr}");
-        assert!(stderr.contains("refused this same password before"), "{stderr}");
+        assert!(
+            stderr.contains("apple refused the password before, so this same password was not sent again"),
+            "{stderr}"
+        );
     }
     assert!(world.run(&["status"], 0).stdout().contains("Apple refused the password on"));
     // Another one is worth a try, and so is the same one when a person says so.
@@ -76,6 +79,9 @@ fn a_locked_account_is_not_knocked_at_again() {
     let stderr = world.run(&["sync"], 3).stderr();
     assert_eq!(world.sandbox.counters().of(Endpoint::SigninComplete), 1);
     assert!(stderr.contains("iforgot.apple.com"), "{stderr}");
+    assert!(stderr.contains("the account was locked before") && !stderr.contains("refused"), "{stderr}");
+    let health = world.run(&["health"], 3).stdout();
+    assert!(health.contains("the account was locked on"), "{health}");
 }
 
 #[test]

@@ -158,6 +158,19 @@ fn a_run_that_waits_takes_a_code_from_a_file_also_when_its_sign_in_has_ended() {
 }
 
 #[test]
+fn a_wrong_code_in_the_file_is_told_by_the_run_that_waits() {
+    let world = wary();
+    let run = waiting_sync(&world);
+    fs::write(world.data_dir().join("code"), "999999\n").unwrap();
+    wait_until("the code is tried", || asked(&world, "POST", "/securitycode") > 0);
+    wait_until("the next question", || !world.data_dir().join("code").exists());
+    let code = world.sandbox.two_factor_code();
+    world.run(&["login", "--code", &code], 0);
+    let stderr = finish(run, 0).stderr();
+    assert_eq!(stderr.matches("Apple refused the code (2 more may be tried)").count(), 1, "{stderr}");
+}
+
+#[test]
 fn three_wrong_codes_end_the_wait_before_apple_locks_the_account() {
     let world = wary();
     let run = waiting_sync(&world);

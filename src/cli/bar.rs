@@ -168,6 +168,9 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
              from now on such files are checked by their length, and their rows say so",
             rendition.as_str()
         )),
+        Notice::NothingMeant { word } => warning(format!(
+            "{word} names nothing in iCloud; \"rollbook list albums\" and \"rollbook list libraries\" show what there is"
+        )),
         Notice::LibrarySkipped { library, why } => warning(format!("library {library} is left out: {why}")),
         Notice::ListedAgain { library, why } => {
             warning(format!("library {library} is listed again from end to end: {why}"))

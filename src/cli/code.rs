@@ -80,7 +80,12 @@ impl Codes {
         let refused_before = std::mem::replace(&mut self.state().refused, prompt.refused);
         let is_news = prompt.refused > refused_before;
         let prompt = &CodePrompt { refused: if is_news { prompt.refused } else { 0 }, ..prompt.clone() };
+        let asked_elsewhere = self.state().owed.is_some();
         self.reply_to(prompt);
+        if !asked_elsewhere && !self.sources.attended && is_news && self.state().waiting.is_some() {
+            let left = prompt.tries_max.saturating_sub(prompt.refused);
+            output::talk(&format!("Apple refused the code ({left} more may be tried)"));
+        }
         if let Some(entry) = self.state().in_hand.take() {
             return Ok(Some(entry));
         }

@@ -27,6 +27,8 @@ pub(crate) struct SignIn {
     pub(crate) consent_ends_at: Option<i64>,
     /// Unix seconds when Apple refused the password; null when it was accepted since.
     pub(crate) password_refused_at: Option<i64>,
+    /// Whether that was because the account is locked.
+    pub(crate) locked: bool,
     /// Unix seconds since when a run waits for a code; null when none does.
     pub(crate) waiting_since: Option<i64>,
     /// Unix seconds until when it does; null at a terminal.
@@ -54,6 +56,7 @@ impl SignIn {
             trust_days_left: days_left(&standing, now),
             consent_ends_at: standing.consent_ends_at,
             password_refused_at: standing.password_refused_at,
+            locked: standing.locked,
             waiting_since: waiting.as_ref().map(|notice| notice.since),
             waiting_until: waiting.and_then(|notice| notice.until),
         }))
@@ -70,7 +73,12 @@ impl SignIn {
             ));
         } else if let Some(at) = self.password_refused_at {
             let at = format::moment(at);
-            lines.push(("sign-in", format!("Apple refused the password on {at}: run \"rollbook login\"")));
+            let what = if self.locked {
+                format!("the account was locked on {at}: unlock it at https://iforgot.apple.com, then run")
+            } else {
+                format!("Apple refused the password on {at}: run")
+            };
+            lines.push(("sign-in", format!("{what} \"rollbook login\"")));
         }
         if let (Some(days), Some(ends_at)) = (self.trust_days_left, self.trust_ends_at) {
             lines.push(("trust", trust(days, ends_at)));

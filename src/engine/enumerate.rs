@@ -76,6 +76,7 @@ pub(super) async fn enumerate(run: &Run, survey: &Survey, choices: &Arc<Choices>
             }
         }
     }
+    name_unmatched(run, survey, choices);
     run.board.enumerated();
     for (database, token) in survey.tokens.iter().filter(|_| !skipped) {
         fault::point("database-token-due");
@@ -83,6 +84,16 @@ pub(super) async fn enumerate(run: &Run, survey: &Survey, choices: &Arc<Choices>
         if let Err(error) = kept {
             run.halt(error);
         }
+    }
+}
+
+/// Warns of words of the selection that mean no library and no album: `--album Trps` keeps nothing, and
+/// `--album !Trps` leaves nothing out.
+fn name_unmatched(run: &Run, survey: &Survey, choices: &Choices) {
+    let libraries: Vec<String> = survey.libraries.iter().map(|library| library.zone.name.clone()).collect();
+    let Ok(albums) = run.journal.reader().album_names(run.account) else { return };
+    for word in choices.selection.unmatched(&libraries, &albums) {
+        run.board.notice(Notice::NothingMeant { word });
     }
 }
 

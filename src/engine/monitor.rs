@@ -73,6 +73,11 @@ pub enum Notice {
         /// Which kind of file.
         rendition: Rendition,
     },
+    /// A word of the selection names no library and no album.
+    NothingMeant {
+        /// The flag, and the word.
+        word: String,
+    },
     /// One library cannot be listed; the others go on.
     LibrarySkipped {
         /// Its zone.

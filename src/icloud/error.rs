@@ -44,7 +44,7 @@ pub enum SignInError {
     #[error("apple refused the password")]
     WrongPassword,
     /// Apple refused this same password before, so it was not sent again.
-    #[error("apple refused this same password before, so it was not sent again")]
+    #[error("{} before, so this same password was not sent again", if *locked { "the account was locked" } else { "apple refused the password" })]
     RefusedBefore {
         /// When, in Unix seconds.
         at: i64,

@@ -28,6 +28,15 @@ pub(super) struct AlbumPlace {
 }
 
 impl Reader {
+    /// The albums of an account: folders and name, joined by `/`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_names(&self, account: AccountId) -> Result<Vec<String>, Error> {
+        let places = places(&*self.pool.get()?, account)?;
+        Ok(places.into_iter().map(|place| place.names.join("/")).collect())
+    }
+
     /// Which albums each asset of an account lies in.
     ///
     /// # Errors

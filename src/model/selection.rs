@@ -99,6 +99,26 @@ impl Selection {
         self.libraries.is_empty() || self.libraries.iter().any(|word| word.means(zone))
     }
 
+    /// Words that mean nothing among these libraries and albums (folders and name, joined by `/`): most
+    /// likely mistyped, or renamed in iCloud.
+    #[must_use]
+    pub fn unmatched(&self, libraries: &[String], albums: &[String]) -> Vec<String> {
+        let library = |word: &&LibraryWord| !libraries.iter().any(|zone| word.means(zone));
+        let album = |word: &&Word| {
+            !albums.iter().any(|album| is_album(album, &word.text)) && !is_smart_name(&word.text)
+        };
+        let libraries = self.libraries.iter().filter(library).filter_map(|word| match word {
+            LibraryWord::Named(name) => Some(format!("--library {name}")),
+            _ => None,
+        });
+        let albums = self
+            .albums
+            .iter()
+            .filter(album)
+            .map(|word| format!("--album {}{}", if word.wanted { "" } else { "!" }, word.text));
+        libraries.chain(albums).collect()
+    }
+
     /// Whether the same selection may mean other assets tomorrow.
     #[must_use]
     pub fn is_relative(&self) -> bool {
@@ -152,6 +172,11 @@ fn is_smart(facts: &Facts, word: &str) -> bool {
         || (is("Hidden") && hidden)
         || (is("Videos") && video)
         || SUBTYPES.iter().any(|(name, subtype)| is(name) && facts.subtype == Some(*subtype))
+}
+
+fn is_smart_name(word: &str) -> bool {
+    let names = ["Favorites", "Hidden", "Videos"].into_iter().chain(SUBTYPES.iter().map(|(name, _)| *name));
+    names.into_iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
 const SUBTYPES: [(&str, i64); 5] =

@@ -25,7 +25,7 @@ pub(super) struct Refusal {
     salt: String,
     fingerprint: String,
     /// Whether the account was locked, rather than the password wrong.
-    locked: bool,
+    pub(super) locked: bool,
     /// When, in Unix seconds.
     pub(super) at: i64,
 }

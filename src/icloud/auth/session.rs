@@ -219,7 +219,8 @@ impl Session {
             trusted_at: tokens.trusted_at,
             trust_ends_at: trust_end(tokens.trusted_at, &self.jar),
             consent_ends_at: tokens.consent_ends_at,
-            password_refused_at: tokens.refusal.map(|refusal| refusal.at),
+            password_refused_at: tokens.refusal.as_ref().map(|refusal| refusal.at),
+            locked: tokens.refusal.is_some_and(|refusal| refusal.locked),
         }
     }
 

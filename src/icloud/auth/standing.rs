@@ -21,6 +21,8 @@ pub struct Standing {
     pub consent_ends_at: Option<i64>,
     /// When Apple refused the password; `None` when it was accepted since.
     pub password_refused_at: Option<i64>,
+    /// Whether it was because the account is locked.
+    pub locked: bool,
 }
 
 impl Standing {
@@ -39,7 +41,8 @@ impl Standing {
             trusted_at: saved.trusted_at,
             trust_ends_at: trust_end(saved.trusted_at, &jar),
             consent_ends_at: saved.consent_ends_at,
-            password_refused_at: saved.refusal.map(|refusal| refusal.at),
+            password_refused_at: saved.refusal.as_ref().map(|refusal| refusal.at),
+            locked: saved.refusal.is_some_and(|refusal| refusal.locked),
         })
     }
 }
