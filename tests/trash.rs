@@ -110,6 +110,32 @@ fn what_apple_restores_comes_back_from_the_trash_and_not_from_the_network() {
 }
 
 #[test]
+fn a_journal_from_before_the_trash_learns_again_what_is_in_it() {
+    let world = synced(12);
+    let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+    let gone = delete(&world, 2);
+    world.run(&TRASH, 0);
+    let files = world.count("trash_path IS NOT NULL");
+    assert!(files >= 2);
+    let moved = world.tree();
+    world.run(&["journal", "restore", "1"], 0);
+    assert_eq!(world.count("trash_path IS NOT NULL"), 0, "it is older than the trash");
+
+    let ran = world.run(&["sync", "--check-files"], 0);
+    assert!(!ran.stderr().contains("deleted here"), "{}", ran.stderr());
+    assert_eq!(world.history("released"), 0);
+    let held = world.run(&["trash", "list", "--json"], 0).stdout();
+    assert_eq!(held.matches("\"trash_path\": \".rollbook-trash/").count() as i64, files);
+    assert_eq!(world.tree(), moved);
+    assert_settled(&world, files);
+
+    restore(&world, &gone);
+    world.run(&["sync"], 0);
+    assert_eq!((world.tree(), world.sandbox.counters().cdn_bytes), (tree, fetched));
+    world.assert_complete();
+}
+
+#[test]
 fn many_deletions_at_once_move_nothing_before_a_person_has_said_so() {
     let world = synced(30);
     let tree = world.tree();

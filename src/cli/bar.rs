@@ -189,6 +189,10 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             "{} gone from iCloud, now in the trash; \"rollbook undelete --all\" brings them back",
             format::counted(*files, "file")
         )),
+        Notice::StillInTrash { files } => note(format!(
+            "{} known again: in the trash; \"rollbook trash list\" names what it holds",
+            format::counted(*files, "file")
+        )),
         Notice::PutBack { files } => {
             note(format!("{} back from the trash: iCloud has them again", format::counted(*files, "file")))
         }

@@ -14,7 +14,12 @@ use crate::disk::error::Error;
 use crate::disk::publish::rename_between;
 use crate::disk::sweep::Entered;
 use crate::disk::tree::{Destination, Place, sync_directory};
+use crate::disk::walk::{Sight, walk};
 use crate::fault;
+use crate::model::adoption::LocalFile;
+
+/// The trash, in the destination itself, so that moving there is a rename.
+pub const FOLDER: &str = ".rollbook-trash";
 
 /// How moving one file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,20 @@ impl Destination {
         entered.insert(target.path().to_owned(), target.handle);
         left.insert(old_path, source);
         Ok(moved)
+    }
+
+    /// Every file in the trash, its path relative to the destination.
+    ///
+    /// # Errors
+    /// If the trash is there and cannot be read, or `go_on` says no.
+    pub fn in_trash(&self, go_on: impl Fn() -> bool) -> Result<Vec<LocalFile>, Error> {
+        let Entered::Open(_) = self.enter_all(FOLDER)? else { return Ok(Vec::new()) };
+        let sights = walk(&self.directory().join(FOLDER), &[], go_on)?;
+        let files = sights.into_iter().filter_map(|sight| match sight {
+            Sight::File(file) => Some(LocalFile { path: format!("{FOLDER}/{}", file.path), ..file }),
+            Sight::Closed(..) => None,
+        });
+        Ok(files.collect())
     }
 
     /// Removes a file of this length for good. `false`: something else stands there, and stays.

@@ -109,6 +109,11 @@ pub enum Notice {
         /// How many.
         files: u64,
     },
+    /// Files are known to be in the trash again, which the journal had forgotten.
+    StillInTrash {
+        /// How many.
+        files: u64,
+    },
     /// Files came back from the trash, because iCloud has them again.
     PutBack {
         /// How many.

@@ -8,7 +8,8 @@
 //! A file that is gone is first looked for by its content, wherever it may have been moved. What is
 //! not found is released, or wanted again, as the person chose. Where a file of another length stands,
 //! ours is looked for too; not found, the row stays: `audit` and `verify` name it, and nobody knows
-//! whether it was moved or changed. When many are missed at once nothing
+//! whether it was moved or changed. Last the trash is looked through, which a journal that was restored
+//! from before may not know. When many are missed at once nothing
 //! is done: a destination that is mounted by half must not release a library.
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,7 @@ use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::policy::brake;
 use crate::engine::run::{Run, now, off_thread};
+use crate::engine::trash;
 use crate::journal::{Expected, FoundElsewhere, Missing, Sweep};
 use crate::model::adoption::LocalFile;
 use crate::model::checksum::Sha256Digest;
@@ -120,26 +122,64 @@ async fn find_elsewhere(run: &Run, gone: Vec<Expected>) -> Result<Vec<FileId>, E
     for file in gone {
         by_size.entry(file.size_bytes).or_default().push(file);
     }
-    let mut relocated = Vec::new();
-    for local in strangers(run, &by_size).await? {
-        let Some(wanted) = by_size.get_mut(&local.size_bytes).filter(|wanted| !wanted.is_empty()) else {
-            continue;
-        };
-        if run.stop.is_requested() {
-            return Ok(Vec::new());
-        }
-        let to = local.path.clone();
-        let Some(found) = digest(run, local).await else { continue };
-        if let Some(at) = wanted.iter().position(|file| file.sha256 == found) {
-            let Expected { id, path, .. } = wanted.swap_remove(at);
-            relocated.push(FoundElsewhere { id, from: path, to });
-        }
+    let locals = strangers(run, &by_size).await?;
+    let relocated = recognised(run, &mut by_size, locals).await;
+    let locals = forgotten_in_trash(run, &by_size).await?;
+    let trashed = recognised(run, &mut by_size, locals).await;
+    if run.stop.is_requested() {
+        return Ok(Vec::new());
     }
     if !relocated.is_empty() {
         let files = run.journal.relocated(run.account, run.id, now(), relocated).await? as u64;
         run.board.notice(Notice::Relocated { files });
     }
+    trash::recognise(run, trashed.into_iter().map(|file| (file.id, file.to)).collect()).await?;
     Ok(by_size.into_values().flatten().map(|file| file.id).collect())
+}
+
+/// Takes those out of `by_size` whose bytes one of `locals` has.
+async fn recognised(
+    run: &Run,
+    by_size: &mut HashMap<u64, Vec<Expected>>,
+    locals: Vec<LocalFile>,
+) -> Vec<FoundElsewhere> {
+    let mut recognised = Vec::new();
+    for local in locals {
+        let Some(wanted) = by_size.get_mut(&local.size_bytes).filter(|wanted| !wanted.is_empty()) else {
+            continue;
+        };
+        if run.stop.is_requested() {
+            break;
+        }
+        let to = local.path.clone();
+        let Some(found) = digest(run, local).await else { continue };
+        if let Some(at) = wanted.iter().position(|file| file.sha256 == found) {
+            let Expected { id, path, .. } = wanted.swap_remove(at);
+            recognised.push(FoundElsewhere { id, from: path, to });
+        }
+    }
+    recognised
+}
+
+/// Files of the trash that have one of these lengths and that no row names.
+async fn forgotten_in_trash(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec<LocalFile>, Error> {
+    if sizes.values().all(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let stop = run.stop.clone();
+    let walked = run.on_disk(move |of| of.in_trash(|| !stop.is_requested())).await;
+    let mut files = match walked {
+        Err(_) if run.stop.is_requested() => return Ok(Vec::new()),
+        walked => walked?,
+    };
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let known: HashSet<String> = off_thread(move || reader.trash(account))
+        .await?
+        .into_iter()
+        .filter_map(|file| file.trash_path)
+        .collect();
+    files.retain(|file| sizes.contains_key(&file.size_bytes) && !known.contains(&file.path));
+    Ok(files)
 }
 
 /// Files of the destination that have one of these lengths and that the journal does not know.

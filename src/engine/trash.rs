@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::disk::sweep::Presence;
-use crate::disk::trash::Moved;
+use crate::disk::trash::{FOLDER, Moved};
 use crate::disk::{self, Destination};
 use crate::engine::Settings;
 use crate::engine::error::Error;
@@ -21,8 +21,6 @@ use crate::engine::run::{Run, now, off_thread};
 use crate::journal::{Journal, Trashed, Wanted};
 use crate::model::ids::{AccountId, FileId, RunId};
 
-/// The trash, in the destination itself, so that moving there is a rename.
-const FOLDER: &str = ".rollbook-trash";
 /// Files moved between two commits.
 const BATCH: usize = 64;
 /// Names tried for one file. Each that is taken is a stranger's, or an older version of ours.
@@ -100,6 +98,19 @@ pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
         let old = held.into_iter().filter(|file| file.trashed_at.is_some_and(|at| at <= before)).collect();
         trash.purge(run, old).await?;
     }
+    Ok(())
+}
+
+/// Learns that files stand in the trash already, where a journal older than the trash did not say so.
+pub(super) async fn recognise(run: &Run, files: Vec<(FileId, String)>) -> Result<(), Error> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<FileId> = files.iter().map(|(id, _)| *id).collect();
+    let count = found.len() as u64;
+    run.journal.intend_trash(now(), files).await?;
+    run.journal.trashed(Some(run.id), now(), found).await?;
+    run.board.notice(Notice::StillInTrash { files: count });
     Ok(())
 }
 
