@@ -218,6 +218,10 @@ impl Game {
         let this = (name.to_owned(), checksum.to_owned());
         let others: Vec<_> = self.model.keys().filter(|k| k.0 == name && **k != this).cloned().collect();
         if let Some(row) = self.model.get_mut(&this) {
+            // What failed and was given up is begun anew when it is offered again.
+            if row.superseded && row.state == State::Failed {
+                (row.state, row.offset, row.attempts) = (State::Pending, 0, 0);
+            }
             row.superseded = false;
             if row.state == State::ExpiredUrl && with_url {
                 row.state = State::resting_at(row.offset);
