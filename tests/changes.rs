@@ -391,7 +391,7 @@ fn a_count_that_stays_wrong_leads_to_one_more_listing_and_not_to_one_each_day() 
     }
     assert_eq!(listings, [true, true, false, false]);
     assert_eq!(fetched(&world), 0);
-    world.assert_follows();
+    world.assert_equals_truth();
 }
 
 #[test]

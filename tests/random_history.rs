@@ -115,6 +115,8 @@ fn live(seed: u64) {
     let asked: u64 = counters.requests.values().sum::<u64>() - counters.setup();
     assert!(asked <= 2, "{counters:?}");
     assert_eq!(world.inventory(), before);
+    // And the books balance, with Apple's count and every file looked at.
+    world.run(&["audit", "--deep"], 0);
 }
 
 /// Lives of some seeds, two at a time.

@@ -237,10 +237,16 @@ fn word_of(rendition: rollbook_sandbox::Rendition) -> &'static str {
 type Line = (String, String, String, (bool, bool), i64, String, String);
 
 impl World {
+    /// As [`World::assert_equals_truth`], and the books balance.
+    pub(crate) fn assert_follows(&self) {
+        self.assert_equals_truth();
+        self.run(&["audit", "--offline"], 0);
+    }
+
     /// Asserts that tree and journal are the library as it is now: every current file of every asset
     /// that is not deleted is here and verified, and every row says what the library says. Any other
     /// file in the tree is a version that was current once.
-    pub(crate) fn assert_follows(&self) {
+    pub(crate) fn assert_equals_truth(&self) {
         let mut truth: Vec<Line> = self
             .sandbox
             .truth()
