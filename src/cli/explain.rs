@@ -327,6 +327,16 @@ fn repair(error: &io::Error) -> &'static str {
     }
 }
 
+/// There is no journal, and there was one: a new one is for a person to decide.
+pub(crate) fn journal_gone(snapshots: &disk::Snapshots) -> Problem {
+    Problem::new(Exit::Usage, "cannot use the journal: it is gone")
+        .why(format!("missing or empty: {}", snapshots.journal().display()))
+        .hint(
+            "run \"rollbook journal restore\" (the newest sound snapshot), or \"rollbook journal rebuild\" (anew from \
+             the files that are here)",
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;

@@ -1,20 +1,24 @@
 //! Everything a person sees: arguments, settings, the bar, problems, exit codes.
 //!
 //! `args` is the command line as typed, `config` and `account` what it means together with the
-//! environment and the configuration file (`layers`). How a password is come by: `password`. One file of `commands` serves each verb. An error of any layer
-//! becomes a problem in `explain.rs`: what, why, and what to do.
+//! environment and the configuration file (`layers`), `engine_settings` what that means below. How a
+//! password is come by: `password`. One file of `commands` serves each verb, on a `runtime`, and gives
+//! its `answer`. An error of any layer becomes a problem in `explain`: what, why, and what to do.
 //!
 //! This is the only module that prints: data on standard output, talk on standard error.
 
 mod account;
 mod amount;
+mod answer;
 mod args;
 mod bar;
 mod choices;
+mod clock;
 mod code;
 mod commands;
 mod config;
 mod config_file;
+mod engine_settings;
 mod environment;
 mod exit;
 mod explain;
@@ -30,6 +34,7 @@ mod password;
 mod person;
 mod problem;
 mod reading_args;
+mod runtime;
 mod settings;
 mod signals;
 mod standing;
@@ -77,7 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -
 
 /// A bare `rollbook` is a question: what can it do?
 fn bare() -> Result<Exit, Problem> {
-    commands::print(args::help().trim_end())?;
+    answer::print(args::help().trim_end())?;
     Ok(Exit::Done)
 }
 

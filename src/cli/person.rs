@@ -5,8 +5,8 @@
 
 use std::io::{self, IsTerminal as _};
 
+use crate::cli::clock::now;
 use crate::cli::code::Codes;
-use crate::cli::commands::now;
 use crate::cli::password::{self, Passwords};
 use crate::cli::problem::Problem;
 use crate::cli::{explain, output};

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::level_filters::LevelFilter;
 
+use crate::cli::account::Account;
 use crate::cli::bar::Bar;
-use crate::cli::output::Style;
+use crate::cli::config::Config;
+use crate::cli::output::{self, Style};
 use crate::engine::{Monitor, Notice, Phase, Progress};
 
 /// Watches the runs of all accounts.
@@ -30,8 +32,20 @@ struct State {
 }
 
 impl Together {
+    /// Watches the runs of all accounts; with a bar, if there is a terminal and it is wanted.
+    pub(crate) fn over(config: &Config, accounts: &[Account], style: Style) -> Arc<Self> {
+        let labels: Vec<&str> = accounts.iter().map(Account::label).collect();
+        Self::begin(!config.no_progress_bar && output::is_terminal(), style, config.log_level, &labels)
+    }
+
+    /// The same without a bar.
+    pub(crate) fn quietly_over(config: &Config, accounts: &[Account], style: Style) -> Arc<Self> {
+        let labels: Vec<&str> = accounts.iter().map(Account::label).collect();
+        Self::begin(false, style, config.log_level, &labels)
+    }
+
     /// Begins to watch, without a bar yet.
-    pub(crate) fn begin(shown: bool, style: Style, level: LevelFilter, labels: &[&str]) -> Arc<Self> {
+    fn begin(shown: bool, style: Style, level: LevelFilter, labels: &[&str]) -> Arc<Self> {
         let several = labels.len() > 1;
         let state = State {
             bar: Bar::begin(false, style, level),

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cli::account::Account;
+use crate::cli::answer::{print, print_json, table};
 use crate::cli::args::Args;
+use crate::cli::commands::accounts;
 use crate::cli::commands::open::{self, House, Manner};
-use crate::cli::commands::{accounts, print, print_json, sync, table};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
 use crate::cli::format;
@@ -61,14 +63,14 @@ pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) 
             .why("the configuration has several accounts")
             .hint("choose one with --account"));
     }
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
     let how = HowToAdopt {
         directory: args.adopt.directory.clone(),
         bring: args.adopt.bring,
         dry_run: args.adopt.dry_run,
     };
-    let together = sync::begin_watch(config, accounts, style);
+    let together = Together::over(config, accounts, style);
     let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
         let (account, settings, how) = (&accounts[index], &settings[index], how.clone());
         let (house, together) = (&house, &together);

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cli::account::Account;
+use crate::cli::answer::{print, print_json};
 use crate::cli::args::Args;
-use crate::cli::commands::{accounts, open, print, print_json, sync};
+use crate::cli::commands::{accounts, open};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::format;
 use crate::cli::output::{self, Style, sanitize};
@@ -32,7 +34,7 @@ struct Built {
 /// Brings the folders of all accounts in line.
 pub(super) async fn build(args: &Args, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
     let kind = args.link_kind.or(config.album_views).unwrap_or(LinkKind::Hardlink);
     let views = AlbumViews { kind, directory: config.album_directory.clone() };

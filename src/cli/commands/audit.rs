@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
+use crate::cli::answer::{print, table};
+use crate::cli::commands::accounts;
 use crate::cli::commands::open::{self, Manner};
-use crate::cli::commands::{accounts, print, sync, table};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::json_list::JsonList;
 use crate::cli::output::{Style, sanitize};
@@ -109,7 +111,7 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     open::journal_is_there(config)?;
     let house = open::house(config)?;
     let told = match json {

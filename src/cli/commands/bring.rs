@@ -3,8 +3,8 @@
 
 use std::io;
 
+use crate::cli::answer::print;
 use crate::cli::code::{self, Typed};
-use crate::cli::commands::print;
 use crate::cli::exit::Exit;
 use crate::cli::handover::{self, Outcome};
 use crate::cli::output::{self, sanitize};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::commands::{print, print_json, table};
+use crate::cli::answer::{print, print_json, table};
 use crate::cli::config::{Config, Shown};
 use crate::cli::exit::Exit;
 use crate::cli::layers::Source;

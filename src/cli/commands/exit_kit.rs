@@ -1,7 +1,9 @@
 //! `rollbook export --for`: the exit kit, made from the journal and from links.
 
-use crate::cli::commands::{accounts, albums, open, print, sync};
+use crate::cli::answer::print;
+use crate::cli::commands::{accounts, albums, open};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::format;
 use crate::cli::kit_args::KitArgs;
@@ -12,7 +14,7 @@ use crate::engine::{self, KitWish, Stop};
 /// Lays out the library of an account; of several, each in a folder of its own.
 pub(super) async fn run(kit: &KitArgs, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
     let several = accounts.len() > 1;
     let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::commands::{now, print, print_json, table};
+use crate::cli::answer::{print, print_json, table};
+use crate::cli::clock::now;
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::problem::Problem;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::commands::{open, print, print_json, table};
+use crate::cli::answer::{print, print_json, table};
+use crate::cli::commands::open;
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, sanitize};
@@ -86,7 +87,7 @@ fn hold(config: &Config) -> Result<Held, Problem> {
 pub(super) fn check(config: &Config, json: bool) -> Result<Exit, Problem> {
     let held = hold(config)?;
     if held.snapshots.journal_is_gone().map_err(explain::data_dir)? {
-        return Err(gone(&held.snapshots));
+        return Err(explain::journal_gone(&held.snapshots));
     }
     let examined = journal::examine(held.snapshots.journal())?;
     let checked = Checked::new(&held.snapshots, examined);
@@ -164,16 +165,6 @@ pub(super) fn rebuild(config: &Config) -> Result<Exit, Problem> {
 
 fn told_aside(aside: &[PathBuf]) -> Result<(), Problem> {
     aside.iter().try_for_each(|path| print(&format!("put aside: {}", sanitize(&path.to_string_lossy()))))
-}
-
-/// There is no journal, and there was one: a new one is for a person to decide.
-pub(super) fn gone(snapshots: &Snapshots) -> Problem {
-    Problem::new(Exit::Usage, "cannot use the journal: it is gone")
-        .why(format!("missing or empty: {}", snapshots.journal().display()))
-        .hint(
-            "run \"rollbook journal restore\" (the newest sound snapshot), or \"rollbook journal rebuild\" (anew from \
-             the files that are here)",
-        )
 }
 
 impl Checked {

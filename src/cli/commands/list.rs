@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::cli::answer::{print, print_json, table};
 use crate::cli::commands::accounts::{self, Ended};
 use crate::cli::commands::open::{self, Manner};
-use crate::cli::commands::{print, print_json, table};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Style, sanitize};

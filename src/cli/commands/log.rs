@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 
-use crate::cli::commands::{open, print, print_json, story, table};
+use crate::cli::answer::{print, print_json, table};
+use crate::cli::commands::{open, story};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::format;

@@ -6,9 +6,11 @@
 use std::path::Path;
 
 use crate::cli::account::Account;
+use crate::cli::answer::print;
 use crate::cli::args::Args;
+use crate::cli::clock::now;
 use crate::cli::commands::open::{self, House, Manner};
-use crate::cli::commands::{accounts, bring, now, print};
+use crate::cli::commands::{accounts, bring};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::handover;

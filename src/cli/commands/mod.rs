@@ -1,4 +1,4 @@
-//! One file for each verb. Here is what they share: a runtime, and how an answer is printed.
+//! One file for each verb, and here the way to each.
 
 mod accounts;
 mod adopt;
@@ -24,26 +24,16 @@ mod trash;
 mod verify;
 mod watch;
 
-use std::future::Future;
-use std::time::{Duration, UNIX_EPOCH};
-
-use comfy_table::{CellAlignment, Table, presets};
-use serde::Serialize;
-
+use crate::cli::answer::print;
 use crate::cli::args::{self, Args, Verb};
 use crate::cli::config::Config;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
-use crate::cli::output::{self, Style, sanitize};
+use crate::cli::output::Style;
 use crate::cli::problem::Problem;
-use crate::cli::signals::{self, HangUp};
-use crate::engine::Stop;
-
-/// Fewest threads of the runtime: one that computes checksums must not keep the network waiting.
-const WORKERS_MIN: usize = 2;
-/// How long a thread that still waits for a person may hold up the end.
-const SHUTDOWN_MAX: Duration = Duration::from_millis(200);
+use crate::cli::runtime::{block_on, block_on_with};
+use crate::cli::signals::HangUp;
 
 /// Does what the verb says.
 pub(super) fn run(
@@ -99,78 +89,5 @@ pub(super) fn run(
         Verb::AlbumsExport => albums::export(config, args),
         Verb::ListLibraries => block_on(|stop| list::libraries(config, style, stop, args.json)),
         Verb::ListAlbums => block_on(|stop| list::albums(config, style, stop, args.json)),
-    }
-}
-
-/// Runs a command on a runtime of its own, with an ear for signals.
-fn block_on<F>(command: impl FnOnce(Stop) -> F) -> Result<Exit, Problem>
-where
-    F: Future<Output = Result<Exit, Problem>>,
-{
-    block_on_with(HangUp::Stops, command)
-}
-
-/// The same, where a hang-up may mean something else.
-fn block_on_with<F>(hang_up: HangUp, command: impl FnOnce(Stop) -> F) -> Result<Exit, Problem>
-where
-    F: Future<Output = Result<Exit, Problem>>,
-{
-    let workers = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from).max(WORKERS_MIN);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .map_err(|error| explain::system("cannot start", &error))?;
-    let done = runtime.block_on(async {
-        let stop = Stop::default();
-        let listening = signals::watch(stop.clone(), hang_up);
-        listening.map_err(|error| explain::system("cannot listen to signals", &error))?;
-        command(stop).await
-    });
-    runtime.shutdown_timeout(SHUTDOWN_MAX);
-    done
-}
-
-/// Prints an answer on standard output.
-pub(super) fn print(text: &str) -> Result<(), Problem> {
-    output::data(text).map_err(|error| explain::system("cannot write to standard output", &error))
-}
-
-/// Prints an answer for a program.
-fn print_json(answer: &impl Serialize) -> Result<(), Problem> {
-    print(&serde_json::to_string_pretty(answer).expect("plain values become JSON"))
-}
-
-/// Lays out rows in columns, without lines. `right` names the columns of numbers.
-fn table(rows: impl IntoIterator<Item = Vec<String>>, right: &[usize]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| sanitize(cell)));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if index == 0 { 0 } else { 1 }, 1));
-        if right.contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// The clock on the wall, in Unix seconds.
-pub(crate) fn now() -> i64 {
-    let since = crate::fault::clock().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_aligns_and_is_harmless() {
-        let rows = [["verified", "9 files"], ["a\x1b[2J", "1,000 files"]];
-        let table = table(rows.map(|row| row.map(str::to_owned).to_vec()), &[1]);
-        assert_eq!(table, "verified      9 files\na\u{fffd}[2J     1,000 files");
     }
 }

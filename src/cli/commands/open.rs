@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cli::account::Account;
+use crate::cli::clock::now;
 use crate::cli::code::{Codes, Sources};
-use crate::cli::commands::{journal, now};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::password::Passwords;
@@ -59,7 +59,7 @@ pub(super) fn house(config: &Config) -> Result<House, Problem> {
     if snapshots.journal_is_gone().map_err(explain::data_dir)?
         && !snapshots.list().map_err(explain::data_dir)?.is_empty()
     {
-        return Err(journal::gone(&snapshots));
+        return Err(explain::journal_gone(&snapshots));
     }
     let journal = Arc::new(Journal::open(&data_dir.journal().map_err(explain::data_dir)?)?);
     let several = config.accounts().is_ok_and(|accounts| accounts.len() > 1);

@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::cli::answer::{print, print_json, table};
+use crate::cli::commands::accounts;
 use crate::cli::commands::open::{self, Manner};
-use crate::cli::commands::{accounts, print, print_json, sync, table};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
 use crate::cli::format;
 use crate::cli::output::{Style, sanitize};
 use crate::cli::problem::Problem;
+use crate::cli::together::Together;
 use crate::disk::space::Room;
 use crate::engine::{self, Settings, Stop, Tools};
 use crate::journal::{Summary, Tally};
@@ -59,9 +62,9 @@ struct Plan {
 /// Lists the libraries, and says what is missing here.
 pub(super) async fn run(config: &Config, style: Style, stop: Stop, json: bool) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
-    let together = sync::begin_watch(config, accounts, style);
+    let together = Together::over(config, accounts, style);
     let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
         let (account, settings) = (&accounts[index], &settings[index]);
         let (house, together) = (&house, &together);

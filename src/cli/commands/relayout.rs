@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::cli::answer::{print, print_json};
 use crate::cli::args::Args;
-use crate::cli::commands::{open, print, print_json, sync};
+use crate::cli::commands::open;
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::format;
 use crate::cli::output::sanitize;
@@ -42,7 +44,7 @@ struct Moved {
 /// Moves the files of all accounts.
 pub(super) async fn run(args: &Args, config: &Config, stop: Stop) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
     let mut answers = Vec::new();
     let mut exit = Exit::Done;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::cli::answer::print;
 use crate::cli::args::{Args, ServiceArgs};
-use crate::cli::commands::{print, sync};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
@@ -145,7 +146,7 @@ impl Place {
 
 fn unit(args: &Args, config: &Config, environment: &Environment, manager: Manager) -> Result<Unit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let program = std::env::current_exe().map_err(|error| explain::system("cannot find myself", &error))?;
     let config_file = said(&settings::CONFIG, args, environment)
         .or_else(|| settings::CONFIG.default(environment))

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::commands::{now, print, print_json, table};
+use crate::cli::answer::{print, print_json, table};
+use crate::cli::clock::now;
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::output::sanitize;

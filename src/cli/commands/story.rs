@@ -7,8 +7,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::cli::answer::{print, print_json, table};
+use crate::cli::clock::now;
 use crate::cli::commands::log::Line;
-use crate::cli::commands::{now, open, print, print_json, table};
+use crate::cli::commands::open;
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::format;

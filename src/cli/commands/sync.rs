@@ -5,24 +5,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::account::Account;
+use crate::cli::answer::print;
+use crate::cli::clock::now;
+use crate::cli::commands::accounts;
 use crate::cli::commands::open::{self, House, Manner};
-use crate::cli::commands::{accounts, now, print};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
 use crate::cli::together::Together;
 use crate::cli::{code, format};
-use crate::engine::{self, AlbumViews, Progress, Report, Settings, Stop, Tools};
+use crate::engine::{self, Progress, Report, Settings, Stop, Tools};
 use crate::journal::Attempt;
 
 /// Brings home what is not here yet, of all accounts side by side.
 pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
     let wait_max = (!config.no_wait).then_some(code::WAIT_MAX);
-    let together = begin_watch(config, accounts, style);
+    let together = Together::over(config, accounts, style);
     let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
         let one = One { account: &accounts[index], settings: &settings[index], index, wait_max };
         sync_account(&house, one, &together, style, stop)
@@ -114,41 +117,6 @@ async fn bring_home(
             Err(error.into())
         }
     }
-}
-
-/// What the engine needs to know of each account.
-pub(super) fn settings(config: &Config, accounts: &[Account]) -> Result<Vec<Settings>, Problem> {
-    let of = |account: &Account| {
-        Ok(Settings {
-            username: account.username()?.to_owned(),
-            directory: account.directory()?.clone(),
-            threads: config.threads,
-            bandwidth: config.bandwidth.clone(),
-            choices: Arc::clone(&config.choices),
-            limit: config.limit,
-            keep_free_bytes: config.keep_free_bytes,
-            retry_failed: config.retry_failed,
-            album_views: config
-                .album_views
-                .map(|kind| AlbumViews { kind, directory: config.album_directory.clone() }),
-            sidecars: config.sidecars,
-            policy: config.policy.clone(),
-            full: config.full,
-        })
-    };
-    accounts.iter().map(of).collect()
-}
-
-/// A watch over all accounts, with a bar if there is a terminal and it is wanted.
-pub(super) fn begin_watch(config: &Config, accounts: &[Account], style: Style) -> Arc<Together> {
-    let labels: Vec<&str> = accounts.iter().map(Account::label).collect();
-    Together::begin(!config.no_progress_bar && output::is_terminal(), style, config.log_level, &labels)
-}
-
-/// The same without a bar.
-pub(super) fn begin_quiet_watch(config: &Config, accounts: &[Account], style: Style) -> Arc<Together> {
-    let labels: Vec<&str> = accounts.iter().map(Account::label).collect();
-    Together::begin(false, style, config.log_level, &labels)
 }
 
 fn exit(report: &Report) -> Exit {

@@ -8,8 +8,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::account::Account;
-use crate::cli::commands::{now, open, print, print_json, sync, table};
+use crate::cli::answer::{print, print_json, table};
+use crate::cli::clock::now;
+use crate::cli::commands::open;
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::problem::Problem;
 use crate::cli::{explain, format};
@@ -66,7 +69,7 @@ pub(super) fn list(config: &Config, json: bool) -> Result<Exit, Problem> {
 /// Moves files of the trash to where they were.
 pub(super) async fn undelete(config: &Config, names: &[String]) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
     let (mut files, mut missing) = (0, 0);
     for settings in &settings {

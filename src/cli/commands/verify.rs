@@ -2,12 +2,17 @@
 //!
 //! Exit code 1 when a file is damaged, missing or unreadable, unless `--repair` brought it home.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::cli::account::Account;
+use crate::cli::answer::print;
+use crate::cli::commands::accounts;
 use crate::cli::commands::open::{self, House, Manner};
-use crate::cli::commands::{accounts, print, sync};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::json_list::JsonList;
 use crate::cli::output::{self, Style, sanitize};
@@ -16,8 +21,6 @@ use crate::cli::reading_args::ReadingArgs;
 use crate::cli::together::Together;
 use crate::cli::{explain, format};
 use crate::engine::{self, Scrubbed, Settings, Stop, Tools, Wanted, Wrong};
-use std::cell::RefCell;
-use std::sync::Arc;
 
 /// What is wrong with a file, for a program. The keys are a contract.
 #[derive(Debug, Serialize)]
@@ -70,10 +73,10 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     open::journal_is_there(config)?;
     let house = open::house(config)?;
-    let together = sync::begin_watch(config, accounts, style);
+    let together = Together::over(config, accounts, style);
     let list = json.then(|| RefCell::new(JsonList::begin("findings")));
     let ended = accounts::in_turn(accounts, style, async |index| {
         let settings = &settings[index];

@@ -15,14 +15,16 @@ use futures::future;
 use tokio::sync::watch;
 
 use crate::cli::account::Account;
-use crate::cli::commands::now;
+use crate::cli::clock::now;
 use crate::cli::commands::open::{self, House};
 use crate::cli::commands::sync::{self, One};
 use crate::cli::config::Config;
+use crate::cli::engine_settings::engine_settings;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
+use crate::cli::together::Together;
 use crate::cli::{code, format, interval};
 use crate::disk::ServiceManager;
 use crate::engine::{Settings, Stop};
@@ -51,7 +53,7 @@ pub(super) async fn run(
     wishes: Wishes,
 ) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
-    let settings = sync::settings(config, accounts)?;
+    let settings = engine_settings(config, accounts)?;
     let manager = Arc::new(ServiceManager::at(environment.get("NOTIFY_SOCKET")));
     let board = Board::new(&manager, accounts);
     let watch =
@@ -160,8 +162,8 @@ impl Watch<'_> {
         let wait_max = (!self.config.no_wait).then_some(code::WAIT_MAX);
         // A bar of several accounts would begin and end with the first of them.
         let together = match self.accounts.len() {
-            1 => sync::begin_watch(self.config, self.accounts, self.style),
-            _ => sync::begin_quiet_watch(self.config, self.accounts, self.style),
+            1 => Together::over(self.config, self.accounts, self.style),
+            _ => Together::quietly_over(self.config, self.accounts, self.style),
         };
         let one = One { account: &self.accounts[index], settings, index, wait_max };
         let outcome = sync::sync_account(&house, one, &together, self.style, stop.clone()).await;
