@@ -256,3 +256,49 @@ fn membership_is_exported_as_json_and_as_a_table() {
         "{table}"
     );
 }
+
+/// Runs with a fault; whether it was killed.
+fn killed(world: &World, args: &[&str], step: usize) -> bool {
+    let fault = format!("kill:{step}");
+    world.rollbook(args).env("ROLLBOOK_FAULT", fault).output().unwrap().status.code().is_none()
+}
+
+#[test]
+fn a_relayout_takes_the_views_along_and_a_kill_in_it_leaves_what_the_next_sync_mends() {
+    for kind in ["hardlink", "symlink"] {
+        let world = World::new(Options { assets: 6, mean_size_bytes: Some(2_000), ..library() });
+        let (cloud, names) = (world.sandbox.library(), assets(&world, 3));
+        let rome = cloud.add_album("Rome", None, false);
+        names.iter().for_each(|name| assert!(cloud.join(&rome, name)));
+        let sync = ["sync", "--album-views", kind];
+        world.run(&sync, 0);
+        let (whole, fetched) = (truth(&world), world.sandbox.counters().cdn_bytes);
+
+        // No flag says that there are views: the journal knows them.
+        world.run(&["relayout", "--folder-structure", "none"], 0);
+        assert_eq!(view(&albums(&world)), whole, "{kind}");
+        for link in files(&albums(&world)) {
+            assert!(fs::metadata(&link).is_ok(), "{} leads to its photo", link.display());
+        }
+        let links = inodes(&files(&albums(&world)));
+        world.run(&["sync", "--folder-structure", "none", "--album-views", kind], 0);
+        assert_eq!(inodes(&files(&albums(&world))), links, "{kind}: nothing was left to do");
+
+        let (mut kills, mut templates) = (0, ["%Y", "none"].into_iter().cycle());
+        for step in (1..).step_by(5) {
+            let template = ["--folder-structure", templates.next().unwrap()];
+            let was_killed = killed(&world, &[&["relayout"], &template[..]].concat(), step);
+            world.run(&[&sync, &template[..]].concat(), 0);
+            assert_eq!(view(&albums(&world)), whole, "{kind} kill:{step}");
+            world.run(&[&["relayout"], &template[..]].concat(), 0);
+            assert_eq!(view(&albums(&world)), whole, "{kind} kill:{step}");
+            world.assert_rows_are_true();
+            if !was_killed {
+                break;
+            }
+            kills += 1;
+        }
+        assert!(kills > 5, "{kills}");
+        assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
+    }
+}

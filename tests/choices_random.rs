@@ -12,7 +12,8 @@ use rollbook_sandbox::{Endpoint, Options, Rendition};
 use rusqlite::Connection;
 use support::World;
 
-const SEEDS: u64 = 6;
+/// Libraries; `ROLLBOOK_TEST_SEEDS` asks for more, such as `7-120`.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
 const STEPS: usize = 4;
 
 /// Numbers from a seed: the same seed is the same test.
@@ -71,10 +72,24 @@ const LAYOUT: [&[&str]; 6] = [
     &["--live-photo-mov-filename-policy", "suffix"],
 ];
 
+const BESIDE: [&[&str]; 4] = [
+    &[],
+    &["--sidecars", "xmp"],
+    &["--album-views", "hardlink"],
+    &["--album-views", "symlink", "--sidecars", "xmp"],
+];
+
+fn seeds() -> std::ops::RangeInclusive<u64> {
+    let Ok(asked) = std::env::var("ROLLBOOK_TEST_SEEDS") else { return SEEDS };
+    let (first, last) = asked.split_once('-').expect("ROLLBOOK_TEST_SEEDS is FIRST-LAST");
+    first.parse().unwrap()..=last.parse().unwrap()
+}
+
 /// A choice: flags of `sync`, and those of them that are about places.
 struct Choice {
     wanted: Vec<&'static str>,
     layout: &'static [&'static str],
+    beside: &'static [&'static str],
 }
 
 fn choice(dice: &mut Dice) -> Choice {
@@ -85,7 +100,7 @@ fn choice(dice: &mut Dice) -> Choice {
     if dice.one_in(2) {
         wanted.extend(dice.pick(&RENDITIONS));
     }
-    Choice { wanted, layout: dice.pick(&LAYOUT) }
+    Choice { wanted, layout: dice.pick(&LAYOUT), beside: dice.pick(&BESIDE) }
 }
 
 /// One of several destinations of a world, each with a journal of its own.
@@ -136,7 +151,11 @@ impl Home<'_> {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    folders.push(path);
+                    // Views of albums are compared by themselves.
+                    folders.extend(Some(path).filter(|path| path.file_name().unwrap() != "Albums"));
+                } else if path.extension().is_some_and(|extension| extension == "xmp") {
+                    let photo = path.with_extension("");
+                    assert!(photo.exists(), "{} has its photo beside it", path.display());
                 } else if path.file_name().unwrap() != ".rollbook" {
                     let sha256 = support::sha256(&path);
                     files.insert(path, sha256);
@@ -145,11 +164,36 @@ impl Home<'_> {
         }
         assert_eq!(files, rows);
     }
+
+    /// The sidecars of what is in scope, by asset and rendition.
+    fn sidecars(&self) -> BTreeMap<(String, String), Option<String>> {
+        let rows = self.rows("excluded_by IS NULL").into_iter();
+        let sidecar =
+            |path: String| std::fs::read_to_string(self.root.join("photos").join(format!("{path}.xmp"))).ok();
+        rows.map(|[asset, rendition, path, _]| ((asset, rendition), sidecar(path))).collect()
+    }
+
+    /// What the folders of albums hold: the folder, and the digest of what each link leads to.
+    fn albums(&self) -> Vec<(PathBuf, String)> {
+        let root = self.root.join("photos/Albums");
+        let (mut folders, mut held) = (vec![root.clone()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    held.push((folder.strip_prefix(&root).unwrap().to_owned(), support::sha256(&path)));
+                }
+            }
+        }
+        held.sort();
+        held
+    }
 }
 
 #[test]
 fn any_way_to_a_choice_ends_where_a_fresh_sync_does_and_fetches_nothing_twice() {
-    for seed in 1..=SEEDS {
+    for seed in seeds() {
         let mut dice = Dice(seed);
         let world = World::new(Options {
             seed,
@@ -173,8 +217,8 @@ fn any_way_to_a_choice_ends_where_a_fresh_sync_does_and_fetches_nothing_twice() 
             if step > 0 {
                 last = choice(&mut dice);
             }
-            told.push(format!("{:?} {:?}", last.wanted, last.layout));
-            home.run("sync", &[&last.wanted, last.layout]);
+            told.push(format!("{:?} {:?} {:?}", last.wanted, last.layout, last.beside));
+            home.run("sync", &[&last.wanted, last.layout, last.beside]);
             if dice.one_in(2) || step == STEPS - 1 {
                 home.run("relayout", &[last.layout]);
             }
@@ -187,8 +231,14 @@ fn any_way_to_a_choice_ends_where_a_fresh_sync_does_and_fetches_nothing_twice() 
         }
 
         let fresh = Home { world: &world, root: world.photos().with_file_name("fresh") };
-        fresh.run("sync", &[&last.wanted, last.layout]);
+        fresh.run("sync", &[&last.wanted, last.layout, last.beside]);
         fresh.assert_true();
+        if last.beside.contains(&"xmp") {
+            assert_eq!(home.sidecars(), fresh.sidecars(), "seed {seed}: {told:#?}");
+        }
+        if last.beside.contains(&"--album-views") {
+            assert_eq!(home.albums(), fresh.albums(), "seed {seed}: {told:#?}");
+        }
         assert_eq!(home.in_scope(), fresh.in_scope(), "seed {seed}: {told:#?}");
         assert_eq!(fresh.rows("excluded_by IS NOT NULL").len(), 0, "a fresh sync brings nothing else");
     }

@@ -94,7 +94,7 @@ fn pairs_share_a_stem_edits_stand_beside_and_sidecars_where_they_are_looked_for(
         };
         let before = inodes(&all);
         fs::write(&sidecars[0], "mine").unwrap();
-        let said = world.run(&["export", "--for", importer, "--to", kit.to_str().unwrap()], 0).stderr();
+        let said = world.run(&["export", "--for", importer, "--to", kit.to_str().unwrap()], 1).stderr();
         assert_eq!(
             (said.matches("warning").count(), files(&kit), inodes(&files(&kit))),
             (1, all, before),
@@ -105,4 +105,68 @@ fn pairs_share_a_stem_edits_stand_beside_and_sidecars_where_they_are_looked_for(
     let inside = world.photos().join("2025");
     world.run(&["export", "--for", "photos", "--to", inside.to_str().unwrap()], 2);
     assert_eq!(world.tree(), tree, "the library stays as it is");
+}
+
+#[test]
+fn what_cannot_be_laid_out_is_counted_and_named_with_the_systems_own_reason() {
+    let world = World::new(Options { assets: 30, seed: 7, ..Options::default() });
+    world.run(&["sync"], 0);
+    let kit = world.photos().with_file_name("kit");
+    let export = ["export", "--for", "photos", "--to", kit.to_str().unwrap()];
+    let missing: Vec<String> = world.tree().into_keys().take(23).collect();
+    missing.iter().for_each(|path| fs::remove_file(world.photos().join(path)).unwrap());
+    let said = world.run(&export, 1).stderr();
+    assert_eq!(said.matches("not laid out: ").count(), 20, "{said}");
+    assert_eq!(said.matches("No such file or directory").count(), 20, "{said}");
+    assert!(said.contains("and 3 more not laid out"), "{said}");
+
+    // Links cannot lead to another file system: that is one reason for all, and ends it.
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
+    let is_other = fs::metadata(other.path()).unwrap().dev() != fs::metadata(world.photos()).unwrap().dev();
+    if is_other {
+        let said =
+            world.run(&["export", "--for", "photos", "--to", other.path().to_str().unwrap()], 4).stderr();
+        assert!(said.contains("cross-device") || said.contains("Invalid cross"), "{said}");
+    }
+}
+
+/// What the importers' own documents ask for. `immich-go` and Immich's own upload find a sidecar as
+/// `NAME.EXT.xmp` or `NAME.xmp` and the movie of a Live Photo as the file of the same stem and folder; a
+/// name that occurs twice in a folder but for letter case cannot be unpacked everywhere.
+#[test]
+fn a_kit_keeps_the_rules_of_its_importer() {
+    let world = World::new(Options { assets: 60, seed: 11, ..Options::default() });
+    world.run(&["sync"], 0);
+    let live = world.count("rendition = 'live-video'") as usize;
+    for importer in ["immich", "photos"] {
+        let kit = world.photos().with_file_name(format!("kit-{importer}"));
+        world.run(&["export", "--for", importer, "--to", kit.to_str().unwrap()], 0);
+        let all: BTreeSet<PathBuf> = files(&kit).into_iter().collect();
+        let named = |extensions: &[&str]| {
+            let is = |path: &&PathBuf| {
+                let extension = path.extension().unwrap().to_str().unwrap().to_ascii_lowercase();
+                extensions.contains(&extension.as_str())
+            };
+            all.iter().filter(is).collect::<Vec<_>>()
+        };
+        for sidecar in named(&["xmp"]) {
+            let media = sidecar.with_extension("");
+            let is_beside = match importer {
+                "immich" => all.contains(&media),
+                _ => all.iter().any(|path| path != sidecar && path.with_extension("") == media),
+            };
+            assert!(is_beside, "{} stands beside its photo", sidecar.display());
+        }
+        let movies = named(&["mov", "mp4"]);
+        let still_of = |movie: &&&PathBuf| {
+            ["HEIC", "JPG", "heic", "jpg"].iter().any(|e| all.contains(&movie.with_extension(e)))
+        };
+        assert!(
+            movies.iter().filter(still_of).count() >= live,
+            "{importer}: a movie stands beside its still"
+        );
+        let folded: BTreeSet<String> = all.iter().map(|path| path.to_str().unwrap().to_lowercase()).collect();
+        assert_eq!(folded.len(), all.len());
+        assert!(all.iter().all(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.')));
+    }
 }

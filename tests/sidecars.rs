@@ -93,6 +93,37 @@ fn list(value: &Value) -> Vec<String> {
     }
 }
 
+/// Texts are alternatives by language, keywords a bag, tags a sequence; places are degrees and minutes with
+/// a letter, times have a zone. exiftool forgives what these do not.
+fn assert_is_as_digikam_and_immich_read_it(text: &str) {
+    let between = |open: &str, close: &str| -> Option<String> {
+        let (_, rest) = text.split_once(open)?;
+        Some(rest.split_once(close).unwrap().0.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    for name in ["dc:title", "dc:description"] {
+        if let Some(inside) = between(&format!("<{name}>"), &format!("</{name}>")) {
+            assert!(inside.starts_with("<rdf:Alt> <rdf:li xml:lang=\"x-default\">"), "{inside}");
+        }
+    }
+    for (name, kind) in
+        [("dc:subject", "rdf:Bag"), ("digiKam:TagsList", "rdf:Seq"), ("lr:hierarchicalSubject", "rdf:Bag")]
+    {
+        if let Some(inside) = between(&format!("<{name}>"), &format!("</{name}>")) {
+            assert!(inside.starts_with(&format!("<{kind}> <rdf:li>")), "{inside}");
+        }
+    }
+    for (name, letters) in [("exif:GPSLatitude", ['N', 'S']), ("exif:GPSLongitude", ['E', 'W'])] {
+        if let Some(place) = between(&format!("<{name}>"), &format!("</{name}>")) {
+            let (degrees, minutes) = place.trim_end_matches(letters).split_once(',').unwrap();
+            assert!(place.ends_with(letters) && degrees.parse::<u32>().unwrap() <= 180, "{place}");
+            assert!((0.0..60.0).contains(&minutes.parse::<f64>().unwrap()), "{place}");
+        }
+    }
+    let time = between("<exif:DateTimeOriginal>", "</exif:DateTimeOriginal>").unwrap();
+    time.parse::<jiff::Timestamp>().unwrap_or_else(|error| panic!("{time}: {error}"));
+    assert!(between("<xmp:Rating>", "</xmp:Rating>").is_none_or(|stars| stars == "5"));
+}
+
 #[test]
 fn every_file_has_a_sidecar_that_exiftool_reads_and_no_photo_is_touched() {
     let world = World::new(library());
@@ -114,6 +145,9 @@ fn every_file_has_a_sidecar_that_exiftool_reads_and_no_photo_is_touched() {
     world.run(&["sync"], 0);
     assert_eq!(facts(&world.photos(), ".xmp"), written);
 
+    for path in written.keys() {
+        assert_is_as_digikam_and_immich_read_it(&fs::read_to_string(world.photos().join(path)).unwrap());
+    }
     let Some(read) = exiftool(&world.photos()) else { return };
     assert_eq!(read.len(), expected.len());
     let (mut in_albums, mut placed, mut worded, mut favorites, mut edited) = (0, 0, 0, 0, 0);
@@ -229,4 +263,56 @@ fn a_kill_while_sidecars_are_written_leaves_whole_ones_and_the_next_run_the_rest
     assert!(world.tree().keys().all(|name| !name.ends_with(".part")), "{:?}", world.tree().keys());
     let after = facts(&world.photos(), "");
     assert!(photos.iter().all(|(path, facts)| after.get(path) == Some(facts)));
+}
+
+/// Sidecars in the trash, and those in their places.
+fn in_trash(world: &World) -> (usize, usize) {
+    let (trash, places): (Vec<String>, Vec<String>) =
+        facts(&world.photos(), ".xmp").into_keys().partition(|name| name.starts_with(".rollbook-trash/"));
+    (trash.len(), places.len())
+}
+
+#[test]
+fn a_sidecar_goes_to_the_trash_with_its_photo_comes_back_with_it_and_goes_for_good_with_it() {
+    let world = World::new(Options { assets: 6, ..library() });
+    world.run(&SYNC, 0);
+    let all = facts(&world.photos(), "").into_keys().collect::<Vec<_>>();
+    let whole = in_trash(&world).1;
+    let trash = ["sync", "--sidecars", "xmp", "--deleted", "trash"];
+    let cloud = world.sandbox.library();
+    let gone = cloud.assets()[..1].to_vec();
+    let mut kills = 0;
+    for step in (1..).step_by(7) {
+        let killed = |args: &[&str]| {
+            let mut command = world.rollbook(args);
+            command.env("ROLLBOOK_FAULT", format!("kill:{step}")).output().unwrap().status.code().is_none()
+        };
+        gone.iter().for_each(|asset| assert!(cloud.delete_asset(asset)));
+        let first = killed(&trash);
+        world.run(&trash, 0);
+        let photos = world.count(
+            "trash_path IS NOT NULL AND EXISTS (SELECT 1 FROM sidecar s WHERE s.file_id = asset_file.file_id)",
+        ) as usize;
+        assert!(photos > 0);
+        assert_eq!(in_trash(&world), (photos, whole - photos), "kill:{step}");
+        let second = killed(&["undelete", "--all"]);
+        world.run(&trash, 0);
+        world.rollbook(&["undelete", "--all"]).output().unwrap();
+        assert_eq!(in_trash(&world), (0, whole), "kill:{step}");
+        gone.iter().for_each(|asset| assert!(cloud.restore_asset(asset)));
+        world.run(&SYNC, 0);
+        assert_eq!(facts(&world.photos(), "").into_keys().collect::<Vec<_>>(), all, "kill:{step}");
+        kills += i32::from(first) + i32::from(second);
+        if !first && !second {
+            break;
+        }
+    }
+    assert!(kills > 4, "{kills}");
+
+    gone.iter().for_each(|asset| assert!(cloud.delete_asset(asset)));
+    world.run(&trash, 0);
+    let (held, _) = in_trash(&world);
+    world.run(&[&trash[..], &["--trash-days", "0"]].concat(), 0);
+    assert_eq!(in_trash(&world), (0, whole - held));
+    assert!(!world.photos().join(".rollbook-trash").exists());
 }

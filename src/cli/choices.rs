@@ -2,26 +2,49 @@
 
 use std::ffi::OsStr;
 
+use crate::cli::clock::now;
 use crate::cli::config::truth;
+use crate::cli::exit::Exit;
 use crate::cli::layers::{Layers, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
 use crate::model::choices::Choices;
 use crate::model::layout::{DateOf, FolderTemplate, Layout, LiveMovies, NameTemplate};
 use crate::model::renditions::{LivePhotos, Raw, Renditions, Size};
-use crate::model::selection::{LibraryWord, Moment, NamePattern, Recent, Selection, Word};
+use crate::model::selection::{Contradiction, LibraryWord, Moment, NamePattern, Recent, Selection, Word};
 
 /// Reads all settings that choose.
 ///
 /// # Errors
 /// A problem that names the setting and where its value comes from.
 pub(super) fn read(layers: &Layers<'_>) -> Result<Choices, Problem> {
+    let selection = selection(layers)?;
+    if let Some(Contradiction { settings: [one, other], why }) = selection.contradiction(now()) {
+        return Err(contradiction(layers, one, other, why));
+    }
     Ok(Choices {
         layout: layout(layers)?,
-        selection: selection(layers)?,
+        selection,
         renditions: renditions(layers)?,
         until_found: one(layers, &settings::UNTIL_FOUND, count)?,
     })
+}
+
+/// Two settings of which one has to go: says which, and where they stand.
+fn contradiction(layers: &Layers<'_>, one: &str, other: &str, why: &str) -> Problem {
+    let place = |key: &str| {
+        let setting = settings::ALL.iter().find(|setting| setting.key == key);
+        let source =
+            setting.and_then(|setting| layers.find(setting, None)).map(|(_, source)| source.to_string());
+        source.unwrap_or_else(|| key.to_owned())
+    };
+    let (what, hint) = if one == other {
+        (format!("the setting {one:?} leaves out everything"), format!("correct it in {}", place(one)))
+    } else {
+        let what = format!("the settings {one:?} and {other:?} leave out everything");
+        (what, format!("drop or correct one of them, in {} or in {}", place(one), place(other)))
+    };
+    Problem::new(Exit::Usage, what).why(why).hint(hint)
 }
 
 fn layout(layers: &Layers<'_>) -> Result<Layout, Problem> {
@@ -68,6 +91,11 @@ fn renditions(layers: &Layers<'_>) -> Result<Renditions, Problem> {
         _ => Err(format!("it is both, image or video, not {word:?}")),
     })?;
     let skip_movies = needed(layers, &settings::SKIP_LIVE_PHOTOS, truth)?;
+    if skip_movies && live == LivePhotos::Video {
+        let why = "the one keeps only the movies of Live Photos, the other leaves them out";
+        let (one, other) = (settings::LIVE_PHOTOS.key, settings::SKIP_LIVE_PHOTOS.key);
+        return Err(contradiction(layers, one, other, why));
+    }
     Ok(Renditions {
         sizes: many(layers, &settings::SIZE, |list| {
             list.split(',').map(|word| Size::parse(word.trim())).collect::<Result<Vec<_>, _>>()

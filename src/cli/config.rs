@@ -74,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) watch_with_interval: Option<Duration>,
     /// What is told on standard error.
     pub(crate) log_level: LevelFilter,
+    /// Settings that do nothing beside the others: for whoever is about to sync.
+    pub(crate) warnings: Vec<String>,
     shown: Vec<Shown>,
 }
 
@@ -92,12 +94,15 @@ impl Config {
             .unwrap_or_else(|| data_dir.join("key"));
         let accounts = account::read(&layers, &data_dir, &key_file)?;
         let shown = shown(&layers, &accounts);
+        let choices = choices::read(&layers)?;
+        let policy = policy(&layers)?;
+        let warnings = idle_trash(&layers, &policy);
         Ok(Self {
             accounts,
             data_dir,
             threads: layers.required(&settings::THREADS_NUM, None, |value| threads(text(value)?))?,
             bandwidth: layers.read(&settings::BANDWIDTH_LIMIT, None, |value| bandwidth(text(value)?))?,
-            choices: Arc::new(choices::read(&layers)?),
+            choices: Arc::new(choices),
             limit: choices::one(&layers, &settings::LIMIT, |word| {
                 let count = choices::count(word)?;
                 Ok(NonZeroUsize::new(usize::try_from(count).unwrap_or(usize::MAX))
@@ -113,7 +118,8 @@ impl Config {
             retry_failed: layers.required(&settings::RETRY_FAILED, None, |value| truth(text(value)?))?,
             full: layers.required(&settings::FULL, None, |value| truth(text(value)?))?,
             no_wait: layers.required(&settings::NO_WAIT, None, |value| truth(text(value)?))?,
-            policy: policy(&layers)?,
+            policy,
+            warnings,
             watch_with_interval: layers
                 .read(&settings::WATCH_WITH_INTERVAL, None, |value| interval::parse(text(value)?))?,
             log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
@@ -233,6 +239,18 @@ fn policy(layers: &Layers<'_>) -> Result<Policy, Problem> {
     })
 }
 
+/// Settings of a trash to which nothing goes.
+fn idle_trash(layers: &Layers<'_>, policy: &Policy) -> Vec<String> {
+    let idle = [&settings::TRASH_DAYS, &settings::ALLOW_DELETIONS];
+    let is_idle =
+        |setting: &&&Setting| policy.deleted == Deleted::Kept && layers.find(setting, None).is_some();
+    let line = |setting: &&Setting| {
+        let flag = setting.flag_name();
+        format!("warning: {flag} is about the trash, and nothing goes there without --deleted trash")
+    };
+    idle.iter().filter(is_idle).map(line).collect()
+}
+
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("it is a whole number, not {text:?}"))
 }
@@ -344,6 +362,22 @@ mod tests {
             ("--no-progress-bar=perhaps", vec![], "correct it in --no-progress-bar"),
             ("--log-level loud", vec![], "correct it in --log-level"),
             ("--endpoint http://example.com", vec![], "correct it in --endpoint"),
+            (
+                "--skip-videos",
+                vec![("ROLLBOOK_SKIP_PHOTOS", "true")],
+                "drop or correct one of them, in --skip-videos or in ROLLBOOK_SKIP_PHOTOS",
+            ),
+            (
+                "--created-after 2024-06-01 --created-before 2024-05-01",
+                vec![],
+                "drop or correct one of them, in --created-after or in --created-before",
+            ),
+            (
+                "--live-photos video --skip-live-photos",
+                vec![],
+                "drop or correct one of them, in --live-photos or in --skip-live-photos",
+            ),
+            ("--album Rome --album !Rome", vec![], "correct it in --album"),
         ] {
             let problem = config(flags, &variables).unwrap_err();
             assert_eq!((problem.exit, problem.hint.as_deref()), (Exit::Usage, Some(hint)));
@@ -358,6 +392,15 @@ mod tests {
         let state = |value| config("", &[("XDG_STATE_HOME", value)]).unwrap().data_dir;
         assert_eq!(state("/s"), PathBuf::from("/s/rollbook"));
         assert_eq!(state("s"), PathBuf::from("/home/u/.local/state/rollbook"));
+    }
+
+    #[test]
+    fn a_setting_of_a_trash_to_which_nothing_goes_is_told() {
+        let warnings = |flags| config(flags, &[]).unwrap().warnings.len();
+        assert_eq!(
+            (warnings(""), warnings("--trash-days 30"), warnings("--trash-days 30 --deleted trash")),
+            (0, 1, 0)
+        );
     }
 
     #[test]

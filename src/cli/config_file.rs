@@ -224,6 +224,7 @@ fn read_value(setting: &Setting, value: &Value, environment: &Environment) -> Re
         Value::String(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
+        Value::Datetime(date) if setting.value_name == "DATE" => date.to_string(),
         Value::Array(list) if setting.many => {
             let words = list.iter().map(|word| word.as_str().map(|word| format!("{word}\n")));
             words
@@ -296,7 +297,16 @@ mod tests {
         assert_eq!(file.get(&settings::THREADS_NUM).unwrap(), "3");
         assert_eq!(file.get(&settings::NO_PROGRESS_BAR).unwrap(), "true");
         assert_eq!(file.get(&settings::USERNAME), None);
-        for wrong in ["directory = 'Photos'", "username = ['a']", "username = ''", "[username]\nx = 1"] {
+        let file = parse("created-after = 2024-05-31\ncreated-before = 2024-06-01T18:00:00").unwrap();
+        assert_eq!(file.get(&settings::CREATED_AFTER).unwrap(), "2024-05-31");
+        assert_eq!(file.get(&settings::CREATED_BEFORE).unwrap(), "2024-06-01T18:00:00");
+        for wrong in [
+            "username = 2024-05-31",
+            "directory = 'Photos'",
+            "username = ['a']",
+            "username = ''",
+            "[username]\nx = 1",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -126,6 +126,15 @@ impl Error {
         }
     }
 
+    /// Whether it says that no link of this kind can be made between these places.
+    #[must_use]
+    pub fn has_no_such_links(&self) -> bool {
+        matches!(self, Self::Io { action: "make link", source, .. } if matches!(
+            Errno::from_io_error(source),
+            Some(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOTTY | Errno::INVAL)
+        ))
+    }
+
     /// Whether it only says that somebody asked to stop.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {

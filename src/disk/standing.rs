@@ -127,6 +127,14 @@ impl Standing {
         Ok(hasher.finish().sha256)
     }
 
+    /// Its length.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn size_bytes(&self) -> Result<u64, Error> {
+        Ok(self.file.metadata().map_err(|e| Error::reading(&self.path, e))?.len())
+    }
+
     /// Makes its bytes durable, and its name with those of all folders above it.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use crate::disk::tree::{Destination, Place, sync_directory};
 use crate::disk::walk::{Sight, walk};
 use crate::fault;
 use crate::model::adoption::LocalFile;
+use crate::model::checksum::Sha256Digest;
 
 /// The trash, in the destination itself, so that moving there is a rename.
 pub const FOLDER: &str = ".rollbook-trash";
@@ -116,6 +117,19 @@ impl Destination {
         sync_directory(&folder, &self.directory().join(above))?;
         self.remove_empty(Path::new(above));
         Ok(true)
+    }
+
+    /// Removes a small file of the trash for good, if it is what we wrote. Anything else stays.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn remove_own(&self, path: &str, written: Sha256Digest) -> Result<(), Error> {
+        let Ok(mut standing) = self.standing(path) else { return Ok(()) };
+        if standing.sha256(|| true)? == written {
+            let size_bytes = standing.size_bytes()?;
+            self.remove(path, size_bytes)?;
+        }
+        Ok(())
     }
 
     /// Removes a folder, and those above it, as long as they are empty. One that is not stays.

@@ -20,8 +20,11 @@ use crate::model::xmp;
 
 /// Assets laid out at a time.
 const PAGE: usize = 256;
-/// Foreign files that are named.
-const FOREIGN_MAX: usize = 20;
+/// Names that are kept of those that could not be laid out.
+const LEFT_NAMED_MAX: usize = 20;
+
+/// Why a name was left to the file that holds it.
+const FOREIGN: &str = "a file that is not of this kit stands there";
 
 /// What is to be laid out.
 #[derive(Clone, Debug)]
@@ -41,8 +44,19 @@ pub struct KitLaidOut {
     pub files: u64,
     /// Sidecars beside them.
     pub sidecars: u64,
-    /// Names that somebody else's file holds, at most twenty.
-    pub foreign: Vec<String>,
+    /// How many files and sidecars could not be laid out.
+    pub left: u64,
+    /// The first twenty of those: where each was to stand, and why it does not.
+    pub left_named: Vec<(String, String)>,
+}
+
+impl KitLaidOut {
+    fn leave(&mut self, path: String, why: impl ToString) {
+        self.left += 1;
+        if self.left_named.len() < LEFT_NAMED_MAX {
+            self.left_named.push((path, why.to_string()));
+        }
+    }
 }
 
 /// Lays the account's library out.
@@ -83,7 +97,6 @@ fn lay_out(
             lay_out_asset(&view, destination, wish.kind, &mut kit, &asset, &mut laid_out)?;
         }
     }
-    laid_out.foreign.truncate(FOREIGN_MAX);
     Ok(laid_out)
 }
 
@@ -98,23 +111,30 @@ fn lay_out_asset(
     for file in kit.place(asset) {
         match view.link(destination, &file.media, &file.path, kind) {
             Ok(Linked::Stands(_)) => laid_out.files += 1,
-            // Somebody else's file, or the photo itself is gone: that is for others to find and say.
-            Ok(Linked::Foreign)
-            | Err(disk::Error::InTheWay { .. } | disk::Error::Io { action: "read file", .. }) => {
-                laid_out.foreign.push(file.path);
+            Ok(Linked::Foreign) => {
+                laid_out.leave(file.path, FOREIGN);
                 continue;
             }
-            Err(error) => return Err(error),
-        }
-        if let Some(path) = file.sidecar {
-            let mut picture = asset.picture.clone();
-            picture.rendition = file.rendition;
-            if view.write(&path, &xmp::sidecar(&picture), xmp::is_ours)? {
-                laid_out.sidecars += 1;
-            } else {
-                laid_out.foreign.push(path);
+            Err(error) if is_for_all(&error) => return Err(error),
+            Err(error) => {
+                laid_out.leave(file.path, error);
+                continue;
             }
+        }
+        let Some(path) = file.sidecar else { continue };
+        let mut picture = asset.picture.clone();
+        picture.rendition = file.rendition;
+        match view.write(&path, &xmp::sidecar(&picture), xmp::is_ours) {
+            Ok(true) => laid_out.sidecars += 1,
+            Ok(false) => laid_out.leave(path, FOREIGN),
+            Err(error) if is_for_all(&error) => return Err(error),
+            Err(error) => laid_out.leave(path, error),
         }
     }
     Ok(())
+}
+
+/// Whether the next file would meet the same: another file system, or one that has no such links.
+fn is_for_all(error: &disk::Error) -> bool {
+    error.ends_the_run() || error.has_no_such_links()
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::disk::relocate::{Relocated, Which, folder_of};
 use crate::disk::{self, Destination, Place};
+use crate::engine::album_views::{AlbumViews, Look, build_albums};
 use crate::engine::error::Error;
 use crate::engine::run::off_thread;
 use crate::engine::stop::Stop;
@@ -89,6 +90,7 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
         }
     }
     let old: BTreeSet<String> = relaid.moves.iter().map(|(from, _)| folder_of(from).to_owned()).collect();
+    let for_views = Arc::clone(&destination);
     relaid.folders_removed = off_thread(move || {
         // The deepest first: what is above may be empty then.
         old.iter()
@@ -96,7 +98,27 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
             .try_fold(0, |sum, folder| Ok::<_, disk::Error>(sum + destination.remove_if_empty(folder)?))
     })
     .await?;
+    if !relaid.moves.is_empty() && !relaid.interrupted {
+        follow_views(&journal, &for_views, account, &stop).await?;
+    }
     Ok(relaid)
+}
+
+/// Brings the views of albums in line that stand already: their links lead to the old places.
+async fn follow_views(
+    journal: &Arc<Journal>,
+    destination: &Arc<Destination>,
+    account: AccountId,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let reader = journal.reader().clone();
+    let known = off_thread(move || reader.album_views(account)).await?;
+    // One on a disk that is not mounted now is brought in line when it is built again.
+    for (directory, kind) in known.into_iter().filter(|(directory, _)| directory.is_dir()) {
+        let views = AlbumViews { kind, directory };
+        build_albums(journal, destination, account, &views, Look::AtNone, stop).await?;
+    }
+    Ok(())
 }
 
 /// Ends what a relayout left when it was killed: before anything else looks at the files.

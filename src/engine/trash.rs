@@ -3,7 +3,7 @@
 //!
 //! Each file is intended, moved, and confirmed, in this order, many at a time. Nothing is replaced:
 //! a name that is taken makes ours take another. What a crash leaves in motion is settled at the next
-//! start by a look at where the file is. Files are removed for good only after the days that the
+//! start by a look at where the file is. A sidecar of ours goes with its file. Files are removed for good only after the days that the
 //! person chose.
 
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::engine::policy::brake;
 use crate::engine::run::{Run, now, off_thread};
 use crate::journal::{Journal, Trashed, Wanted};
 use crate::model::ids::{AccountId, FileId, RunId};
+use crate::model::xmp;
 
 /// Files moved between two commits.
 const BATCH: usize = 64;
@@ -153,9 +154,28 @@ impl Trash {
                     _ => in_place.push(file.id),
                 }
             }
+            let with = |ids: &[FileId]| files.iter().filter(|file| ids.contains(&file.id)).cloned().collect();
+            self.take_sidecars(with(&in_trash), Way::There).await?;
+            self.take_sidecars(with(&in_place), Way::Back).await?;
             self.journal.trashed(self.run, now(), in_trash).await?;
             self.journal.in_place(self.run, now(), in_place, false).await?;
         }
+        Ok(())
+    }
+
+    /// Takes sidecars along with files that have moved, before the journal knows that these have. One
+    /// whose name is taken stays.
+    async fn take_sidecars(&self, files: Vec<Trashed>, way: Way) -> Result<(), Error> {
+        let ours: Vec<Trashed> = files.into_iter().filter(|file| file.sidecar.is_some()).collect();
+        if ours.is_empty() {
+            return Ok(());
+        }
+        let beside = |path: &str| format!("{path}{}", xmp::SUFFIX);
+        self.relocate(&ours, |file| {
+            let (place, trash) = (beside(&file.path), beside(trash_path(file)));
+            if way == Way::There { (place, trash) } else { (trash, place) }
+        })
+        .await?;
         Ok(())
     }
 
@@ -173,6 +193,7 @@ impl Trash {
                 self.journal.intend_trash(now(), intents).await?;
                 let moved =
                     self.relocate(&left, |file| (file.path.clone(), trash_path(file).to_owned())).await?;
+                self.take_sidecars(done_of(&left, &moved), Way::There).await?;
                 let (taken, missing) = self.sort(&mut left, moved, true).await?;
                 self.journal.in_place(self.run, now(), ids(&missing), false).await?;
                 left = taken;
@@ -196,10 +217,10 @@ impl Trash {
                 self.journal.intend_back(ids(&left)).await?;
                 let moved =
                     self.relocate(&left, |file| (trash_path(file).to_owned(), file.path.clone())).await?;
-                let homes: Vec<FileId> =
-                    left.iter().zip(&moved).filter(|(_, m)| **m == Moved::Done).map(|(f, _)| f.id).collect();
+                let homes: Vec<Trashed> = done_of(&left, &moved);
                 done.files += homes.len() as u64;
-                self.journal.in_place(self.run, now(), homes, kept).await?;
+                self.take_sidecars(homes.clone(), Way::Back).await?;
+                self.journal.in_place(self.run, now(), ids(&homes), kept).await?;
                 let (taken, missing) = self.sort(&mut left, moved, false).await?;
                 done.missing += missing.len() as u64;
                 let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
@@ -229,7 +250,15 @@ impl Trash {
                 break;
             }
             let id = file.id;
-            let removed = self.on_disk(move |of| of.remove(trash_path(&file), file.size_bytes)).await?;
+            let removed = self
+                .on_disk(move |of| {
+                    if let Some(sidecar) = file.sidecar {
+                        let path = format!("{}{}", trash_path(&file), xmp::SUFFIX);
+                        of.remove_own(&path, sidecar)?;
+                    }
+                    of.remove(trash_path(&file), file.size_bytes)
+                })
+                .await?;
             if removed {
                 self.journal.purged(run.id, now(), vec![id]).await?;
                 files += 1;
@@ -279,6 +308,23 @@ impl Trash {
         let destination = Arc::clone(&self.destination);
         Ok(off_thread(move || work(&destination)).await?)
     }
+}
+
+/// Which way a sidecar goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
+}
+
+/// Those that have moved.
+fn done_of(files: &[Trashed], moved: &[Moved]) -> Vec<Trashed> {
+    files
+        .iter()
+        .zip(moved)
+        .filter(|(_, moved)| **moved == Moved::Done)
+        .map(|(file, _)| file.clone())
+        .collect()
 }
 
 fn trash_path(file: &Trashed) -> &str {

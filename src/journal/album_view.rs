@@ -1,5 +1,7 @@
 //! Views of albums in the journal: which files lie in which, and which links of ours stand.
 
+use std::path::PathBuf;
+
 use rusqlite::{Connection, named_params};
 
 use crate::journal::Journal;
@@ -56,6 +58,14 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn memberships(&self, account: AccountId) -> Result<Vec<Membership>, Error> {
         memberships(&*self.pool.get()?, account)
+    }
+
+    /// The views in which links of ours stand: the folder, and how the links were made.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn album_views(&self, account: AccountId) -> Result<Vec<(PathBuf, LinkKind)>, Error> {
+        views(&*self.pool.get()?, account)
     }
 
     /// The links of ours in a view.
@@ -136,6 +146,21 @@ pub(super) fn memberships(connection: &Connection, account: AccountId) -> Result
         }
     }
     Ok(lines)
+}
+
+/// The views in which links of ours stand.
+pub(super) fn views(connection: &Connection, account: AccountId) -> Result<Vec<(PathBuf, LinkKind)>, Error> {
+    let mut statement = connection.prepare(
+        "SELECT directory, max(kind) FROM album_link WHERE account_id = :account GROUP BY directory",
+    )?;
+    let mut rows = statement.query(named_params! { ":account": account.0 })?;
+    let mut views = Vec::new();
+    while let Some(found) = rows.next()? {
+        let (directory, word): (String, String) = (found.get(0)?, found.get(1)?);
+        let kind = LinkKind::parse(&word).ok_or(Error::UnknownWord { what: "kind of link", value: word })?;
+        views.push((PathBuf::from(directory), kind));
+    }
+    Ok(views)
 }
 
 /// The links of ours in a view.

@@ -11,7 +11,9 @@ use crate::journal::Reader;
 use crate::journal::absence::{Wanted, remember};
 use crate::journal::error::Error;
 use crate::journal::{moves, place, row};
+use crate::model::checksum::Sha256Digest;
 use crate::model::ids::{AccountId, AssetName, FileId, RunId};
+use crate::model::xmp;
 
 /// A file in the trash, on its way there, or due for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +32,13 @@ pub struct Trashed {
     pub size_bytes: u64,
     /// Its asset is in iCloud again.
     pub restored: bool,
+    /// The digest of the sidecar that we wrote beside it, if it has one.
+    pub sidecar: Option<Sha256Digest>,
 }
 
 const COLUMNS: &str = "f.file_id, a.record_name, f.path, f.trash_path, f.trashed_at, f.size_bytes,
-    a.removed_at IS NULL AS restored";
+    a.removed_at IS NULL AS restored,
+    (SELECT s.sha256 FROM sidecar s WHERE s.file_id = f.file_id) AS sidecar";
 
 impl Reader {
     /// Files whose asset is gone from iCloud and that are not in the trash.
@@ -186,6 +191,7 @@ fn read(
             trashed_at: row.get("trashed_at")?,
             size_bytes: row::bytes(row, "size_bytes")?,
             restored: row.get("restored")?,
+            sidecar: row::digest(row, "sidecar")?,
         });
     }
     Ok(files)
@@ -222,7 +228,11 @@ pub(super) fn another_path(
     asset: &AssetName,
     taken: &[String],
 ) -> Result<String, Error> {
-    place::another(connection, account, file, asset, taken)
+    let path = place::another(connection, account, file, asset, taken)?;
+    let mut statement = connection
+        .prepare_cached("UPDATE sidecar SET path = :path WHERE file_id = :file AND sha256 NOT NULL")?;
+    statement.execute(named_params! { ":path": format!("{path}{}", xmp::SUFFIX), ":file": file.0 })?;
+    Ok(path)
 }
 
 /// Records that files stand in the trash.

@@ -92,7 +92,14 @@ impl Kit {
         let others = others.map(|path| path.strip_suffix(".x").unwrap_or(&path).to_owned());
         let mut stems = std::iter::once(wanted).chain(others);
         let names = |stem: &str| -> Vec<KitFile> {
-            asset.files.iter().map(|file| self.file(stem, extension, file)).collect()
+            let mut files: Vec<KitFile> =
+                asset.files.iter().map(|file| self.file(stem, extension, file)).collect();
+            // Where a sidecar is called after the stem, a RAW and JPEG pair has one for both.
+            let mut named = HashSet::new();
+            for file in &mut files {
+                file.sidecar = file.sidecar.take().filter(|sidecar| named.insert(sidecar.clone()));
+            }
+            files
         };
         let files = stems
             .find_map(|stem| {
@@ -185,6 +192,18 @@ mod tests {
         let second = paths(kit.place(&live("B", &[])));
         let stem = second[0].strip_suffix(".HEIC").unwrap();
         assert!(stem.starts_with("2024-05/IMG_1-") && second[2] == format!("{stem}.MOV"), "{second:?}");
+    }
+
+    #[test]
+    fn a_raw_and_jpeg_pair_has_one_sidecar_where_that_is_called_after_the_stem() {
+        let files = [(Rendition::Original, "a/IMG_1.JPG"), (Rendition::Alternative, "a/IMG_1.DNG")];
+        let files = files.map(|(rendition, media)| (rendition, media.to_owned())).to_vec();
+        let pair = KitAsset { files, ..live("A", &[]) };
+        for (importer, sidecars) in [(Importer::Photos, 1), (Importer::Immich, 2)] {
+            let placed = Kit::new(importer).place(&pair);
+            assert_eq!(placed.iter().filter(|file| file.sidecar.is_some()).count(), sidecars);
+            assert_eq!((placed.len(), placed[0].sidecar.is_some()), (2, true));
+        }
     }
 
     #[test]

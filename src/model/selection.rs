@@ -41,6 +41,15 @@ pub struct Selection {
     pub favorites: bool,
 }
 
+/// Two settings of which each leaves out what the other keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// Their names.
+    pub settings: [&'static str; 2],
+    /// Why nothing can be left.
+    pub why: &'static str,
+}
+
 /// What a rule looks at.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -119,6 +128,38 @@ impl Selection {
         libraries.chain(albums).collect()
     }
 
+    /// Two settings that together leave out everything, and why. `now` in Unix seconds.
+    #[must_use]
+    pub fn contradiction(&self, now: i64) -> Option<Contradiction> {
+        let moment = |limit: Option<Moment>| limit.map(|limit| limit.at_ms(now));
+        let is_empty = |from: Option<Moment>, until: Option<Moment>| {
+            moment(from).zip(moment(until)).is_some_and(|(from, until)| from >= until)
+        };
+        let recent = match self.recent {
+            Some(Recent::Days(days)) => Some(Moment::DaysAgo(days)),
+            _ => None,
+        };
+        let both = |words: &[Word]| {
+            let wanted: Vec<&Word> = words.iter().filter(|word| word.wanted).collect();
+            let refused = |word: &&Word| {
+                let same = |other: &Word| other.text.to_lowercase() == word.text.to_lowercase();
+                words.iter().any(|other| !other.wanted && same(other))
+            };
+            !wanted.is_empty() && wanted.iter().all(refused)
+        };
+        let never = "no moment is after the one and before the other";
+        [
+            (self.skip_videos && self.skip_photos, ["skip-videos", "skip-photos"], "there is nothing else"),
+            (is_empty(self.created_after, self.created_before), ["created-after", "created-before"], never),
+            (is_empty(self.added_after, self.added_before), ["added-after", "added-before"], never),
+            (is_empty(recent, self.created_before), ["recent", "created-before"], never),
+            (both(&self.albums), ["album", "album"], "every album that is wanted is left out again by \"!\""),
+        ]
+        .into_iter()
+        .find(|(found, ..)| *found)
+        .map(|(_, settings, why)| Contradiction { settings, why })
+    }
+
     /// Whether the same selection may mean other assets tomorrow.
     #[must_use]
     pub fn is_relative(&self) -> bool {
@@ -179,6 +220,8 @@ fn is_smart_name(word: &str) -> bool {
     names.into_iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
+/// Numbers of the service. 2 and 3 are what recorded traffic says (every asset with 2 had a movie), and 101
+/// was seen in it; that 1, 101 and 102 mean what stands here is other clients' word, not confirmed.
 const SUBTYPES: [(&str, i64); 5] =
     [("Panoramas", 1), ("Live", 2), ("Screenshots", 3), ("Slo-mo", 101), ("Time-lapse", 102)];
 
@@ -315,8 +358,10 @@ impl Moment {
             Ok(moment) => moment,
             Err(_) => text.parse::<Date>().map_err(wrong)?.at(0, 0, 0, 0),
         };
-        let at = moment.to_zoned(TimeZone::UTC).map_err(wrong)?;
-        Ok(Self::At(at.timestamp().as_millisecond()))
+        // The last day of the calendar is no moment everywhere on earth: it means the end of time.
+        let end = if moment.year() > 0 { i64::MAX } else { i64::MIN };
+        let at = moment.to_zoned(TimeZone::UTC).map_or(end, |at| at.timestamp().as_millisecond());
+        Ok(Self::At(at))
     }
 
     fn at_ms(self, now: i64) -> i64 {
@@ -391,8 +436,52 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_leave_nothing_are_a_contradiction() {
+        let now = 1_717_200_000 + 5 * 86_400;
+        let moment = |text| Some(Moment::parse(text).unwrap());
+        let albums = |words: &[&str]| words.iter().map(|w| Word::parse(w).unwrap()).collect();
+        let none = Selection::default;
+        for (selection, settings) in [
+            (none(), None),
+            (Selection { skip_videos: true, ..none() }, None),
+            (Selection { skip_videos: true, skip_photos: true, ..none() }, Some("skip-photos")),
+            (
+                Selection {
+                    created_after: moment("2024-05-31"),
+                    created_before: moment("2024-05-31"),
+                    ..none()
+                },
+                Some("created-before"),
+            ),
+            (
+                Selection {
+                    created_after: moment("2024-05-30"),
+                    created_before: moment("9999-12-31"),
+                    ..none()
+                },
+                None,
+            ),
+            (
+                Selection { added_after: moment("3d"), added_before: moment("30d"), ..none() },
+                Some("added-before"),
+            ),
+            (
+                Selection { recent: Some(Recent::Days(3)), created_before: moment("3d"), ..none() },
+                Some("created-before"),
+            ),
+            (Selection { albums: albums(&["Rome", "!rome"]), ..none() }, Some("album")),
+            (Selection { albums: albums(&["Rome", "Bonn", "!rome"]), ..none() }, None),
+        ] {
+            let found = selection.contradiction(now).map(|found| found.settings[1]);
+            assert_eq!(found, settings, "{selection:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_says_so() {
         assert!(Moment::parse("yesterday").is_err() && Moment::parse("2024-13-01").is_err());
+        assert!(Moment::parse("2024-05-31T18:00:00Z").is_err() && Moment::parse("18:00:00").is_err());
+        assert_eq!(Moment::parse("9999-12-31"), Ok(Moment::At(i64::MAX)));
         assert!(Recent::parse("0").is_err() && Recent::parse("-3").is_err() && Recent::parse("d").is_err());
         assert!(NamePattern::parse("[").is_err() && Word::parse("!").is_err());
     }

@@ -78,6 +78,12 @@ impl Template {
             let inside = inside.strip_prefix(':').unwrap_or(inside);
             match Fact::ALL.iter().find(|(name, _)| *name == inside) {
                 Some((_, fact)) => pieces.push(Piece::Fact(*fact)),
+                None if inside == "camera" => {
+                    return Err(format!(
+                        "the camera stands in the file, not in what iCloud tells of it, and a place is chosen \
+                         before the file is here: {typed}"
+                    ));
+                }
                 None if inside.contains('%') => push(&mut pieces, inside, typed)?,
                 None => {
                     let known: Vec<String> =
@@ -180,5 +186,6 @@ mod tests {
         for bad in ["", "{camera}", "{stem", "stem}", "%Q!", "{}"] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
+        assert!(Template::parse("%Y/{camera}").unwrap_err().contains("before the file is here"));
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::format;
 use crate::cli::kit_args::KitArgs;
 use crate::cli::output::{self, Style, sanitize};
 use crate::cli::problem::Problem;
-use crate::engine::{self, KitWish, Stop};
+use crate::engine::{self, KitLaidOut, KitWish, Stop};
 
 /// Lays out the library of an account; of several, each in a folder of its own.
 pub(super) async fn run(kit: &KitArgs, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
@@ -28,13 +28,29 @@ pub(super) async fn run(kit: &KitArgs, config: &Config, style: Style, stop: Stop
             let (files, sidecars) =
                 (format::counted(laid_out.files, "file"), format::counted(laid_out.sidecars, "sidecar"));
             print(&format!("{files} and {sidecars} in {}", sanitize(&directory.display().to_string())))?;
-            for path in &laid_out.foreign {
-                let line = format!("warning: {} is not of this kit, or its photo is gone", sanitize(path));
+            for line in left(&laid_out) {
                 output::talk(&style.paint(&line));
             }
-            Ok(if stop.is_requested() { Exit::Interrupted } else { Exit::Done })
+            Ok(match (stop.is_requested(), laid_out.left) {
+                (true, _) => Exit::Interrupted,
+                (false, 0) => Exit::Done,
+                (false, _) => Exit::FilesOpen,
+            })
         }
     });
     let ended = ended.await?;
     Ok(Exit::most_urgent(ended.answers.into_iter().chain([ended.exit])))
+}
+
+/// What could not be laid out, and why.
+fn left(laid_out: &KitLaidOut) -> Vec<String> {
+    let named = laid_out.left_named.iter();
+    let mut lines: Vec<String> = named
+        .map(|(path, why)| format!("warning: not laid out: {}: {}", sanitize(path), sanitize(why)))
+        .collect();
+    let more = laid_out.left - lines.len() as u64;
+    if more > 0 {
+        lines.push(format!("warning: and {} more not laid out", format::count(more)));
+    }
+    lines
 }

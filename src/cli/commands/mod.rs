@@ -30,7 +30,7 @@ use crate::cli::config::Config;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
-use crate::cli::output::Style;
+use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
 use crate::cli::runtime::{block_on, block_on_with};
 use crate::cli::signals::HangUp;
@@ -42,6 +42,9 @@ pub(super) fn run(
     environment: &Environment,
     style: Style,
 ) -> Result<Exit, Problem> {
+    if matches!(args.verb, Verb::Sync | Verb::Plan | Verb::ConfigShow) {
+        config.warnings.iter().for_each(|warning| output::talk(&style.paint(warning)));
+    }
     match args.verb {
         Verb::ConfigShow => config::show(config, args.json),
         Verb::Status => status::run(config, args.json),
