@@ -346,6 +346,14 @@ CREATE TABLE relocation (
     to_key  INTEGER NOT NULL UNIQUE
 ) STRICT;
 
+-- Folders that a relayout moves files out of, until it has looked what is left in them. Serves
+-- Reader::emptied: what a killed relayout did not get to.
+CREATE TABLE emptied_folder (
+    account_id INTEGER NOT NULL REFERENCES account,
+    folder     TEXT    NOT NULL,
+    PRIMARY KEY (account_id, folder)
+) STRICT, WITHOUT ROWID;
+
 -- Part files that nobody waits for any more, until they are removed. Serves Reader::leftovers: what a
 -- killed run did not get to.
 CREATE TABLE leftover (

@@ -45,6 +45,15 @@ fn folders(world: &World) -> Vec<String> {
     found
 }
 
+/// Of the folders that it leaves, a killed relayout has removed the empty ones by the next command.
+fn assert_no_empty_folder(world: &World, fault: &str) {
+    let tree = world.tree();
+    for folder in folders(world) {
+        let within = format!("{folder}/");
+        assert!(tree.keys().any(|path| path.starts_with(&within)), "{fault}: {folder} is empty");
+    }
+}
+
 #[test]
 fn files_move_to_where_a_fresh_sync_puts_them_and_back() {
     let world = World::new(library(40));
@@ -138,9 +147,11 @@ fn a_kill_before_any_step_is_ended_by_the_next_command() {
         // The rows are true, or an intent says what else they may be; the next command makes them so.
         world.run(&[&["relayout", "--dry-run"], &LAYOUT[..]].concat(), 0);
         world.assert_complete();
+        assert_no_empty_folder(&world, &fault);
         world.run(&relayout, 0);
         world.assert_complete();
         assert_eq!(places(&world), expected, "{fault}");
+        assert_no_empty_folder(&world, &fault);
         let intents: i64 =
             world.journal().query_row("SELECT count(*) FROM relocation", [], |r| r.get(0)).unwrap();
         assert_eq!(intents, 0, "{fault}");

@@ -29,6 +29,7 @@ pub mod snapshots;
 pub mod space;
 pub mod standing;
 mod stray;
+mod succession;
 pub mod sweep;
 mod together;
 pub mod trash;

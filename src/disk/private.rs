@@ -9,6 +9,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use crate::disk::desk::Desk;
 use crate::disk::error::Error;
 use crate::disk::lock::RunLock;
@@ -63,12 +65,14 @@ impl DataDir {
         Snapshots::of(&self.0, self.journal_path())
     }
 
-    /// Takes the run lock.
+    /// Takes the run lock, and ends what a killed command left of journals half made.
     ///
     /// # Errors
     /// [`Error::Locked`] if another run has it.
     pub fn lock(&self) -> Result<RunLock, Error> {
-        RunLock::acquire(&self.0.join("lock"))
+        let lock = RunLock::acquire(&self.0.join("lock"))?;
+        self.snapshots().settle(Timestamp::now().as_second())?;
+        Ok(lock)
     }
 
     /// The file of an account's session.

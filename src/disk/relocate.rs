@@ -86,7 +86,8 @@ impl Destination {
         Ok(())
     }
 
-    /// Removes a folder, and those above it that are empty then. One that holds anything stays.
+    /// Removes a folder, and those above it that are empty then. One that holds anything stays; one that
+    /// is gone may leave those above it.
     ///
     /// # Errors
     /// The system's word.
@@ -96,15 +97,17 @@ impl Destination {
         while !path.is_empty() {
             let full = self.directory().join(path);
             let removing = |e| Error::io("remove folder", &full, e);
-            let Some(above) = self.existing(folder_of(path))? else { break };
             let name = path.rsplit('/').next().unwrap_or(path);
-            fault::step("rmdir", &full).map_err(|e| Error::io("remove folder", &full, e))?;
-            match rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR) {
-                Ok(()) => removed += 1,
-                Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT | Errno::NOTDIR | Errno::BUSY) => break,
-                Err(e) => return Err(removing(e)),
+            if let Some(above) = self.existing(folder_of(path))? {
+                fault::step("rmdir", &full).map_err(|e| Error::io("remove folder", &full, e))?;
+                match rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR) {
+                    Ok(()) => removed += 1,
+                    Err(Errno::NOENT) => {}
+                    Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::BUSY) => break,
+                    Err(e) => return Err(removing(e)),
+                }
+                self.forget(&full);
             }
-            self.forget(&full);
             path = folder_of(path);
         }
         Ok(removed)

@@ -1,9 +1,9 @@
-//! Snapshots of the journal, and putting a journal aside.
+//! Snapshots of the journal.
 //!
 //! A snapshot is `snapshots/journal-RUN-DATE.db` in the data directory: made under another name,
-//! synced, and then renamed, so that what has the name is whole. A journal that is put aside keeps
-//! its bytes under a name with a date. Nothing here deletes anything but snapshots that newer ones
-//! have replaced.
+//! synced, and then renamed, so that what has the name is whole. Nothing here deletes anything but
+//! snapshots that newer ones have replaced. How one takes the place of a journal is
+//! [`super::succession`]'s business.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -99,7 +99,7 @@ impl Snapshots {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(making)?;
         let size_bytes = std::fs::metadata(&self.journal).map_or(0, |journal| journal.len());
         space::room(&self.folder, Some(FREE_BYTES_MIN))?.check(&self.folder, size_bytes)?;
-        let path = self.folder.join(NEW);
+        let path = self.half();
         empty(&path)?;
         Ok(path)
     }
@@ -109,108 +109,72 @@ impl Snapshots {
     /// # Errors
     /// The system's word; the older ones are still there.
     pub fn keep(&self, run: i64, now: i64, kept: usize) -> Result<PathBuf, Error> {
-        let new = self.folder.join(NEW);
+        let new = self.half();
         let path = self.folder.join(format!("journal-{run}-{}.db", date(now)));
         put(&new, &path)?;
+        fault::point("snapshot-kept");
         for old in self.list()?.into_iter().skip(kept.max(1)) {
-            std::fs::remove_file(&old.path).map_err(|e| Error::io("remove old snapshot", &old.path, e))?;
+            let removing = |e| Error::io("remove old snapshot", &old.path, e);
+            fault::step("snapshot-unlink", &old.path).map_err(removing)?;
+            std::fs::remove_file(&old.path).map_err(removing)?;
         }
         Ok(path)
     }
 
     /// Takes back what [`Self::begin`] made.
     pub fn abandon(&self) {
-        let _ = std::fs::remove_file(self.folder.join(NEW));
+        let _ = std::fs::remove_file(self.half());
     }
 
-    /// An empty file beside the journal, to make another journal in.
-    ///
-    /// # Errors
-    /// The system's word.
-    pub fn begin_journal(&self) -> Result<PathBuf, Error> {
-        let path = self.journal.with_extension("db.new");
-        empty(&path)?;
-        Ok(path)
-    }
-
-    /// Copies a snapshot to such a file.
-    ///
-    /// # Errors
-    /// The system's word.
-    pub fn copy(&self, snapshot: &Snapshot) -> Result<PathBuf, Error> {
-        let path = self.begin_journal()?;
-        let copying = |e| Error::io("copy snapshot", &path, e);
-        let mut from = File::open(&snapshot.path).map_err(copying)?;
-        let mut to = OpenOptions::new().write(true).open(&path).map_err(copying)?;
-        io::copy(&mut from, &mut to).map_err(copying)?;
-        Ok(path)
-    }
-
-    /// Puts a finished journal in the place of the old one, which is put aside. Returns where.
-    ///
-    /// The log goes aside first: one that belongs to another file must never lie beside the new
-    /// journal. A crash in between leaves no journal and a snapshot, which the next start sees.
-    ///
-    /// # Errors
-    /// The system's word.
-    pub fn replace_journal(&self, new: &Path, now: i64) -> Result<Vec<PathBuf>, Error> {
-        let mut aside = Vec::new();
-        let stem = self.unused_stem(now);
-        for suffix in ["-wal", "-shm", ""] {
-            let from = with_suffix(&self.journal, suffix);
-            let to = with_suffix(&stem, suffix);
-            match std::fs::rename(&from, &to) {
-                Ok(()) => aside.push(to),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io("put journal aside", &from, e)),
-            }
-        }
-        put(new, &self.journal)?;
-        aside.reverse();
-        Ok(aside)
-    }
-
-    fn unused_stem(&self, now: i64) -> PathBuf {
-        let name =
-            |more: String| self.journal.with_file_name(format!("journal-aside-{}{more}.db", date(now)));
-        let numbered = (2_u32..).map(|n| name(format!("-{n}")));
-        let taken = |path: &PathBuf| ["", "-wal", "-shm"].iter().any(|end| with_suffix(path, end).exists());
-        let mut names = std::iter::once(name(String::new())).chain(numbered);
-        names.find(|path| !taken(path)).expect("numbers never end")
+    /// Where a snapshot is made.
+    pub(super) fn half(&self) -> PathBuf {
+        self.folder.join(NEW)
     }
 }
 
 /// Makes `new` durable and gives it its name.
-fn put(new: &Path, path: &Path) -> Result<(), Error> {
+pub(super) fn put(new: &Path, path: &Path) -> Result<(), Error> {
     let naming = |e| Error::io("write", path, e);
+    let file = File::open(new).map_err(naming)?;
+    // For who reads the log: its bytes came in ways that have no steps, and may be lost until now.
+    fault::write(new, 0, file.metadata().map_err(naming)?.len()).map_err(naming)?;
     fault::step("snapshot-sync", new).map_err(naming)?;
-    File::open(new).and_then(|file| durable::sync_file(&file, new)).map_err(naming)?;
+    durable::sync_file(&file, new).map_err(naming)?;
     fault::step("snapshot-rename", path).map_err(naming)?;
+    fault::relocate(new, path).map_err(naming)?;
     std::fs::rename(new, path).map_err(naming)?;
+    fault::point("snapshot-named");
     let folder = path.parent().unwrap_or(Path::new("."));
     File::open(folder).and_then(|handle| durable::sync_folder(&handle, folder)).map_err(naming)
 }
 
-fn empty(path: &Path) -> Result<(), Error> {
+/// An empty file that nobody else may read, in place of what a run that was killed may have left.
+pub(super) fn empty(path: &Path) -> Result<(), Error> {
+    remove_all(path)?;
     let making = |e| Error::io("create", path, e);
-    // A run that was killed may have left one, with a log of its own.
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        match std::fs::remove_file(with_suffix(path, suffix)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(making(e)),
-            _ => {}
-        }
-    }
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop).map_err(making)
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+/// Removes an unfinished file, and the log of its own that it may have.
+pub(super) fn remove_all(path: &Path) -> Result<(), Error> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let path = with_suffix(path, suffix);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
 /// A time as part of a file name, so that names sort by it.
-fn date(now: i64) -> String {
+pub(super) fn date(now: i64) -> String {
     Timestamp::from_second(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
@@ -240,21 +204,5 @@ mod tests {
         snapshots.begin().unwrap();
         let runs: Vec<i64> = snapshots.list().unwrap().iter().map(|snapshot| snapshot.run).collect();
         assert_eq!(runs, [5, 4, 3]);
-    }
-
-    #[test]
-    fn what_is_put_aside_keeps_its_bytes_and_its_log_and_takes_no_name_twice() {
-        let (folder, snapshots) = place();
-        for _ in 0..2 {
-            std::fs::write(snapshots.journal(), b"old").unwrap();
-            std::fs::write(with_suffix(snapshots.journal(), "-wal"), b"log").unwrap();
-            let new = snapshots.begin_journal().unwrap();
-            std::fs::write(&new, b"new").unwrap();
-            let aside = snapshots.replace_journal(&new, 0).unwrap();
-            assert_eq!(std::fs::read(&aside[0]).unwrap(), b"old");
-            assert_eq!(std::fs::read(&aside[1]).unwrap(), b"log");
-            assert_eq!(std::fs::read(snapshots.journal()).unwrap(), b"new");
-        }
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
     }
 }

@@ -4,10 +4,9 @@
 //! hundred files at a time. A kill at any step leaves intents, and [`finish`] ends them at the next
 //! start: a file is under one of its two names, and the row says which.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::disk::relocate::{Relocated, Which, folder_of};
+use crate::disk::relocate::{Relocated, Which};
 use crate::disk::{self, Destination, Place};
 use crate::engine::album_views::{AlbumViews, Look, build_albums};
 use crate::engine::error::Error;
@@ -89,17 +88,9 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
             None => break,
         }
     }
-    let old: BTreeSet<String> = relaid.moves.iter().map(|(from, _)| folder_of(from).to_owned()).collect();
-    let for_views = Arc::clone(&destination);
-    relaid.folders_removed = off_thread(move || {
-        // The deepest first: what is above may be empty then.
-        old.iter()
-            .rev()
-            .try_fold(0, |sum, folder| Ok::<_, disk::Error>(sum + destination.remove_if_empty(folder)?))
-    })
-    .await?;
+    relaid.folders_removed = tidy(&journal, &destination, account).await?;
     if !relaid.moves.is_empty() && !relaid.interrupted {
-        follow_views(&journal, &for_views, account, &stop).await?;
+        follow_views(&journal, &destination, account, &stop).await?;
     }
     Ok(relaid)
 }
@@ -131,7 +122,27 @@ pub(super) async fn finish(
     let destination = Arc::new(destination);
     let mover = Mover { journal, destination: &destination, account };
     mover.carry_out(moves, &mut Relaid::default()).await?;
+    tidy(journal, &destination, account).await?;
     Ok(Arc::into_inner(destination).expect("every move has ended"))
+}
+
+/// Removes the folders that files moved out of and that are empty now. Says how many.
+async fn tidy(journal: &Journal, destination: &Arc<Destination>, account: AccountId) -> Result<u64, Error> {
+    let reader = journal.reader().clone();
+    let folders = off_thread(move || reader.emptied(account)).await?;
+    if folders.is_empty() {
+        return Ok(0);
+    }
+    let destination = Arc::clone(destination);
+    let removed = off_thread(move || {
+        // The deepest first: what is above may be empty then.
+        folders
+            .iter()
+            .try_fold(0, |sum, folder| Ok::<_, disk::Error>(sum + destination.remove_if_empty(folder)?))
+    })
+    .await?;
+    journal.forget_emptied(account).await?;
+    Ok(removed)
 }
 
 struct Mover<'a> {

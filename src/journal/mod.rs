@@ -28,6 +28,7 @@ mod changes;
 mod choose;
 mod claim;
 mod doubt;
+mod emptied;
 mod error;
 mod health;
 mod kit;

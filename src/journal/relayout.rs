@@ -9,7 +9,7 @@ use rusqlite::{Connection, named_params};
 use crate::journal::Journal;
 use crate::journal::error::Error;
 use crate::journal::row;
-use crate::journal::{choose, place};
+use crate::journal::{choose, emptied, place};
 use crate::model::asset::{Asset, Captured, MediaKind, Offer, Rendition};
 use crate::model::checksum::AppleChecksum;
 use crate::model::ids::{AccountId, AssetId, AssetName, FileId, LibraryId, MasterName};
@@ -369,6 +369,7 @@ fn relocate(
         return Ok(());
     }
     intend(connection, file.id, &to, key)?;
+    emptied::note(connection, account, &file.path)?;
     planned.moves.push(Relocation {
         file: file.id,
         from: file.path.clone(),

@@ -18,7 +18,7 @@ const PIECES_BYTES: u64 = 1024 * 1024;
 
 /// Every point that the engine names, the scenes in which it is reached, and what the kill leaves.
 /// Each is "after" the step before it and "before" the step behind it.
-const POINTS: [(&str, &[Scene], &str); 39] = {
+const POINTS: [(&str, &[Scene], &str); 41] = {
     use Scene::{Ambush, Begun, Broken, Expired, First, Flipped, Half, Odd, Orphan, Refused, Stranger};
     [
         ("destination-kept", &[First, Half], "the marker and the destination's row"),
@@ -60,6 +60,8 @@ const POINTS: [(&str, &[Scene], &str); 39] = {
         ("failed-requeued", &[First, Refused], "a row that waits for a fresh address"),
         ("urls-fetched", &[Expired, Refused], "rows without addresses"),
         ("urls-renewed", &[Expired, Refused], "rows with fresh addresses"),
+        ("snapshot-named", &[First], "a snapshot whose name may not last"),
+        ("snapshot-kept", &[First], "one snapshot more than are kept"),
         // Behind these two nothing is left to do but to leave.
         // ("run-ending", "run-ended"): see `a_kill_before_any_step_leaves_no_trace`.
     ]

@@ -12,6 +12,7 @@ mod support;
 
 mod clock;
 mod disk;
+mod keeping;
 mod kill;
 mod network;
 mod pool;

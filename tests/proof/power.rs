@@ -16,8 +16,8 @@ use crate::scene::run_with;
 use crate::support::World;
 
 /// What a power cut takes of all that was not synced.
-#[derive(Clone, Copy, Debug)]
-enum Loss {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
     /// Everything.
     All,
     /// The bytes; names got through before them.
@@ -30,7 +30,7 @@ enum Loss {
     Torn(u64),
 }
 
-const LOSSES: [Loss; 5] = [Loss::All, Loss::Bytes, Loss::Names, Loss::Some(1), Loss::Torn(1)];
+pub(crate) const LOSSES: [Loss; 5] = [Loss::All, Loss::Bytes, Loss::Names, Loss::Some(1), Loss::Torn(1)];
 
 /// The unit a disk writes.
 const SECTOR_BYTES: u64 = 512;
@@ -53,7 +53,7 @@ impl Coin {
 }
 
 impl Loss {
-    fn seeded(self, n: u64) -> Self {
+    pub(crate) fn seeded(self, n: u64) -> Self {
         let seed = 0x2545_f491_4f6c_dd1d ^ (n << 17);
         match self {
             Self::Some(_) => Self::Some(seed),
@@ -106,7 +106,8 @@ pub(crate) fn read_log(path: &Path) -> Vec<Logged> {
         .collect()
 }
 
-fn cut_the_power(log: &[Logged], loss: Loss) {
+/// Takes back what was not synced, as far as `loss` says.
+pub(crate) fn cut_the_power(log: &[Logged], loss: Loss) {
     let coin = &mut loss.coin();
     // Where each path's file is now, after later renames.
     let mut names: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
