@@ -363,7 +363,8 @@ fn every_flag_command_and_variable_of_the_readme_exists() {
         settings().iter().map(|key| format!("ROLLBOOK_{}", key.replace('-', "_").to_uppercase())).collect();
     let named = README.split(|c: char| !c.is_ascii_uppercase() && c != '_');
     for variable in named.filter(|word| word.starts_with("ROLLBOOK_")) {
-        assert!(known.contains(variable), "{variable}");
+        // A setting, or what a command of ours finds, as the help says.
+        assert!(known.contains(variable) || helps.contains(variable), "{variable}");
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cli::handover::{Notice, Outcome, Request};
+use crate::cli::notify::{Event, Notifier};
 use crate::cli::output::{self, sanitize};
 use crate::cli::{format, handover};
 use crate::disk::{Desk, Waiting};
@@ -34,10 +35,20 @@ pub(crate) struct Sources {
     pub(crate) attended: bool,
 }
 
+/// Who is called when nobody is there.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    /// How.
+    pub(crate) notifier: Notifier,
+    /// For which account.
+    pub(crate) username: String,
+}
+
 /// Asks for codes.
 #[derive(Debug)]
 pub(crate) struct Codes {
     sources: Sources,
+    call: Call,
     desk: Desk,
     stop: Stop,
     state: Mutex<State>,
@@ -63,7 +74,20 @@ impl Codes {
     /// Codes from these sources.
     pub(crate) fn new(mut sources: Sources, desk: Desk, stop: Stop) -> Self {
         let state = State { in_hand: sources.in_hand.take(), ..State::default() };
-        Self { sources, desk, stop, state: Mutex::new(state) }
+        Self { sources, call: Call::default(), desk, stop, state: Mutex::new(state) }
+    }
+
+    /// The same, with somebody to call when nobody is there.
+    pub(crate) fn calling(mut self, call: Call) -> Self {
+        self.call = call;
+        self
+    }
+
+    /// Calls a person who does not sit at the terminal.
+    pub(crate) fn call(&self, said: String) {
+        if !self.sources.attended {
+            self.call.notifier.tell(&self.call.username, Event::PersonNeeded { said });
+        }
     }
 
     /// Whether the command line brought something.
@@ -127,12 +151,14 @@ impl Codes {
         state.waiting = Some(self.desk.wait(&handover::bytes(&notice))?);
         drop(state);
         if let Some(until) = notice.until {
-            output::talk(&format!(
+            let said = format!(
                 "waiting for a code until {}: run \"rollbook login --code 123456\" in another shell, or write the \
                  six digits to {} (\"rollbook login --sms\" sends a text message)",
                 format::moment(until),
                 sanitize(&self.desk.code_path().to_string_lossy())
-            ));
+            );
+            output::talk(&said);
+            self.call(said);
         }
         Ok(())
     }

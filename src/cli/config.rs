@@ -17,6 +17,7 @@ use crate::cli::choices;
 use crate::cli::environment::Environment;
 use crate::cli::interval;
 use crate::cli::layers::{Layers, Source, text};
+use crate::cli::notify::Notifier;
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
 use crate::engine::{Bandwidth, Deleted, Policy, Threads};
@@ -72,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) policy: Policy,
     /// Stay, and sync again after this long.
     pub(crate) watch_with_interval: Option<Duration>,
+    /// Who hears how a run ended.
+    pub(crate) notifier: Notifier,
     /// What is told on standard error.
     pub(crate) log_level: LevelFilter,
     /// Settings that do nothing beside the others: for whoever is about to sync.
@@ -122,6 +125,9 @@ impl Config {
             warnings,
             watch_with_interval: layers
                 .read(&settings::WATCH_WITH_INTERVAL, None, |value| interval::parse(text(value)?))?,
+            notifier: layers
+                .read(&settings::NOTIFY_COMMAND, None, |value| Ok(Notifier::new(Some(text(value)?))))?
+                .unwrap_or_default(),
             log_level: layers.required(&settings::LOG_LEVEL, None, |value| level(text(value)?))?,
             shown,
         })

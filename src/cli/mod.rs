@@ -29,6 +29,7 @@ mod json_list;
 mod kit_args;
 mod layers;
 mod log;
+mod notify;
 mod output;
 mod password;
 mod person;

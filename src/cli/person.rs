@@ -61,6 +61,9 @@ impl Person for AtTerminal {
         self.codes.tell(&news);
         if let Some(line) = explain::news(&news) {
             output::talk(&line);
+            if let News::ApproveOnDevice { .. } = news {
+                self.codes.call(line);
+            }
         }
     }
 }

@@ -44,6 +44,14 @@ impl Problem {
         self
     }
 
+    /// What and why, in one line.
+    pub(crate) fn in_a_line(&self) -> String {
+        match &self.why {
+            Some(why) => format!("{}: {why}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
     /// Says what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

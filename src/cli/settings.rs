@@ -520,6 +520,16 @@ pub(crate) const WATCH_WITH_INTERVAL: Setting = Setting {
     ..PLAIN
 };
 
+/// Who is told.
+pub(crate) const NOTIFY_COMMAND: Setting = Setting {
+    key: "notify-command",
+    flag: Flag::SyncOnly,
+    value_name: "CMD",
+    help: "Shell command to run when a run has ended and when a person is waited for; it finds what happened in \
+           ROLLBOOK_EVENT, ROLLBOOK_EXIT, ROLLBOOK_EXIT_BEFORE and ROLLBOOK_MESSAGE",
+    ..PLAIN
+};
+
 /// Room for others.
 pub(crate) const KEEP_FREE: Setting = Setting {
     key: "keep-free",
@@ -675,6 +685,7 @@ pub(crate) static ALL: &[Setting] = &[
     NO_PROGRESS_BAR,
     NO_WAIT,
     WATCH_WITH_INTERVAL,
+    NOTIFY_COMMAND,
     KEEP_FREE,
     MISSING_FILES,
     ALLOW_MISSING,

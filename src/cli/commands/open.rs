@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use crate::cli::account::Account;
 use crate::cli::clock::now;
-use crate::cli::code::{Codes, Sources};
+use crate::cli::code::{Call, Codes, Sources};
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
+use crate::cli::notify::Notifier;
 use crate::cli::password::Passwords;
 use crate::cli::person::AtTerminal;
 use crate::cli::problem::Problem;
@@ -30,6 +31,8 @@ pub(super) struct House {
     pub(super) data_dir: DataDir,
     /// Held while a snapshot is made: the accounts of a watch end their runs when they like.
     snapshot: Arc<Mutex<()>>,
+    /// Who hears how a run ended, and that a person is waited for.
+    pub(super) notifier: Notifier,
     /// Whether several accounts are configured, so that each needs a code file of its own.
     several: bool,
     // Last, so that it is given back after the journal has closed.
@@ -63,7 +66,8 @@ pub(super) fn house(config: &Config) -> Result<House, Problem> {
     }
     let journal = Arc::new(Journal::open(&data_dir.journal().map_err(explain::data_dir)?)?);
     let several = config.accounts().is_ok_and(|accounts| accounts.len() > 1);
-    Ok(House { journal, data_dir, snapshot: Arc::default(), several, _lock: lock })
+    let notifier = config.notifier.clone();
+    Ok(House { journal, data_dir, snapshot: Arc::default(), notifier, several, _lock: lock })
 }
 
 /// A journal that another machine stores breaks sooner or later. Not refused: some have no other disk.
@@ -186,7 +190,8 @@ async fn ask_apple(
         Sources { in_hand: manner.entry, wait_max: manner.wait_max, attended: person::is_attended() };
     let desk = house.data_dir.desk(username);
     let desk = if house.several { desk.among_several() } else { desk };
-    let codes = Codes::new(sources, desk, stop.clone());
+    let call = Call { notifier: house.notifier.clone(), username: username.to_owned() };
+    let codes = Codes::new(sources, desk, stop.clone()).calling(call);
     let credentials = Credentials {
         username: username.to_owned(),
         store: Box::new(Store(house.data_dir.session(username))),

@@ -12,6 +12,7 @@ use crate::cli::commands::open::{self, House, Manner};
 use crate::cli::config::Config;
 use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
+use crate::cli::notify::{Event, Notifier};
 use crate::cli::output::{self, Style};
 use crate::cli::problem::Problem;
 use crate::cli::together::Together;
@@ -23,7 +24,15 @@ use crate::journal::Attempt;
 pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
     let accounts = config.accounts()?;
     let settings = engine_settings(config, accounts)?;
-    let house = open::house(config)?;
+    let house = match open::house(config) {
+        Ok(house) => house,
+        Err(problem) => {
+            for account in accounts {
+                tell_of(&problem, &config.notifier, account).await;
+            }
+            return Err(problem);
+        }
+    };
     let wait_max = (!config.no_wait).then_some(code::WAIT_MAX);
     let together = Together::over(config, accounts, style);
     let ended = accounts::side_by_side(accounts, style, &stop, |index, stop| {
@@ -59,31 +68,39 @@ pub(super) async fn sync_account(
 ) -> Result<Exit, Problem> {
     let username = one.account.username()?;
     let ended = bring_home(house, one, together, style, stop).await;
-    let (exit, said) = match &ended {
-        Ok(exit) => (*exit, None),
-        Err(problem) => (problem.exit, Some(problem)),
+    let (exit, said, problem) = match &ended {
+        Ok((exit, summary)) => (*exit, summary.clone(), None),
+        Err(problem) => (problem.exit, problem.in_a_line(), Some(problem.in_a_line())),
     };
     // A run that was stopped says nothing about what the account needs.
     if exit != Exit::Interrupted {
-        let said = said.map(|problem| match &problem.why {
-            Some(why) => format!("{}: {why}", problem.what),
-            None => problem.what.clone(),
-        });
-        let attempt = Attempt { at: now(), exit: exit.code(), said };
+        let before = house.journal.reader().pulse(username).ok().and_then(|pulse| pulse.attempt);
+        let attempt = Attempt { at: now(), exit: exit.code(), said: problem };
         if let Err(error) = house.journal.attempted(username, attempt).await {
             tracing::warn!("cannot note how the run ended: {error}");
         }
+        let event = Event::RunEnded { exit, before: before.map(|before| before.exit), said };
+        house.notifier.told(username, event).await;
     }
-    ended
+    ended.map(|(exit, _)| exit)
 }
 
+/// Tells of a run that could not even begin.
+pub(super) async fn tell_of(problem: &Problem, notifier: &Notifier, account: &Account) {
+    if let (Ok(username), false) = (account.username(), problem.exit == Exit::Interrupted) {
+        let event = Event::RunEnded { exit: problem.exit, before: None, said: problem.in_a_line() };
+        notifier.told(username, event).await;
+    }
+}
+
+/// Returns the exit code and the summary.
 async fn bring_home(
     house: &House,
     one: One<'_>,
     together: &Arc<Together>,
     style: Style,
     stop: Stop,
-) -> Result<Exit, Problem> {
+) -> Result<(Exit, String), Problem> {
     let began = Instant::now();
     let manner = Manner { wait_max: one.wait_max, ..Manner::default() };
     let opened = open::destination_and_client(house, one.account, one.settings, manner, &stop).await;
@@ -106,7 +123,7 @@ async fn bring_home(
             for line in remarks(&prefix, &report) {
                 output::talk(&style.paint(&line));
             }
-            Ok(exit(&report))
+            Ok((exit(&report), line))
         }
         Err(error) => {
             // What was done before stays done, and is worth a line.

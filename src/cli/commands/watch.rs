@@ -157,7 +157,10 @@ impl Watch<'_> {
     ) -> (Result<Exit, Problem>, Option<i64>) {
         let house = match self.houses.enter(self.config).await {
             Ok(house) => house,
-            Err(problem) => return (Err(problem), None),
+            Err(problem) => {
+                sync::tell_of(&problem, &self.config.notifier, &self.accounts[index]).await;
+                return (Err(problem), None);
+            }
         };
         let wait_max = (!self.config.no_wait).then_some(code::WAIT_MAX);
         // A bar of several accounts would begin and end with the first of them.
