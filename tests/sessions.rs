@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use rollbook_sandbox::{Endpoint, Options};
 use support::{World, finish, wait_until};
@@ -139,7 +140,8 @@ fn a_session_of_icloudpd_is_taken_over_without_password_or_code() {
     }
     theirs.insert("account_country".to_owned(), "USA".into());
     let theirs = serde_json::to_vec(&theirs).unwrap();
-    fs::write(cookies.path().join("userexamplecom.session"), &theirs).unwrap();
+    // As a person once typed the name to icloudpd.
+    fs::write(cookies.path().join("UserexampleCom.session"), &theirs).unwrap();
 
     let fresh = tempfile::tempdir().unwrap();
     let login = |folder: &Path| {
@@ -153,5 +155,23 @@ fn a_session_of_icloudpd_is_taken_over_without_password_or_code() {
     let done = login(cookies.path());
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(world.sandbox.counters().auth(), 0, "neither password nor code");
-    assert_eq!(fs::read(cookies.path().join("userexamplecom.session")).unwrap(), theirs);
+    assert_eq!(fs::read(cookies.path().join("UserexampleCom.session")).unwrap(), theirs);
+}
+
+#[test]
+fn an_account_is_one_however_its_name_is_typed() {
+    let world = World::new(Options { assets: 2, ..Options::default() });
+    let typed = |name: &str, code| {
+        let child =
+            world.rollbook(&["sync", "-u", name]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        finish(child.unwrap(), code)
+    };
+    // The sandbox refuses capitals, as Apple does.
+    typed("User@Example.com", 0);
+    world.assert_complete();
+    let ran = typed(" USER@example.com", 0);
+    assert!(ran.stdout().contains("nothing new"), "{}", ran.stdout());
+    let accounts: i64 =
+        world.journal().query_row("SELECT count(*) FROM account", [], |row| row.get(0)).unwrap();
+    assert_eq!(accounts, 1);
 }

@@ -103,7 +103,7 @@ impl Account {
     ) -> Result<Self, Problem> {
         let username = match table {
             Some(table) => Some(table.username.clone()),
-            None => layers.read(&settings::USERNAME, None, |value| text(value).map(str::to_owned))?,
+            None => layers.read(&settings::USERNAME, None, |value| text(value).map(apple_name))?,
         };
         let label =
             table.map_or(username.as_deref(), |table| Some(table.label())).unwrap_or_default().to_owned();
@@ -199,6 +199,13 @@ impl Account {
         let is_it = |known: Option<&str>| known.is_some_and(|known| name.eq_ignore_ascii_case(known));
         is_it(self.username.as_deref()) || is_it(self.table.as_ref().and_then(|table| table.name.as_deref()))
     }
+}
+
+/// The name of an account as Apple's sign-in takes it: two other clients of its SRP found that capitals are
+/// refused as a wrong password (Dadoum/Sideloader issue 6, Matchstic/ReProvision issue 111). It is also one
+/// account, and one journal's, however it is typed.
+pub(crate) fn apple_name(typed: &str) -> String {
+    typed.trim().to_lowercase()
 }
 
 /// A path with the account's name in its place.

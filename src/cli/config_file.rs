@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use crate::cli::account::apple_name;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::problem::Problem;
@@ -87,8 +88,7 @@ impl ConfigFile {
             let mut table = table.clone();
             let name = take_name(&mut table).map_err(|error| error.on(refused()))?;
             let values = read(&table, Place::Account)?;
-            let username =
-                values.get(settings::USERNAME.key).and_then(|name| name.to_str()).map(str::to_owned);
+            let username = values.get(settings::USERNAME.key).and_then(|name| name.to_str()).map(apple_name);
             let username = username.ok_or_else(|| {
                 refused().why("an [[account]] has no username").hint("add: username = \"…\"")
             })?;
@@ -106,7 +106,7 @@ impl ConfigFile {
         }
         let mut known: Vec<String> = Vec::new();
         for account in &self.accounts {
-            let username = account.username.to_ascii_lowercase();
+            let username = account.username.clone();
             let name = account.name.as_ref().map(|name| name.to_ascii_lowercase());
             for called in std::iter::once(username.clone()).chain(name.filter(|name| *name != username)) {
                 if known.contains(&called) {

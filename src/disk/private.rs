@@ -202,12 +202,19 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 /// Longest session of another tool. Theirs have some hundred bytes.
 const SESSION_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Reads a session file of another tool. It is left as it is.
+/// Reads a session file of another tool: the one of this name, else one whose name differs in capitals only.
+/// It is left as it is.
 ///
 /// # Errors
 /// What the system says.
-pub fn read_session(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read_session(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
     use std::io::Read as _;
+    let mut path = folder.join(name);
+    if !path.try_exists()? {
+        let is_it = |of: &std::fs::DirEntry| of.file_name().to_string_lossy().to_lowercase() == name;
+        let found = std::fs::read_dir(folder)?.filter_map(Result::ok).find(is_it);
+        path = found.map_or(path, |found| found.path());
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(SESSION_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -63,13 +63,14 @@ pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) 
 /// asked for exactly that.
 fn take_over(house: &House, account: &Account, folder: &Path) -> Result<(), Problem> {
     let username = account.username()?;
-    let path = folder.join(icloudpd::session_file(username));
+    let name = icloudpd::session_file(username);
+    let path = folder.join(&name);
     let cannot = || {
         let hint =
             format!("name icloudpd's cookie directory (~/.pyicloud unless told otherwise), or {LOGIN_HINT}");
         Problem::new(Exit::Usage, format!("cannot take over a session from {}", path.display())).hint(hint)
     };
-    let theirs = private::read_session(&path).map_err(|error| cannot().why(error))?;
+    let theirs = private::read_session(folder, &name).map_err(|error| cannot().why(error))?;
     let no_tokens = || cannot().why("it holds no session of icloudpd");
     let ours = icloudpd::convert(username, &theirs).ok_or_else(no_tokens)?;
     let saved = house.data_dir.session(username).save(&ours);

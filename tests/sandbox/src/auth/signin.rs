@@ -56,8 +56,7 @@ pub(super) fn complete(state: &State, call: &Call) -> Reply {
     let handshake = state.identity.handshakes.lock().unwrap_or_else(PoisonError::into_inner).remove(c);
     let Some(handshake) = handshake else { return malformed() };
     let proofs = handshake.proofs();
-    let is_owner =
-        body["accountName"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&state.options.username));
+    let is_owner = body["accountName"].as_str() == Some(&state.options.username);
     if !is_owner || m1 != proofs.m1 || m2 != proofs.m2 {
         return service_error(401, "-20101", "Check the account information you entered and try again.");
     }
