@@ -7,13 +7,16 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clap_complete::Shell;
 
 use crate::cli::code::Code;
-use crate::cli::exit;
+use crate::cli::environment::Environment;
+use crate::cli::exit::{self, Exit};
 use crate::cli::interval;
 use crate::cli::kit_args::KitArgs;
+use crate::cli::problem::Problem;
 use crate::cli::reading_args::{self, ReadingArgs};
 use crate::cli::settings::{self, Flag, Setting};
 use crate::disk::standing::Bring;
@@ -220,6 +223,28 @@ impl Args {
             reading: ReadingArgs::read(deepest),
             flags,
         })
+    }
+}
+
+impl Args {
+    /// Makes those paths whole that are no settings.
+    ///
+    /// # Errors
+    /// A problem that names the argument.
+    pub(crate) fn with_whole_paths(mut self, environment: &Environment) -> Result<Self, Problem> {
+        for (name, path) in [
+            ("TREE", self.adopt.directory.as_mut()),
+            ("--to", self.kit.as_mut().map(|kit| &mut kit.directory)),
+            ("--from-icloudpd", self.from_icloudpd.as_mut()),
+            ("--output", self.reading.output.as_mut()),
+        ] {
+            let Some(path) = path else { continue };
+            *path = environment.whole(path.as_os_str()).map_err(|why| {
+                let what = format!("cannot use {name}: {}", path.display());
+                Problem::new(Exit::Usage, what).why(why).hint(format!("correct {name}"))
+            })?;
+        }
+        Ok(self)
     }
 }
 
@@ -460,7 +485,7 @@ fn journal() -> Command {
         .subcommand(verb("snapshots", "List the snapshots that syncs have left").arg(json()))
         .subcommand(
             verb("restore", "Put a snapshot in the place of the journal, which is put aside").arg(
-                Arg::new("which").value_name("WHICH").help(
+                Arg::new("which").value_name("WHICH").value_parser(NonEmptyStringValueParser::new()).help(
                     "Name or run of a snapshot, as \"rollbook journal snapshots\" lists it [default: the newest \
                      sound one]",
                 ),
@@ -486,6 +511,7 @@ fn which() -> [Arg; 2] {
         Arg::new("name")
             .value_name("PATH|NAME")
             .num_args(1..)
+            .value_parser(NonEmptyStringValueParser::new())
             .required_unless_present("all")
             .help("A path, a folder, or the name of a photo"),
         switch("all", "All of them").conflicts_with("name"),

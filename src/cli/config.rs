@@ -363,7 +363,7 @@ mod tests {
             ("--threads-num 0", vec![], "correct it in --threads-num"),
             ("", vec![("ROLLBOOK_THREADS_NUM", "65")], "correct it in ROLLBOOK_THREADS_NUM"),
             ("--domain de", vec![], "correct it in --domain"),
-            ("--directory=", vec![], "correct it in --directory"),
+            ("--directory ~bob/x", vec![], "correct it in --directory"),
             ("--folder-structure /x", vec![], "correct it in --folder-structure"),
             ("--no-progress-bar=perhaps", vec![], "correct it in --no-progress-bar"),
             ("--log-level loud", vec![], "correct it in --log-level"),
@@ -410,10 +410,28 @@ mod tests {
     }
 
     #[test]
-    fn a_path_need_not_be_unicode() {
-        let raw = OsStr::from_bytes(b"/photos/\xff");
-        let config = Config::new(&args(&[OsStr::new("-d"), raw]), &[("HOME", "/h")].into_iter().collect());
-        assert_eq!(config.unwrap().accounts[0].directory().unwrap().as_os_str(), raw);
+    fn a_path_that_is_not_unicode_is_refused_at_the_door() {
+        for flag in ["-d", "--data-dir"] {
+            let line = args(&[OsStr::new(flag), OsStr::from_bytes(b"/photos/\xff")]);
+            let problem = Config::new(&line, &[("HOME", "/h")].into_iter().collect()).unwrap_err();
+            assert!(problem.why.as_deref().is_some_and(|why| why.contains("UTF-8")), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_refused_and_never_means_everything() {
+        let typed =
+            |flag: &str| Config::new(&args(&[OsStr::new(flag)]), &[("HOME", "/h")].into_iter().collect());
+        for flag in ["--album=", "--album= ", "--library=", "--name=", "--size=", "--directory=", "--recent="]
+        {
+            let problem = typed(flag).unwrap_err();
+            let name = flag.split('=').next().unwrap();
+            let hint = format!("give {name} a value, or leave it out");
+            assert_eq!((problem.exit, problem.hint), (Exit::Usage, Some(hint)), "{flag}");
+        }
+        let one_of_two = config("--album Rome", &[("ROLLBOOK_NAME", " , ")]).unwrap_err();
+        assert_eq!(one_of_two.hint.as_deref(), Some("give ROLLBOOK_NAME a value, or leave it out"));
+        assert!(config("--album Rome --album=", &[]).is_err());
     }
 
     #[test]

@@ -14,10 +14,9 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use crate::cli::account::apple_name;
-use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::problem::Problem;
-use crate::cli::settings::{self, Setting};
+use crate::cli::settings::{self, PathFrom, Setting};
 use crate::disk;
 
 /// What a configuration file says.
@@ -57,7 +56,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// A problem that names the key or the line.
-    pub(crate) fn read(path: &Path, asked_for: bool, environment: &Environment) -> Result<Self, Problem> {
+    pub(crate) fn read(path: &Path, asked_for: bool) -> Result<Self, Problem> {
         let text = match disk::private::read_text(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !asked_for => String::new(),
@@ -70,10 +69,10 @@ impl ConfigFile {
                 .hint("set --config or ROLLBOOK_CONFIG to a file that can be read"));
             }
         };
-        Self::parse(path, &text, environment)
+        Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, Problem> {
+    fn parse(path: &Path, text: &str) -> Result<Self, Problem> {
         let refused = || Problem::new(Exit::Usage, format!("cannot use configuration: {}", path.display()));
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
             // Not the line itself, which could hold a secret.
@@ -81,7 +80,7 @@ impl ConfigFile {
             refused().why(format!("line {line}: {}", error.message()))
         })?;
         let tables = table.remove(settings::ACCOUNT.key);
-        let read = |table: &Table, place| read_table(table, place, environment).map_err(|e| e.on(refused()));
+        let read = |table: &Table, place| read_table(table, place).map_err(|e| e.on(refused()));
         let values = read(&table, Place::Top)?;
         let mut accounts = Vec::new();
         for table in account_tables(tables.as_ref()).map_err(|error| error.on(refused()))? {
@@ -157,15 +156,11 @@ enum Place {
     Account,
 }
 
-fn read_table(
-    table: &Table,
-    place: Place,
-    environment: &Environment,
-) -> Result<BTreeMap<&'static str, OsString>, Refusal> {
+fn read_table(table: &Table, place: Place) -> Result<BTreeMap<&'static str, OsString>, Refusal> {
     let mut values = BTreeMap::new();
     for (key, value) in table {
         let setting = find(key, place)?;
-        values.insert(setting.key, read_value(setting, value, environment).map_err(Refusal::new)?);
+        values.insert(setting.key, read_value(setting, value).map_err(Refusal::new)?);
     }
     Ok(values)
 }
@@ -218,7 +213,7 @@ fn find(key: &str, place: Place) -> Result<&'static Setting, Refusal> {
 
 /// Reads a value as the flag would be typed. A path is absolute or begins with `~/`: a relative
 /// one would depend on where the program happens to be started.
-fn read_value(setting: &Setting, value: &Value, environment: &Environment) -> Result<OsString, String> {
+fn read_value(setting: &Setting, value: &Value) -> Result<OsString, String> {
     let text = match value {
         Value::String(text) if text.is_empty() => return Err(format!("{:?} is empty", setting.key)),
         Value::String(text) => text.clone(),
@@ -226,6 +221,9 @@ fn read_value(setting: &Setting, value: &Value, environment: &Environment) -> Re
         Value::Boolean(truth) => truth.to_string(),
         Value::Datetime(date) if setting.value_name == "DATE" => date.to_string(),
         Value::Array(list) if setting.many => {
+            if list.iter().any(|word| word.as_str().is_some_and(|word| word.trim().is_empty())) {
+                return Err(format!("{:?} holds an empty text", setting.key));
+            }
             let words = list.iter().map(|word| word.as_str().map(|word| format!("{word}\n")));
             words
                 .collect::<Option<String>>()
@@ -233,14 +231,10 @@ fn read_value(setting: &Setting, value: &Value, environment: &Environment) -> Re
         }
         other => return Err(format!("{:?} must be text, not {}", setting.key, other.type_str())),
     };
-    if !matches!(setting.value_name, "DIR" | "FILE") {
-        return Ok(text.into());
+    if setting.path == PathFrom::Here && !text.starts_with(['/', '~']) {
+        return Err(format!("{:?} must be a whole path, or begin with ~/: {text}", setting.key));
     }
-    match (text.strip_prefix("~/"), environment.home()) {
-        (Some(below), Some(home)) => Ok(home.join(below).into()),
-        _ if Path::new(&text).is_absolute() => Ok(text.into()),
-        _ => Err(format!("{:?} must be a whole path, or begin with ~/: {text}", setting.key)),
-    }
+    Ok(text.into())
 }
 
 /// How many letters to insert, delete or replace to turn `a` into `b`.
@@ -263,8 +257,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<ConfigFile, Problem> {
-        let environment = [("HOME", "/home/u")].into_iter().collect();
-        ConfigFile::parse(Path::new("/c.toml"), text, &environment)
+        ConfigFile::parse(Path::new("/c.toml"), text)
     }
 
     #[test]
@@ -293,7 +286,7 @@ mod tests {
     #[test]
     fn values_become_what_a_flag_would_say() {
         let file = parse("directory = '~/Photos'\nthreads-num = 3\nno-progress-bar = true").unwrap();
-        assert_eq!(file.get(&settings::DIRECTORY).unwrap(), "/home/u/Photos");
+        assert_eq!(file.get(&settings::DIRECTORY).unwrap(), "~/Photos");
         assert_eq!(file.get(&settings::THREADS_NUM).unwrap(), "3");
         assert_eq!(file.get(&settings::NO_PROGRESS_BAR).unwrap(), "true");
         assert_eq!(file.get(&settings::USERNAME), None);
@@ -305,6 +298,7 @@ mod tests {
             "directory = 'Photos'",
             "username = ['a']",
             "username = ''",
+            "album = ['']",
             "[username]\nx = 1",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
@@ -320,7 +314,7 @@ mod tests {
         .unwrap();
         let [me, other] = file.accounts.as_slice() else { panic!("{file:?}") };
         assert_eq!((me.label(), other.label()), ("me", "d@e.f"));
-        assert_eq!(me.get(&settings::PASSWORD_FILE).unwrap(), "/home/u/p");
+        assert_eq!(me.get(&settings::PASSWORD_FILE).unwrap(), "~/p");
         assert_eq!(
             (other.get(&settings::PASSWORD_FILE), file.get(&settings::THREADS_NUM).is_some()),
             (None, true)

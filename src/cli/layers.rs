@@ -12,7 +12,7 @@ use crate::cli::config_file::{AccountTable, ConfigFile};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::problem::Problem;
-use crate::cli::settings::{self, Setting};
+use crate::cli::settings::{self, PathFrom, Setting};
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +53,28 @@ impl<'a> Layers<'a> {
         let mut layers = Self { args, environment, file: ConfigFile::default() };
         if let Some((path, source)) = layers.find(&settings::CONFIG, None) {
             let asked_for = source != Source::Default;
-            layers.file = ConfigFile::read(path.as_ref(), asked_for, environment)?;
+            layers.file = ConfigFile::read(path.as_ref(), asked_for)?;
         }
         Ok(layers)
     }
 
-    /// The value of the uppermost layer that has one, for an account if it has a table.
+    /// The value of the uppermost layer that has one, for an account if it has a table. A path is made
+    /// whole where that can be done.
     pub(crate) fn find(&self, setting: &Setting, of: Option<&AccountTable>) -> Option<(OsString, Source)> {
+        let (said, source) = self.find_said(setting, of)?;
+        Some((self.meant(setting, &said).unwrap_or(said), source))
+    }
+
+    /// A value as it is meant: a path is the same wherever the next command is started.
+    fn meant(&self, setting: &Setting, said: &OsStr) -> Result<OsString, String> {
+        match setting.path {
+            PathFrom::Nowhere => Ok(said.to_owned()),
+            PathFrom::Here => self.environment.whole(said).map(OsString::from),
+            PathFrom::Destination => self.environment.expand(text(said)?).map(OsString::from),
+        }
+    }
+
+    fn find_said(&self, setting: &Setting, of: Option<&AccountTable>) -> Option<(OsString, Source)> {
         let in_file = |value| (value, Source::File(self.file.path.clone()));
         let file = || of.and_then(|table| table.get(setting)).or_else(|| self.file.get(setting)).map(in_file);
         let default = || Some((setting.default(self.environment)?, Source::Default));
@@ -83,11 +98,20 @@ impl<'a> Layers<'a> {
         of: Option<&AccountTable>,
         read: impl FnOnce(&OsStr) -> Result<T, String>,
     ) -> Result<Option<T>, Problem> {
-        let Some((value, source)) = self.find(setting, of) else { return Ok(None) };
-        let read = if value.is_empty() { Err("it is empty".to_owned()) } else { read(&value) };
+        let Some((said, source)) = self.find_said(setting, of) else { return Ok(None) };
+        let refused =
+            |why| Problem::new(Exit::Usage, format!("cannot use the setting {:?}", setting.key)).why(why);
+        if is_empty(setting, &said) {
+            return Err(
+                refused("it is empty".to_owned()).hint(format!("give {source} a value, or leave it out"))
+            );
+        }
+        let read = self.meant(setting, &said).and_then(|value| read(&value));
         read.map(Some).map_err(|why| {
-            let what = format!("cannot use the setting {:?}", setting.key);
-            Problem::new(Exit::Usage, what).why(why).hint(format!("correct it in {source}"))
+            refused(why).hint(match source {
+                Source::Default => format!("set {} or {}", setting.flag_name(), setting.variable()),
+                source => format!("correct it in {source}"),
+            })
         })
     }
 
@@ -100,6 +124,16 @@ impl<'a> Layers<'a> {
     ) -> Result<T, Problem> {
         self.read(setting, of, read)?.ok_or_else(|| unset(setting))
     }
+}
+
+/// Whether nothing is said: of several words, whether one of them is nothing. A word that is nothing
+/// would be no word, and no words would mean everything.
+fn is_empty(setting: &Setting, said: &OsStr) -> bool {
+    let Some(text) = said.to_str() else { return false };
+    if !setting.many {
+        return text.is_empty();
+    }
+    settings::words(text).is_empty() || text.lines().any(|line| line.trim().is_empty())
 }
 
 /// The problem of a setting that is needed and not set.

@@ -96,6 +96,7 @@ fn answer(args: Vec<OsString>, environment: &Environment, style: Style) -> Resul
             return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
         }
     };
+    let args = args.with_whole_paths(environment)?;
     let config = Config::new(&args, environment)?;
     log::begin(config.log_level);
     commands::run(&args, &config, environment, style)

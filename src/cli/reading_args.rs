@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgMatches, Command};
 
 use crate::cli::amount::{self, Day};
@@ -106,6 +107,7 @@ pub(crate) fn explain() -> Command {
         .arg(
             Arg::new("asset")
                 .value_name("NAME|ID|PATH")
+                .value_parser(NonEmptyStringValueParser::new())
                 .required(true)
                 .help("A file name, Apple's record name, or a path below the directory"),
         )
@@ -116,7 +118,10 @@ pub(crate) fn explain() -> Command {
 pub(crate) fn log() -> Command {
     verb("log", "Say what happened, oldest first")
         .arg(value("run", "N", "In this run only").value_parser(clap::value_parser!(i64)))
-        .arg(value("asset", "NAME", "To this asset only: a name, record or path, as for explain"))
+        .arg(
+            value("asset", "NAME", "To this asset only: a name, record or path, as for explain")
+                .value_parser(NonEmptyStringValueParser::new()),
+        )
         .arg(value("since", "DATE", "From this day or moment on, in UTC").value_parser(amount::day))
         .arg(value("until", "DATE", "Up to this day or moment, in UTC").value_parser(amount::day))
         .arg(

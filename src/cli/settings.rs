@@ -37,6 +37,17 @@ pub(crate) enum Flag {
     Never,
 }
 
+/// Whether a value is a path, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathFrom {
+    /// It is no path.
+    Nowhere,
+    /// A relative one begins in the folder that the command was started in.
+    Here,
+    /// A relative one begins in the destination.
+    Destination,
+}
+
 /// One setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
@@ -48,6 +59,8 @@ pub(crate) struct Setting {
     pub(crate) many: bool,
     /// Who takes its flag.
     pub(crate) flag: Flag,
+    /// Whether it is a path.
+    pub(crate) path: PathFrom,
     /// What its value is, in the help. Empty for a switch.
     pub(crate) value_name: &'static str,
     /// What it means.
@@ -104,6 +117,7 @@ const PLAIN: Setting = Setting {
     short: None,
     many: false,
     flag: Flag::Everywhere,
+    path: PathFrom::Nowhere,
     value_name: "",
     help: "",
     default_shown: "",
@@ -135,6 +149,7 @@ pub(crate) const PASSWORD: Setting = Setting {
 pub(crate) const PASSWORD_FILE: Setting = Setting {
     key: "password-file",
     per_account: true,
+    path: PathFrom::Here,
     value_name: "FILE",
     help: "File whose first line is the password; nobody else may read it",
     ..PLAIN
@@ -153,6 +168,7 @@ pub(crate) const PASSWORD_COMMAND: Setting = Setting {
 /// The key of a saved password.
 pub(crate) const KEY_FILE: Setting = Setting {
     key: "key-file",
+    path: PathFrom::Here,
     value_name: "FILE",
     help: "Key of the passwords that \"rollbook login --save\" keeps",
     default_shown: "$XDG_CONFIG_HOME/rollbook/key",
@@ -175,6 +191,7 @@ pub(crate) const DIRECTORY: Setting = Setting {
     key: "directory",
     per_account: true,
     short: Some('d'),
+    path: PathFrom::Here,
     value_name: "DIR",
     help: "Folder that receives the photos; {account} in it stands for the account",
     ..PLAIN
@@ -183,6 +200,7 @@ pub(crate) const DIRECTORY: Setting = Setting {
 /// Where journal, session and lock live.
 pub(crate) const DATA_DIR: Setting = Setting {
     key: "data-dir",
+    path: PathFrom::Here,
     value_name: "DIR",
     help: "Folder of the journal, the session and the lock",
     default_shown: "$XDG_STATE_HOME/rollbook",
@@ -193,6 +211,7 @@ pub(crate) const DATA_DIR: Setting = Setting {
 /// The configuration file.
 pub(crate) const CONFIG: Setting = Setting {
     key: "config",
+    path: PathFrom::Here,
     value_name: "FILE",
     help: "Configuration file (TOML)",
     default_shown: "$XDG_CONFIG_HOME/rollbook/config.toml",
@@ -494,6 +513,7 @@ pub(crate) const ALBUM_VIEWS: Setting = Setting {
 pub(crate) const ALBUM_DIRECTORY: Setting = Setting {
     key: "album-directory",
     flag: Flag::Albums,
+    path: PathFrom::Destination,
     value_name: "DIR",
     help: "Folder of the albums; below --directory unless it is absolute",
     default_shown: "Albums",

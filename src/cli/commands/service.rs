@@ -17,7 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::explain;
 use crate::cli::output;
 use crate::cli::problem::Problem;
-use crate::cli::settings::{self, Setting};
+use crate::cli::settings::{self, PathFrom, Setting};
 use crate::cli::unit::{MARK, Manager, Manner, Unit};
 use crate::disk::{self, DataDir};
 
@@ -150,7 +150,7 @@ fn unit(args: &Args, config: &Config, environment: &Environment, manager: Manage
     let program = std::env::current_exe().map_err(|error| explain::system("cannot find myself", &error))?;
     let config_file = said(&settings::CONFIG, args, environment)
         .or_else(|| settings::CONFIG.default(environment))
-        .map(|path| whole(Path::new(&path)))
+        .and_then(|path| environment.whole(&path).ok())
         .unwrap_or_default();
     let folder = config_file.parent().map(Path::to_owned).unwrap_or_default();
     let user = environment.get("SUDO_USER").or_else(|| environment.get("USER"));
@@ -163,8 +163,8 @@ fn unit(args: &Args, config: &Config, environment: &Environment, manager: Manage
         user: user.filter(|_| manager == Manager::System),
         variables: variables(args, config, environment, &config_file)?,
         environment_file: folder.join("environment"),
-        data_dir: whole(&config.data_dir),
-        directories: settings.iter().map(|of| whole(&of.directory)).collect(),
+        data_dir: config.data_dir.clone(),
+        directories: settings.iter().map(|of| of.directory.clone()).collect(),
     })
 }
 
@@ -185,9 +185,9 @@ fn variables(
             _ => said(setting, args, environment),
         };
         let Some(value) = value else { continue };
-        let value = match setting.value_name {
-            "DIR" | "FILE" => whole(Path::new(&value)).into(),
-            _ => value,
+        let value = match setting.path {
+            PathFrom::Here => environment.whole(&value).map_or(value, OsString::from),
+            PathFrom::Nowhere | PathFrom::Destination => value,
         };
         match value.to_str() {
             Some(text) if !text.contains('\n') => variables.push((setting.variable(), text.to_owned())),
@@ -205,11 +205,6 @@ fn variables(
 fn said(setting: &Setting, args: &Args, environment: &Environment) -> Option<OsString> {
     let variable = || environment.get(&setting.variable()).map(OsString::from);
     args.flags.get(setting.key).cloned().or_else(variable)
-}
-
-/// A path that does not depend on where the program is started.
-fn whole(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn refused(path: &Path, error: std::io::Error) -> Problem {

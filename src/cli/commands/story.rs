@@ -109,10 +109,8 @@ pub(super) fn unknown(name: &str) -> Problem {
 fn below_directory(config: &Config, typed: &str) -> String {
     let full = std::path::absolute(typed).unwrap_or_else(|_| Path::new(typed).to_owned());
     let directories = config.accounts.iter().filter_map(|account| account.directory().ok());
-    let mut below = directories.filter_map(|directory| {
-        let directory = std::path::absolute(directory).ok()?;
-        Some(full.strip_prefix(directory).ok()?.to_str()?.to_owned())
-    });
+    let mut below =
+        directories.filter_map(|directory| Some(full.strip_prefix(directory).ok()?.to_str()?.to_owned()));
     below.find(|path| !path.is_empty()).unwrap_or_else(|| typed.trim_start_matches("./").to_owned())
 }
 
