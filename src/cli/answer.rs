@@ -9,7 +9,7 @@ use crate::cli::problem::Problem;
 
 /// Prints an answer on standard output.
 pub(crate) fn print(text: &str) -> Result<(), Problem> {
-    output::data(text).map_err(|error| explain::system("cannot write to standard output", &error))
+    output::data(text).map_err(|error| explain::output(&error))
 }
 
 /// Prints an answer for a program.

@@ -3,6 +3,7 @@
 //! Sorted by who acts. A person at the account: 3. Whoever looks after the disk: 4. Time: 5.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::exit::Exit;
@@ -194,18 +195,24 @@ impl From<disk::Error> for Problem {
         if error.is_about_room() {
             return full(&error);
         }
+        if let Some(of) = error.refused_link() {
+            return no_link(of, &error);
+        }
         let (exit, hint) = match &error {
             disk::Error::Locked { pid, .. } => return locked(*pid, &error),
             disk::Error::Absent { .. } => {
-                (Exit::Destination, "mount it, or correct --directory, then sync again")
+                (Exit::Destination, "mount it, or correct --directory, then sync again".to_owned())
             }
             disk::Error::Foreign { .. } => (
                 Exit::Usage,
-                "set --directory to the folder of this journal, or --data-dir to the journal of this folder",
+                "set --directory to the folder of this journal, or --data-dir to the journal of this folder"
+                    .to_owned(),
             ),
             disk::Error::NoRoom { .. } => return full(&error),
-            disk::Error::InTheWay { .. } => (Exit::Destination, "move it elsewhere, then sync again"),
-            disk::Error::Io { source, .. } => (Exit::Destination, repair(source)),
+            disk::Error::InTheWay { .. } => {
+                (Exit::Destination, "move it elsewhere, then sync again".to_owned())
+            }
+            disk::Error::Io { source, path, .. } => (Exit::Destination, repair(source, path)),
         };
         Self::new(exit, "cannot use the destination").why(&error).hint(hint)
     }
@@ -261,9 +268,41 @@ pub(crate) fn data_dir(error: disk::Error) -> Problem {
         .hint("set --data-dir or ROLLBOOK_DATA_DIR to a folder of yours on a local disk")
 }
 
-/// Something that the system itself refuses: signals, threads, an output that is full.
+/// Something that the system itself refuses: signals, threads, a file of the data directory.
 pub(crate) fn system(what: &str, error: &io::Error) -> Problem {
-    Problem::new(Exit::Usage, what).why(error).hint(repair(error))
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room where --data-dir lies, then run the same command again"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "run it as the user that the data directory belongs to, or set --data-dir to a folder of yours"
+        }
+        _ => "see what the system runs out of (ulimit -a; df -h), then run the same command again",
+    };
+    Problem::new(Exit::Usage, what).why(error).hint(hint)
+}
+
+/// An answer that cannot be written where it was sent.
+pub(crate) fn output(error: &io::Error) -> Problem {
+    Problem::new(Exit::Usage, "cannot write the answer")
+        .why(error)
+        .hint("send it elsewhere, or make room there; nothing is wrong with the photos or the journal")
+}
+
+/// Two places that cannot share a link. The photos themselves are all there.
+fn no_link(of: disk::LinkOf, error: &disk::Error) -> Problem {
+    let (what, hint) = match of {
+        disk::LinkOf::View => (
+            "cannot make such links there",
+            "put the folder on the disk of the photos, or make other links: --as symlink (for a sync: \
+             --album-views symlink)",
+        ),
+        disk::LinkOf::Tree => (
+            "cannot bring the files in by links",
+            "run the same command with --copy in place of --link, or adopt them where they are with --directory",
+        ),
+    };
+    Problem::new(Exit::Destination, what).why(error).hint(hint)
 }
 
 /// Apple asked to wait until `at`, in an earlier run.
@@ -315,15 +354,30 @@ fn full(error: &disk::Error) -> Problem {
     )
 }
 
-fn repair(error: &io::Error) -> &'static str {
+/// What helps with a folder or file that the system refuses.
+fn repair(error: &io::Error, path: &Path) -> String {
+    let path = path.display();
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room (\"rollbook plan\" says how much), then run the same command again"
+            "make room (\"rollbook plan\" says how much), then run the same command again".to_owned()
         }
-        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing, then run the same command again",
-        io::ErrorKind::PermissionDenied => "make it writable for this user (ls -ld shows whose it is)",
-        io::ErrorKind::NotFound => "create or mount it, then run the same command again",
-        _ => "see that the disk is there and healthy, then run the same command again",
+        io::ErrorKind::ReadOnlyFilesystem => format!(
+            "mount it for writing (findmnt -T {path} shows the mount; in a unit, ReadWritePaths= lets it), then \
+             run the same command again"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("make it writable for this user: ls -ld {path} shows whose it is, id who this is")
+        }
+        io::ErrorKind::NotFound => format!("create it (mkdir -p {path}) or mount it, then run the same command again"),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            format!("a file stands where a folder should be (ls -ld {path}): move it, or name another folder")
+        }
+        io::ErrorKind::InvalidFilename => {
+            "the path is too long: set --directory to a shorter one, or choose shorter --folder-structure and \
+             --file-name"
+                .to_owned()
+        }
+        _ => format!("see that the disk is there and healthy (findmnt -T {path}; dmesg), then run the same command again"),
     }
 }
 
@@ -387,6 +441,21 @@ mod tests {
             assert!(problem.hint.is_some() && problem.why.is_some(), "{problem}");
         }
         assert_eq!(interrupted().exit, Exit::Interrupted);
+    }
+
+    #[test]
+    fn what_a_disk_refuses_has_a_hint_of_its_own_that_names_the_place() {
+        let hint = |kind: io::ErrorKind| Problem::from(io_error(kind)).hint.unwrap_or_default();
+        for (kind, says) in [
+            (io::ErrorKind::PermissionDenied, "ls -ld /p"),
+            (io::ErrorKind::NotFound, "mkdir -p /p"),
+            (io::ErrorKind::ReadOnlyFilesystem, "findmnt -T /p"),
+            (io::ErrorKind::NotADirectory, "a file stands where a folder should be"),
+            (io::ErrorKind::InvalidFilename, "--folder-structure"),
+            (io::ErrorKind::Other, "the disk is there and healthy"),
+        ] {
+            assert!(hint(kind).contains(says), "{kind}: {}", hint(kind));
+        }
     }
 
     #[test]

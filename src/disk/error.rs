@@ -8,6 +8,19 @@ use rustix::io::Errno;
 /// With less room than this the run ends rather than trying smaller files.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
+/// What is tried when a view gets a link, and when a tree is brought in by links.
+pub(super) const MAKE_LINK: &str = "make link";
+pub(super) const LINK_FILE: &str = "link file";
+
+/// Which link could not be made, where another way would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkOf {
+    /// Of a view: albums as folders, or an exit kit.
+    View,
+    /// Of a tree that is brought into the destination.
+    Tree,
+}
+
 /// A failure of the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -126,13 +139,18 @@ impl Error {
         }
     }
 
-    /// Whether it says that no link of this kind can be made between these places.
+    /// Which link the two places cannot share: they are not on one file system, or it has none of this
+    /// kind. `None`: that is not what is wrong.
     #[must_use]
-    pub fn has_no_such_links(&self) -> bool {
-        matches!(self, Self::Io { action: "make link", source, .. } if matches!(
-            Errno::from_io_error(source),
-            Some(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOTTY | Errno::INVAL)
-        ))
+    pub fn refused_link(&self) -> Option<LinkOf> {
+        let Self::Io { action, source, .. } = self else { return None };
+        let of = match *action {
+            MAKE_LINK => LinkOf::View,
+            LINK_FILE => LinkOf::Tree,
+            _ => return None,
+        };
+        let cannot = [Errno::XDEV, Errno::PERM, Errno::OPNOTSUPP, Errno::NOTTY, Errno::INVAL, Errno::MLINK];
+        Errno::from_io_error(source).is_some_and(|errno| cannot.contains(&errno)).then_some(of)
     }
 
     /// Whether it only says that somebody asked to stop.

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::disk::durable::{sync_file, sync_folder};
-use crate::disk::error::Error;
+use crate::disk::error::{Error, MAKE_LINK};
 use crate::disk::tree::{DIRECTORY, Destination, enter, make};
 use crate::fault;
 use crate::model::views::{LinkId, LinkKind};
@@ -68,8 +68,8 @@ impl View {
     ) -> Result<Linked, Error> {
         let (folder, walked, name) = self.folder(path, true)?.ok_or_else(Error::lost)?;
         let full = walked.join(name);
-        let refused = |e: Errno| Error::io("make link", &full, e);
-        fault::step("link", &full).map_err(|e| Error::io("make link", &full, e))?;
+        let refused = |e: Errno| Error::io(MAKE_LINK, &full, e);
+        fault::step("link", &full).map_err(|e| Error::io(MAKE_LINK, &full, e))?;
         let source = destination.standing(media)?;
         let original = rustix::fs::fstat(source.file()).map_err(refused)?;
         let made = match kind {

@@ -40,7 +40,7 @@ pub mod whole_file;
 
 pub use census::{Entry, census};
 pub use desk::{Desk, Waiting};
-pub use error::Error;
+pub use error::{Error, LinkOf};
 pub use inspect::{Found, Inspector};
 pub use lock::RunLock;
 pub use notify::ServiceManager;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::disk::error::Error;
+use crate::disk::error::{Error, LINK_FILE};
 use crate::disk::part::{self, PartFile};
 use crate::disk::publish::{self, Published};
 use crate::disk::tree::{Destination, Folder, enter, sync_directory};
@@ -169,12 +169,12 @@ pub fn bring(source: &Path, how: Bring, folder: &Folder, digests: &Digests) -> R
     let target = folder.final_path();
     match how {
         Bring::Link => {
-            fault::step("link", &target).map_err(|e| Error::io("link file", &target, e))?;
+            fault::step("link", &target).map_err(|e| Error::io(LINK_FILE, &target, e))?;
             part::sync_whole(&open(CWD, source, source)?, source).map_err(|e| Error::reading(source, e))?;
             match rustix::fs::linkat(CWD, source, &folder.handle, folder.name(), AtFlags::empty()) {
                 Ok(()) => folder.make_durable().map(Some),
                 Err(Errno::EXIST) => Ok(None),
-                Err(e) => Err(Error::io("link file", &target, e)),
+                Err(e) => Err(Error::io(LINK_FILE, &target, e)),
             }
         }
         Bring::Copy => copy(source, folder, digests),

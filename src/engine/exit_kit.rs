@@ -136,5 +136,5 @@ fn lay_out_asset(
 
 /// Whether the next file would meet the same: another file system, or one that has no such links.
 fn is_for_all(error: &disk::Error) -> bool {
-    error.ends_the_run() || error.has_no_such_links()
+    error.ends_the_run() || error.refused_link().is_some()
 }

@@ -147,7 +147,7 @@ pub(super) async fn run(
     );
     match told {
         Told::Json(list) => {
-            list.end(&answer).map_err(|error| explain::system("cannot write to standard output", &error))?;
+            list.end(&answer).map_err(|error| explain::output(&error))?;
         }
         Told::Text { differences, notes } => print(&answer.to_text(&differences, &notes, args.deep))?,
     }

@@ -24,7 +24,7 @@ pub(super) fn run(config: &Config, args: &ReadingArgs) -> Result<Exit, Problem> 
             .why("the paths of each are relative to a directory of its own")
             .hint("choose one with --account"));
     }
-    let refused = |error: io::Error| explain::system("cannot write the catalogue", &error);
+    let refused = |error: io::Error| explain::output(&error);
     match &args.output {
         None => write(&reader, &usernames, args.format, &mut Long::begin())?,
         Some(path) => {
@@ -53,7 +53,7 @@ fn write(reader: &Reader, usernames: &[&str], format: Format, out: &mut Long) ->
             written.is_ok() && out.is_wanted()
         })?;
     }
-    written.and_then(|()| out.flush()).map_err(|error| explain::system("cannot write the catalogue", &error))
+    written.and_then(|()| out.flush()).map_err(|error| explain::output(&error))
 }
 
 /// A line as `sha256sum` writes it: a name with a backslash or a line end is escaped, and the line

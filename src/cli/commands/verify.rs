@@ -99,7 +99,7 @@ pub(super) async fn run(
     let exits: Vec<Exit> = ended.answers.iter().map(OfAccount::exit).collect();
     if let Some(list) = list {
         let written = list.into_inner().end(&Answer { accounts: ended.answers });
-        written.map_err(|error| explain::system("cannot write to standard output", &error))?;
+        written.map_err(|error| explain::output(&error))?;
     }
     Ok(Exit::most_urgent(exits.into_iter().chain([ended.exit])))
 }
