@@ -410,3 +410,31 @@ fn an_audit_before_the_first_sync_makes_nothing() {
     }
     assert!(!world.photos().exists());
 }
+
+#[test]
+fn an_equal_count_proves_nothing_where_apple_no_longer_says_what_changed() {
+    let world = synced(Options { assets: 6, ..Options::default() });
+    world.sandbox.library().void_tokens();
+    let answer = audit(&world, &[], 6);
+    let reason = answer["differences"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("the listing is older than that; run \"rollbook sync --full\""), "{reason}");
+    world.run(&["sync", "--full"], 0);
+    assert_balances(&world, &[]);
+}
+
+#[test]
+fn a_file_in_the_trash_that_no_row_names_is_a_note_and_ours_are_none() {
+    let world = synced(Options { assets: 8, ..Options::default() });
+    let gone = world.sandbox.library().assets()[0].clone();
+    assert!(world.sandbox.library().delete_asset(&gone));
+    world.run(&["sync", "--deleted", "trash"], 0);
+    assert_eq!(named(&audit(&world, &[], 0)).len(), 0);
+    let mine = world.photos().join(".rollbook-trash/2020-01-01/mine.jpg");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    fs::write(&mine, b"mine").unwrap();
+    let answer = audit(&world, &[], 0);
+    let expected = ("trash".to_owned(), ".rollbook-trash/2020-01-01/mine.jpg".to_owned());
+    assert_eq!(named(&answer), BTreeSet::from([expected]));
+    assert_eq!((answer["notes_total"].as_u64(), answer["balanced"].as_bool()), (Some(1), Some(true)));
+    assert!(world.run(&["audit"], 0).stdout().contains("1 note:"));
+}

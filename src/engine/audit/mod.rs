@@ -4,20 +4,25 @@
 //! It changes nothing but the row of its own run. Rows are streamed and the tree is walked folder by
 //! folder, so memory is flat at any size; differences are handed on as they are met.
 
+mod apple;
+mod report;
+mod tree;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::disk::{self, Destination, Entry, Found, Inspector};
+use crate::disk::{self, Destination, Found, Inspector};
 use crate::engine::error::Error;
 use crate::engine::run::{now, off_thread};
 use crate::engine::scrub::Bench;
 use crate::engine::stop::Stop;
-use crate::icloud::{self, Client, Delta};
-use crate::journal::{AssetCount, KnownPath, Library, Reader, Reading, RollRow, Tally, UnusableRecord, Verb};
-use crate::model::asset::Zone;
+use crate::journal::{Library, Reader, Reading, RollRow, Tally, UnusableRecord, Verb};
 use crate::model::checksum::{AppleChecksum, Hasher};
 use crate::model::ids::{AccountId, LibraryId};
-use crate::model::{layout, time};
+use crate::model::time;
+
+pub use apple::{Asked, ask};
+pub use report::{Audited, Difference, Kind, Sheet};
 
 /// What to audit.
 #[derive(Clone, Debug, Default)]
@@ -26,212 +31,6 @@ pub struct Inquiry {
     pub deep: bool,
     /// What Apple counts; `None` to take what the last run was told.
     pub asked: Option<Asked>,
-}
-
-/// What Apple says now of its libraries.
-#[derive(Clone, Debug, Default)]
-pub struct Asked(Vec<AskedLibrary>);
-
-/// What Apple says of one library.
-#[derive(Clone, Debug)]
-struct AskedLibrary {
-    zone: Zone,
-    /// How many assets it holds, visible and hidden; `None` if it does not count.
-    count: Option<u64>,
-    /// What changed in it since the journal last followed it; `None` if Apple cannot say.
-    changed: Option<Changed>,
-}
-
-/// How many assets of a library changed.
-#[derive(Clone, Copy, Debug)]
-struct Changed {
-    assets: u64,
-    /// Whether there may be more.
-    more: bool,
-}
-
-/// What a difference is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Apple counts more or fewer assets than the journal holds, or changed some that it did not see.
-    Count,
-    /// A library that was never listed to its end.
-    NotListed,
-    /// A record of Apple's that cannot be used, so that a file may be hidden behind it.
-    Record,
-    /// A file in scope that is not here yet.
-    NotHere,
-    /// A verified file that is not there.
-    Missing,
-    /// A verified file of another length.
-    Size,
-    /// Something that is no file stands under the name of a verified one.
-    Replaced,
-    /// A verified file whose bytes are others now.
-    Damaged,
-    /// A verified file that the system cannot read.
-    Unreadable,
-    /// The journal contradicts itself: somebody changed it past its triggers.
-    Journal,
-    /// A note: a file that Apple stopped offering before it was here.
-    Gone,
-    /// A note: a master record that no asset points to.
-    Orphan,
-    /// A note: Apple's remembered count is older than what the journal knows.
-    CountOld,
-    /// A note: a library that the account no longer has.
-    Left,
-    /// A note: a file that is not ours.
-    Stranger,
-    /// A note: a file under the name of one that is still to come.
-    Unverified,
-    /// A note: a part file that no row waits for.
-    LeftOverPart,
-    /// A note: a damaged file that was set aside.
-    SetAside,
-}
-
-impl Kind {
-    /// The word for a program.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::NotListed => "not-listed",
-            Self::Record => "record",
-            Self::NotHere => "not-here",
-            Self::Missing => "missing",
-            Self::Size => "size",
-            Self::Replaced => "replaced",
-            Self::Damaged => "damaged",
-            Self::Unreadable => "unreadable",
-            Self::Journal => "journal",
-            Self::Gone => "gone",
-            Self::Orphan => "orphan",
-            Self::CountOld => "count-old",
-            Self::Left => "left",
-            Self::Stranger => "stranger",
-            Self::Unverified => "unverified",
-            Self::LeftOverPart => "left-over-part",
-            Self::SetAside => "set-aside",
-        }
-    }
-
-    /// Whether it unbalances the sheet, or is only worth knowing.
-    #[must_use]
-    pub fn unbalances(self) -> bool {
-        self < Self::Gone
-    }
-}
-
-/// One difference, or one note.
-#[derive(Clone, Debug)]
-pub struct Difference {
-    /// What it is about.
-    pub kind: Kind,
-    /// The zone of the library, where it is about one.
-    pub library: Option<String>,
-    /// The record name of the asset, where it is about one.
-    pub asset: Option<String>,
-    /// A path, or the name of a record or library. A stranger's text.
-    pub name: String,
-    /// The reason, in a sentence.
-    pub reason: String,
-}
-
-/// The balance of one library.
-#[derive(Clone, Debug, Default)]
-pub struct Sheet {
-    /// Its zone.
-    pub library: String,
-    /// `private` or `shared`.
-    pub database: &'static str,
-    /// What Apple counts; `None` if it did not say.
-    pub apple_count: Option<u64>,
-    /// Whether that was asked now, or is what the last run was told.
-    pub asked_now: bool,
-    /// What the last complete enumeration found, and when.
-    pub enumerated: Option<(u64, i64)>,
-    /// Assets in the journal.
-    pub assets: AssetCount,
-    /// Records that cannot be used, or not wholly.
-    pub unusable: u64,
-    /// Files by standing, counted anew.
-    pub standings: BTreeMap<String, Tally>,
-    /// Files that are verified and not let go, in scope or not: they must be on the disk.
-    pub kept: Tally,
-    /// Of those, the ones that are there and right.
-    pub on_disk: Tally,
-    /// Differences that unbalance it.
-    pub differences: u64,
-}
-
-/// The whole audit of one account.
-#[derive(Clone, Debug, Default)]
-pub struct Audited {
-    /// Every library.
-    pub sheets: Vec<Sheet>,
-    /// Differences that unbalance, of all libraries and of none.
-    pub differences: u64,
-    /// Notes.
-    pub notes: u64,
-    /// Files looked at, bytes read back.
-    pub read: Reading,
-    /// Someone asked to stop: the sheet is not whole.
-    pub interrupted: bool,
-}
-
-/// Asks Apple for the libraries, their counts, and what changed in them since the last sync: two
-/// requests for each. An equal count proves little: one asset may have come for another, or be edited.
-///
-/// # Errors
-/// If Apple cannot be asked. A library that does not count is an answer, not an error.
-pub async fn ask(client: &Client, reader: &Reader, account: AccountId) -> Result<Asked, Error> {
-    let followed = reader.followed(account)?;
-    let mut asked = Vec::new();
-    for zone in client.libraries().await?.zones {
-        let count = match client.counts(&zone).await {
-            Ok(counts) => Some(counts.total()),
-            Err(
-                icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_),
-            ) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let known = followed.iter().find(|of| same(&of.zone, &zone));
-        let changed = match known.and_then(|of| Some((of.id, of.sync_token.clone()?))) {
-            Some((id, token)) => changed_since(client, reader, &zone, id, token).await?,
-            None => None,
-        };
-        asked.push(AskedLibrary { zone, count, changed });
-    }
-    Ok(Asked(asked))
-}
-
-/// What changed in a library since a token, to the first page with an asset on it; `None` if Apple
-/// does not know the token any more. Albums, and what the journal never held, are no assets of ours.
-async fn changed_since(
-    client: &Client,
-    reader: &Reader,
-    zone: &Zone,
-    library: LibraryId,
-    token: String,
-) -> Result<Option<Changed>, Error> {
-    let mut walk = client.zone_changes(zone, token);
-    loop {
-        match walk.next().await {
-            Ok(Delta::Page(page)) => {
-                let assets = page.assets() as u64 + reader.present_among(library, page.purged())?;
-                if assets > 0 || !page.more {
-                    return Ok(Some(Changed { assets, more: page.more }));
-                }
-            }
-            Ok(Delta::TokenVoid(_))
-            | Err(
-                icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_),
-            ) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// Balances the books of an account, and calls `told` for every difference and note.
@@ -466,131 +265,6 @@ impl Audit {
         }
         Ok(())
     }
-
-    /// Apple's count against the journal's.
-    fn counts(
-        &mut self,
-        libraries: &[Library],
-        sheets: &mut BTreeMap<LibraryId, Sheet>,
-        hiding: &BTreeMap<LibraryId, u64>,
-        asked: Option<Asked>,
-    ) -> Result<(), Error> {
-        let since = self.reader.last_listing(self.account)?;
-        let since = since.map_or_else(|| "the last run".to_owned(), |run| format!("run {run}"));
-        let online = asked.is_some();
-        let mut asked = asked.unwrap_or_default().0;
-        let followed = self.reader.followed(self.account)?;
-        for library in libraries {
-            let Some(sheet) = sheets.get_mut(&library.id) else { continue };
-            let name = sheet.library.clone();
-            if sheet.enumerated.is_none() {
-                let reason = "it was not listed to its end yet: run \"rollbook sync\"".to_owned();
-                self.tell(Some(&mut *sheet), Kind::NotListed, None, name.clone(), reason);
-            }
-            let mut changed = None;
-            if online {
-                let place = asked.iter().position(|of| same(&of.zone, &library.zone));
-                let Some(place) = place else {
-                    let reason = "the account no longer has this library; what is here stays".to_owned();
-                    self.tell(Some(&mut *sheet), Kind::Left, None, name, reason);
-                    continue;
-                };
-                let of = asked.swap_remove(place);
-                (sheet.apple_count, sheet.asked_now, changed) = (of.count, true, of.changed);
-            }
-            let hiding = hiding.get(&library.id).copied().unwrap_or_default();
-            let Some(reason) = count_reason(sheet, changed, hiding, &since) else { continue };
-            let recounted_at = followed.iter().find(|of| of.id == library.id).and_then(|of| of.recounted_at);
-            if let Some(at) = recounted_at.filter(|_| !online)
-                && self.reader.changed_since(library.id, at)?
-            {
-                let reason = format!(
-                    "Apple's count is of {}, and the library changed since: audit without --offline asks anew",
-                    time::moment(at)
-                );
-                self.tell(Some(sheet), Kind::CountOld, None, name, reason);
-            } else {
-                self.tell(Some(sheet), Kind::Count, None, name, reason);
-            }
-        }
-        for AskedLibrary { zone, count, .. } in asked {
-            let count = count.map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string());
-            let reason = format!("{count} assets in a library that was never listed: run \"rollbook sync\"");
-            self.tell(None, Kind::NotListed, None, zone.name, reason);
-        }
-        Ok(())
-    }
-
-    /// What stands below the destination and is no verified file of ours.
-    fn tree(&mut self) -> Result<(), Error> {
-        let (destination, reader) = (Arc::clone(&self.destination), self.reader.clone());
-        let (account, stop) = (self.account, self.stop.clone());
-        let albums = reader.album_folders(account)?;
-        let mut failed = None;
-        let mut notes = Vec::new();
-        let tell = |audit: &mut Self, note: (Kind, String, String)| {
-            audit.tell(None, note.0, None, note.1, note.2);
-        };
-        let walked = disk::census(
-            &destination,
-            |entry| {
-                let full = destination.directory().join(&entry.path);
-                let linked = albums
-                    .iter()
-                    .find_map(|folder| Some((folder, full.strip_prefix(folder).ok()?.to_str()?)));
-                let is_link =
-                    linked.map_or(Ok(false), |(folder, path)| reader.is_album_link(account, folder, path));
-                let noted = match is_link {
-                    Ok(true) => Ok(None),
-                    Ok(false) => note(&reader, account, entry),
-                    Err(error) => Err(error.into()),
-                };
-                match noted {
-                    Ok(Some(note)) => tell(self, note),
-                    Ok(None) => {}
-                    Err(error) => failed = Some(error),
-                }
-                failed.is_none() && !stop.is_requested()
-            },
-            |error| notes.push(error.to_string()),
-        );
-        for refused in notes {
-            self.tell(None, Kind::Unreadable, None, "a folder".to_owned(), refused);
-        }
-        walked?;
-        failed.map_or(Ok(()), Err)
-    }
-}
-
-/// What is to be said about something in the tree: nothing of a file that belongs there.
-fn note(reader: &Reader, account: AccountId, entry: Entry) -> Result<Option<(Kind, String, String)>, Error> {
-    let known = |path: &str| reader.known_path(account, path);
-    let say = |kind, reason: &str| Ok(Some((kind, entry.path.clone(), reason.to_owned())));
-    if entry.is_text && entry.is_file {
-        match known(&entry.path)? {
-            Some(KnownPath::Verified | KnownPath::OutOfScope | KnownPath::Sidecar) => return Ok(None),
-            Some(KnownPath::Open) => {
-                return say(
-                    Kind::Unverified,
-                    "a file is still to come under this name; the next sync looks at it",
-                );
-            }
-            None => {}
-        }
-        if let Some(whole) = layout::part_of(&entry.path) {
-            return match known(whole)? {
-                Some(KnownPath::Open) => Ok(None),
-                _ => say(Kind::LeftOverPart, "a part file that no row waits for"),
-            };
-        }
-        if entry.path.contains(".damaged-") {
-            return say(Kind::SetAside, "a damaged file that was set aside");
-        }
-    } else if known(&entry.path)? == Some(KnownPath::Verified) {
-        // Named already, as what stands in place of a file.
-        return Ok(None);
-    }
-    say(Kind::Stranger, "not a file of this journal")
 }
 
 fn sheet(library: &Library) -> Sheet {
@@ -601,10 +275,6 @@ fn sheet(library: &Library) -> Sheet {
         enumerated: library.enumerated_count.zip(library.enumerated_at),
         ..Sheet::default()
     }
-}
-
-fn same(one: &Zone, other: &Zone) -> bool {
-    (one.database, &one.name, &one.owner) == (other.database, &other.name, &other.owner)
 }
 
 fn add(tally: &mut Tally, size_bytes: u64) {
@@ -623,71 +293,5 @@ fn not_here(row: &RollRow) -> String {
         }
         ("partial", ..) => "begun, and not here yet: run \"rollbook sync\"".to_owned(),
         _ => "not here yet: run \"rollbook sync\"".to_owned(),
-    }
-}
-
-/// Why Apple's count is not the journal's, or what an equal one hides; `None` if nothing is to be said.
-/// `changed`: what did so in the library since the journal followed it, if Apple told.
-fn count_reason(sheet: &Sheet, changed: Option<Changed>, hiding: u64, since: &str) -> Option<String> {
-    let held = sheet.assets.present;
-    let Some(apple) = sheet.apple_count else {
-        return Some("Apple did not say how many assets it holds; ask again later".to_owned());
-    };
-    // Records that cannot be used are counted by Apple, and named one by one.
-    if (held..=held + hiding).contains(&apple) {
-        let Changed { assets, more } = changed.filter(|changed| changed.assets > 0)?;
-        let at_least = if more { "at least " } else { "" };
-        let changes = if assets == 1 { "change" } else { "changes" };
-        return Some(format!(
-            "{at_least}{assets} {changes} in iCloud since {since}, not seen yet: run \"rollbook sync\""
-        ));
-    }
-    let (number, more) = if apple > held { (apple - held, true) } else { (held - apple, false) };
-    let why = match (changed.map(|changed| changed.assets > 0), more) {
-        (Some(true), true) => format!("{number} newer in iCloud since {since}"),
-        (Some(true), false) => format!("{number} fewer in iCloud since {since}"),
-        (Some(false), true) => {
-            format!("{number} missing from the journal, and nothing changed since {since}")
-        }
-        (Some(false), false) => {
-            format!("{number} that Apple does not count, and nothing changed since {since}")
-        }
-        (None, true) => format!("{number} missing from the journal"),
-        (None, false) => format!("{number} that Apple does not count"),
-    };
-    Some(format!("Apple counts {apple}, the journal holds {held}: {why}: run \"rollbook sync\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_count_balances_exactly_or_is_a_reason() {
-        let sheet = |apple, held| Sheet {
-            apple_count: apple,
-            asked_now: true,
-            assets: AssetCount { present: held, ..AssetCount::default() },
-            ..Sheet::default()
-        };
-        let reason = |apple, held, changed: Option<u64>, hiding| {
-            let changed = changed.map(|assets| Changed { assets, more: assets > 100 });
-            count_reason(&sheet(apple, held), changed, hiding, "run 12")
-        };
-        assert_eq!(reason(Some(60), 60, None, 0), None);
-        assert_eq!(reason(Some(60), 60, Some(0), 0), None);
-        assert_eq!(reason(Some(62), 60, None, 2), None);
-        for (reason, says) in [
-            (reason(Some(63), 60, Some(3), 0), "3 newer in iCloud since run 12"),
-            (reason(Some(58), 60, Some(2), 0), "2 fewer in iCloud since run 12"),
-            (reason(Some(60), 59, Some(0), 0), "1 missing from the journal, and nothing changed"),
-            (reason(Some(60), 61, Some(0), 9), "1 that Apple does not count"),
-            (reason(Some(63), 60, None, 2), "3 missing from the journal"),
-            (reason(Some(60), 60, Some(2), 0), "2 changes in iCloud since run 12, not seen yet"),
-            (reason(Some(61), 60, Some(200), 1), "at least 200 changes in iCloud since run 12"),
-            (reason(None, 60, None, 0), "did not say"),
-        ] {
-            assert!(reason.as_ref().is_some_and(|reason| reason.contains(says)), "{says}: {reason:?}");
-        }
     }
 }
