@@ -132,7 +132,7 @@ CREATE TABLE provider_record (
 ) STRICT;
 
 -- Append-only: what happened to an asset in iCloud since it was first listed, other than its bytes
--- coming home. Serves v_history.
+-- coming home. Serves v_history. Its numbers go on from those of the table history, and the other way.
 CREATE TABLE asset_history (
     asset_history_id INTEGER PRIMARY KEY,
     asset_id         INTEGER NOT NULL REFERENCES asset,
@@ -397,7 +397,8 @@ CREATE TABLE doubted_rendition (
     PRIMARY KEY (account_id, rendition)
 ) STRICT, WITHOUT ROWID;
 
--- Append-only: every change of a state, written by trigger.
+-- Append-only: every change of a state, written by trigger; and what happened to a verified file that
+-- stayed one.
 CREATE TABLE history (
     history_id INTEGER PRIMARY KEY,
     file_id    INTEGER NOT NULL REFERENCES asset_file,
@@ -540,13 +541,16 @@ END;
 CREATE TRIGGER asset_file_history AFTER UPDATE OF state ON asset_file
 WHEN OLD.state <> NEW.state
 BEGIN
-    INSERT INTO history (file_id, run_id, at, event, from_state, to_state, detail)
-    VALUES (NEW.file_id, NEW.moved_run_id, NEW.moved_at, NEW.event, OLD.state, NEW.state,
+    INSERT INTO history (history_id, file_id, run_id, at, event, from_state, to_state, detail)
+    -- Both histories count on with one number, so that what happened within one second keeps its order.
+    VALUES (1 + max(coalesce((SELECT max(history_id) FROM history), 0),
+                    coalesce((SELECT max(asset_history_id) FROM asset_history), 0)), NEW.file_id, NEW.moved_run_id, NEW.moved_at, NEW.event, OLD.state, NEW.state,
         CASE NEW.state WHEN 'failed' THEN NEW.error_kind || ': ' || NEW.error_detail
                        WHEN 'verified' THEN NEW.verified_by
                        WHEN 'pending' THEN iif(NEW.event = 'lost', (
                            SELECT kind || ': ' || detail || coalesce('; kept as ' || kept_as, '')
-                           FROM damage WHERE file_id = NEW.file_id AND at = NEW.moved_at
+                           FROM damage WHERE file_id = NEW.file_id AND run_id IS NEW.moved_run_id
+                             AND at = NEW.moved_at
                            ORDER BY damage_id DESC LIMIT 1), NULL) END);
 END;
 
@@ -616,7 +620,8 @@ SELECT f.file_id, l.zone_name AS library, a.record_name AS asset, a.filename, f.
        f.verified_by, lower(hex(f.sha256)) AS sha256, f.checksum AS apple_checksum,
        f.verified_at, f.attempts, f.error_kind, f.error_detail, f.retry_at, f.excluded_by,
        a.captured_ms / 1000 AS captured_at, f.claim_run_id AS claimed_by_run,
-       f.checked_at, f.released_at, f.superseded_at, c.username AS account
+       f.checked_at, f.released_at, f.superseded_at, c.username AS account,
+       f.trash_path, f.trashed_at
 FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
      JOIN account c ON c.account_id = l.account_id;
 
@@ -658,7 +663,7 @@ SELECT r.run_id, a.username AS account, r.started_at, r.ended_at,
 FROM run r JOIN account a USING (account_id);
 
 -- What happened to files here, and to assets in iCloud: those lines have a negative history_id, and
--- no path, rendition and states.
+-- no path, rendition and states. Without the sign it says what came first.
 CREATE VIEW v_history AS
 SELECT h.history_id, h.at, h.run_id, f.path, f.rendition, a.record_name AS asset,
        h.event, h.from_state, h.to_state, h.detail

@@ -77,12 +77,12 @@ fn a_failed_file_says_why_and_what_comes_next_and_a_damaged_one_too() {
 fn the_log_is_in_order_and_asked_by_run_asset_and_day() {
     let world = synced(6);
     let path = one(&world, "SELECT path FROM v_file LIMIT 1");
-    fs::remove_file(world.photos().join(&path)).unwrap();
+    let files = world.tree().len();
+    fs::write(world.photos().join(&path), b"edited").unwrap();
     world.run(&["verify"], 1);
     world.run(&["sync"], 0);
     let lines = json(&world, &["log"]);
     let lines = lines.as_array().unwrap();
-    let files = world.tree().len();
     let times: Vec<i64> = lines.iter().map(|line| line["at"].as_i64().unwrap()).collect();
     assert!(times.is_sorted());
     let events = |wanted: &str| lines.iter().filter(|line| line["event"] == wanted).count();
@@ -169,4 +169,153 @@ fn json_lines_and_csv_hold_every_file_with_the_same_values_in_the_order_of_paths
     }
     world.run(&["export"], 2);
     world.run(&["export", "--format", "xml"], 2);
+}
+
+#[test]
+fn what_happened_within_one_second_stays_in_its_order_among_files_assets_and_runs() {
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    world.run(&["sync"], 0);
+    let library = world.sandbox.library();
+    let asset = library.assets()[0].clone();
+    assert!(library.rename(&asset, "first.jpg") && library.edit_asset(&asset));
+    world.run(&["sync"], 0);
+    assert!(library.rename(&asset, "second.jpg"));
+    world.run(&["sync"], 0);
+    // All of it in one second, as on a fast machine; and the clock of one run was set back.
+    world
+        .journal()
+        .execute_batch(
+            "DROP TRIGGER history_append_only_update; DROP TRIGGER asset_history_append_only_update;
+             UPDATE history SET at = 1000000; UPDATE asset_history SET at = 1000000;
+             UPDATE run SET started_at = 1000000, ended_at = 1000000;",
+        )
+        .unwrap();
+    let said = json(&world, &["log"]);
+    let line = |line: &Value| (line["run_id"].as_i64().unwrap(), line["event"].as_str().unwrap().to_owned());
+    let lines: Vec<(i64, String)> = said.as_array().unwrap().iter().map(line).collect();
+    let of_run = |run: i64| -> Vec<&str> {
+        lines.iter().filter(|line| line.0 == run).map(|line| line.1.as_str()).collect()
+    };
+    assert!(lines.iter().map(|line| line.0).is_sorted(), "{lines:?}");
+    for run in 1..=3 {
+        assert_eq!((of_run(run)[0], *of_run(run).last().unwrap()), ("run begun", "run ended"), "{lines:?}");
+    }
+    // Both histories have a part in the second run: what Apple said comes before the bytes.
+    assert_eq!(of_run(2), ["run begun", "renamed", "edited", "verified", "run ended"]);
+    let latest = json(&world, &["log", "--limit", "4"]);
+    assert_eq!(latest.as_array().unwrap()[..], said.as_array().unwrap()[lines.len() - 4..]);
+    let journal = world.journal();
+    let mut ordered = journal.prepare("SELECT event FROM v_history ORDER BY abs(history_id)").unwrap();
+    let ordered: Vec<String> = ordered.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
+    let told: Vec<&String> =
+        lines.iter().map(|line| &line.1).filter(|event| !event.starts_with("run ")).collect();
+    assert_eq!(ordered.iter().collect::<Vec<_>>(), told);
+}
+
+/// Asserts that `log` and `explain` have a line for the event of this asset, with words behind it.
+fn assert_told(world: &World, asset: &str, event: &str) {
+    let words = rollbook::model::events::sentence(event);
+    assert!(words.is_some(), "{event}");
+    for command in [["log", "--asset", asset], ["explain", asset, "--log-level=warn"]] {
+        let said = world.run(&command, 0).stdout();
+        let line = said.lines().rev().find(|line| line.contains(&format!(" {event}")));
+        let line = line.unwrap_or_else(|| panic!("{event} in {command:?}: {said}"));
+        assert!(
+            line.trim_end().split("  ").last().is_some_and(|words| words.contains(' ')),
+            "{line}\n{said}"
+        );
+    }
+}
+
+#[test]
+fn every_way_of_a_file_here_is_told_in_words() {
+    let world = synced(12);
+    let asset = |path: &str| one(&world, &format!("SELECT asset FROM v_file WHERE path = '{path}'"));
+    let path =
+        |at: usize| one(&world, &format!("SELECT path FROM v_file ORDER BY file_id LIMIT 1 OFFSET {at}"));
+    let (moved, deleted) = (path(0), path(1));
+    let (of_moved, of_deleted) = (asset(&moved), asset(&deleted));
+    fs::create_dir(world.photos().join("Holiday")).unwrap();
+    fs::rename(world.photos().join(&moved), world.photos().join("Holiday/best.jpg")).unwrap();
+    let kept = fs::read(world.photos().join(&deleted)).unwrap();
+    fs::remove_file(world.photos().join(&deleted)).unwrap();
+    world.run(&["sync"], 0);
+    assert_told(&world, &of_moved, "relocated");
+    assert_told(&world, &of_deleted, "released");
+    let said = world.run(&["explain", &deleted], 0).stdout();
+    assert!(said.contains("You moved or deleted it here") && said.contains("rollbook refetch"), "{said}");
+    fs::write(world.photos().join(&deleted), kept).unwrap();
+    world.run(&["sync"], 0);
+    assert_told(&world, &of_deleted, "returned");
+
+    let gone = world.sandbox.library().assets()[5].clone();
+    assert!(world.sandbox.library().delete_asset(&gone));
+    world.run(&["sync", "--deleted", "trash"], 0);
+    assert_told(&world, &gone, "trashed");
+    assert_told(&world, &gone, "deleted");
+    let said = world.run(&["explain", &gone], 0).stdout();
+    assert!(said.contains("In the trash, since ") && said.contains("rollbook undelete"), "{said}");
+    // And what sqlite3 is asked, the view answers.
+    let sql =
+        "SELECT count(*) FROM v_file WHERE trash_path LIKE '.rollbook-trash/%' AND trashed_at IS NOT NULL";
+    let files: i64 = world.journal().query_row(sql, [], |r| r.get(0)).unwrap();
+    assert!(files > 0);
+    world.run(&["undelete", "--all"], 0);
+    assert_told(&world, &gone, "put_back");
+    assert!(!world.run(&["explain", &gone], 0).stdout().contains("In the trash"));
+
+    // A tree of another tool: the bytes are here, and no row says so.
+    world.run(&["journal", "rebuild"], 0);
+    world.run(&["plan"], 0);
+    world.run(&["adopt"], 0);
+    assert_told(&world, &of_moved, "adopted");
+}
+
+#[test]
+fn every_word_that_the_schema_lets_into_a_history_has_a_sentence() {
+    use rollbook::model::events::{AssetEvent, sentence};
+    let schema = include_str!("../migrations/0001_journal.sql");
+    let list = schema.split("event            TEXT    NOT NULL CHECK (event IN (").nth(1).unwrap();
+    let list = list.split("))").next().unwrap();
+    let words: Vec<&str> = list.split(',').map(|word| word.trim().trim_matches('\'')).collect();
+    assert_eq!(words, AssetEvent::ALL.map(AssetEvent::as_str));
+    let moves = schema.split("INSERT INTO legal_move").nth(1).unwrap().split(';').next().unwrap();
+    let events = moves.lines().filter_map(|line| line.split('\'').nth(3));
+    assert!(words.into_iter().chain(events).all(|word| sentence(word).is_some()));
+}
+
+#[test]
+fn status_says_in_words_how_the_last_attempt_ended_whatever_the_code() {
+    let world = synced(3);
+    let status = |world: &World| world.run(&["status"], 0).stdout();
+    let attempt = |world: &World| json(world, &["status"])["accounts"][0]["last_attempt"].clone();
+    assert!(!status(&world).contains("exit code"), "{}", status(&world));
+    assert_eq!(attempt(&world)["exit"], 0);
+
+    world.sandbox.library().add_asset(rollbook_sandbox::Kind::Jpeg);
+    world.sandbox.faults().add(Fault::always(Endpoint::Cdn, What::FlipBit { offset: 100 }));
+    world.run(&["sync"], 1);
+    assert!(status(&world).contains("exit code 1, finished, some files failed"), "{}", status(&world));
+    world.sandbox.faults().clear();
+
+    let marker = world.photos().join(".rollbook");
+    fs::rename(&marker, world.photos().join("aside")).unwrap();
+    world.run(&["sync"], 4);
+    let said = status(&world);
+    assert!(
+        said.contains("exit code 4, destination absent, read-only or full: cannot use the destination"),
+        "{said}"
+    );
+    fs::rename(world.photos().join("aside"), &marker).unwrap();
+
+    world.sandbox.revoke_trust();
+    let mut refused = world.rollbook(&["sync", "--no-wait"]);
+    refused.env("ROLLBOOK_PASSWORD", "wrong");
+    assert_eq!(refused.output().unwrap().status.code(), Some(3));
+    let said = status(&world);
+    assert!(said.contains("exit code 3, a person must sign in: cannot sign in: "), "{said}");
+    assert_eq!(
+        (&attempt(&world)["exit"], &attempt(&world)["means"]),
+        (&3.into(), &"a person must sign in".into())
+    );
 }

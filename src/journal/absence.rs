@@ -10,6 +10,7 @@ use crate::journal::Reader;
 use crate::journal::error::Error;
 use crate::journal::{moves, place, row};
 use crate::model::checksum::Sha256Digest;
+use crate::model::events::Note;
 use crate::model::ids::{AccountId, FileId, RunId};
 
 /// A file that should stand somewhere.
@@ -129,6 +130,15 @@ impl Journal {
         policy: Missing,
     ) -> Result<(), Error> {
         self.writer.run(move |c| missing(c, run, now, &files, policy)).await
+    }
+
+    /// Makes the next sync look at every file, whatever it knows: some were missed.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn look_again(&self, account: AccountId) -> Result<(), Error> {
+        let from_the_start = Sweep { after: FileId(0), missing: 0, ended_at: None };
+        self.writer.run(move |c| swept(c, account, from_the_start)).await
     }
 
     /// Takes released files back that stand in their places again.
@@ -251,7 +261,7 @@ pub(super) fn relocated(
         }
         place::stand_at(connection, account, file.id, &file.to)?;
         set_released(connection, file.id, None)?;
-        remember(connection, Some(run), now, file.id, "relocated", &format!("from {}", file.from))?;
+        remember(connection, Some(run), now, file.id, Note::Relocated, &format!("from {}", file.from))?;
         learned += 1;
     }
     Ok(learned)
@@ -270,7 +280,7 @@ pub(super) fn missing(
             Missing::Refetched => moves::lost(connection, run, *file, now)?,
             Missing::Released => {
                 set_released(connection, *file, Some(now))?;
-                remember(connection, Some(run), now, *file, "released", "it was deleted here")?;
+                remember(connection, Some(run), now, *file, Note::Released, "it was deleted here")?;
             }
         }
     }
@@ -281,7 +291,7 @@ pub(super) fn missing(
 pub(super) fn returned(connection: &Connection, run: RunId, now: i64, files: &[FileId]) -> Result<(), Error> {
     for file in files {
         set_released(connection, *file, None)?;
-        remember(connection, Some(run), now, *file, "returned", "it stands there again")?;
+        remember(connection, Some(run), now, *file, Note::Returned, "it stands there again")?;
     }
     Ok(())
 }
@@ -328,15 +338,18 @@ pub(super) fn remember(
     run: Option<RunId>,
     now: i64,
     file: FileId,
-    event: &str,
+    note: Note,
     detail: &str,
 ) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO history (file_id, run_id, at, event, from_state, to_state, detail)
-         SELECT file_id, :run, :now, :event, state, state, :detail FROM asset_file WHERE file_id = :file",
+        "INSERT INTO history (history_id, file_id, run_id, at, event, from_state, to_state, detail)
+         SELECT 1 + max(coalesce((SELECT max(history_id) FROM history), 0),
+                        coalesce((SELECT max(asset_history_id) FROM asset_history), 0)),
+                file_id, :run, :now, :event, state, state, :detail
+         FROM asset_file WHERE file_id = :file",
     )?;
     statement.execute(named_params! {
-        ":file": file.0, ":run": run.map(|run| run.0), ":now": now, ":event": event, ":detail": detail,
+        ":file": file.0, ":run": run.map(|run| run.0), ":now": now, ":event": note.as_str(), ":detail": detail,
     })?;
     Ok(())
 }

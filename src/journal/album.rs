@@ -11,6 +11,7 @@ use crate::journal::error::Error;
 use crate::journal::seen::Place;
 use crate::model::asset::Album;
 use crate::model::change::Member;
+use crate::model::events::AssetEvent;
 
 impl Journal {
     /// Makes rows of all albums of a library and of what lies in them; others are gone.
@@ -103,7 +104,7 @@ pub(super) fn set_member(connection: &Connection, at: Place, member: &Member) ->
     if let Some(known) = asset_change::known(connection, at.library, &member.asset)?
         && asset_change::is_news(connection, at.library)?
     {
-        let event = if member.present { "album_joined" } else { "album_left" };
+        let event = if member.present { AssetEvent::AlbumJoined } else { AssetEvent::AlbumLeft };
         asset_change::tell(connection, at, known.id, event, Some(&name))?;
     }
     Ok(())

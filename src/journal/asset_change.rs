@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 use crate::journal::error::Error;
 use crate::journal::seen::Place;
 use crate::model::asset::{Asset, Rendition};
+use crate::model::events::AssetEvent;
 use crate::model::ids::{AssetId, LibraryId};
 use crate::model::reconcile::{KnownFile, Step};
 
@@ -65,15 +66,17 @@ pub(super) fn tell(
     connection: &Connection,
     at: Place,
     asset: AssetId,
-    event: &str,
+    event: AssetEvent,
     detail: Option<&str>,
 ) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO asset_history (asset_id, run_id, at, event, detail)
-         VALUES (:asset, :run, :now, :event, :detail)",
+        "INSERT INTO asset_history (asset_history_id, asset_id, run_id, at, event, detail)
+         VALUES (1 + max(coalesce((SELECT max(history_id) FROM history), 0),
+                         coalesce((SELECT max(asset_history_id) FROM asset_history), 0)),
+                 :asset, :run, :now, :event, :detail)",
     )?;
     statement.execute(named_params! {
-        ":asset": asset.0, ":run": at.run.0, ":now": at.now, ":event": event, ":detail": detail,
+        ":asset": asset.0, ":run": at.run.0, ":now": at.now, ":event": event.as_str(), ":detail": detail,
     })?;
     Ok(())
 }
@@ -86,20 +89,20 @@ pub(super) fn tell_differences(
     asset: &Asset,
 ) -> Result<(), Error> {
     if known.removed_as.is_some() {
-        tell(connection, at, known.id, "restored", None)?;
+        tell(connection, at, known.id, AssetEvent::Restored, None)?;
     }
     if known.filename != asset.filename {
         let detail = format!("{} -> {}", known.filename, asset.filename);
-        tell(connection, at, known.id, "renamed", Some(&detail))?;
+        tell(connection, at, known.id, AssetEvent::Renamed, Some(&detail))?;
     }
     let captured_ms = asset.captured.map(|captured| captured.at_ms);
     if known.captured_ms != captured_ms {
         let detail = [known.captured_ms, captured_ms].map(|at_ms| moment(connection, at_ms));
-        tell(connection, at, known.id, "redated", Some(&detail.join(" -> ")))?;
+        tell(connection, at, known.id, AssetEvent::Redated, Some(&detail.join(" -> ")))?;
     }
     let flags = [
-        (known.favorite, asset.favorite, ["unfavorited", "favorited"]),
-        (known.hidden, asset.hidden, ["unhidden", "hidden"]),
+        (known.favorite, asset.favorite, [AssetEvent::Unfavorited, AssetEvent::Favorited]),
+        (known.hidden, asset.hidden, [AssetEvent::Unhidden, AssetEvent::Hidden]),
     ];
     for (was, is, events) in flags {
         if was != is {
@@ -142,15 +145,15 @@ pub(super) fn tell_versions(
     // What comes back with a restored asset is no edit.
     let restored = known.removed_as.is_some();
     let event = match (edit_came, edit_went) {
-        (true, _) if !restored => Some("edited"),
-        (false, true) => Some("reverted"),
+        (true, _) if !restored => Some(AssetEvent::Edited),
+        (false, true) => Some(AssetEvent::Reverted),
         _ => None,
     };
     if let Some(event) = event {
         tell(connection, at, known.id, event, None)?;
     }
     if (original_came || original_went) && !restored {
-        tell(connection, at, known.id, "replaced", None)?;
+        tell(connection, at, known.id, AssetEvent::Replaced, None)?;
     }
     Ok(())
 }
@@ -180,9 +183,9 @@ pub(super) fn remove(
         Removal::Purged => lives_in(connection, at.library, known.id)?,
     };
     let (word, event) = match (removal, &elsewhere) {
-        (Removal::RecentlyDeleted, _) => ("recently-deleted", "deleted"),
-        (Removal::Purged, None) => ("purged", "purged"),
-        (Removal::Purged, Some(_)) => ("moved", "moved"),
+        (Removal::RecentlyDeleted, _) => ("recently-deleted", AssetEvent::Deleted),
+        (Removal::Purged, None) => ("purged", AssetEvent::Purged),
+        (Removal::Purged, Some(_)) => ("moved", AssetEvent::Moved),
     };
     let was = known.removed_as.as_deref();
     // Said already; and nothing comes back from a purge but by a record.
@@ -213,7 +216,7 @@ pub(super) fn moved_here(connection: &Connection, at: Place, asset: &Asset) -> R
     let moved = statement.query_map(values, |row| Ok((AssetId(row.get(0)?), row.get::<_, String>(1)?)))?;
     for (id, zone) in moved.collect::<Result<Vec<_>, _>>()? {
         set_removed(connection, at, id, "moved")?;
-        tell(connection, at, id, "moved", Some(&format!("to {zone}")))?;
+        tell(connection, at, id, AssetEvent::Moved, Some(&format!("to {zone}")))?;
     }
     Ok(())
 }

@@ -94,7 +94,7 @@ pub(super) fn pulse(connection: &Connection, username: &str) -> Result<Pulse, Er
     let Some((account, attempt)) = found else { return Ok(Pulse::default()) };
     let finished_at = connection
         .query_row(
-            "SELECT ended_at FROM run WHERE account_id = :account AND outcome IN ('complete', 'incomplete')
+            "SELECT ended_at FROM run WHERE account_id = :account AND outcome IN ('complete', 'limited', 'incomplete')
              ORDER BY run_id DESC LIMIT 1",
             named_params! { ":account": account },
             |row| row.get(0),

@@ -61,7 +61,7 @@ pub struct Damage {
 /// Kinds of wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DamageKind {
-    /// Nothing stands under its name.
+    /// Nothing stands under its name. Only told: the sweep decides what becomes of it.
     Missing,
     /// Other bytes than were verified: rot, or somebody edited it.
     Damaged,

@@ -19,6 +19,7 @@ use crate::journal::place::{self, FreePath, Owner};
 use crate::journal::row::{self, int};
 use crate::model::asset::{Asset, Offer, Page};
 use crate::model::choices::Choices;
+use crate::model::events::AssetEvent;
 use crate::model::ids::{AssetId, FileId, LibraryId, RunId};
 use crate::model::reconcile::{self, KnownFile, Step};
 use crate::model::state::State;
@@ -206,7 +207,7 @@ fn record_new(
         asset_change::moved_here(connection, at, asset)?;
     }
     if frame.is_news {
-        asset_change::tell(connection, at, id, "added", None)?;
+        asset_change::tell(connection, at, id, AssetEvent::Added, None)?;
     }
     seen.assets.push(id);
     seen.already_here.push(false);

@@ -72,6 +72,10 @@ pub struct StoryFile {
     pub released_at: Option<i64>,
     /// When Apple had another version in its place.
     pub superseded_at: Option<i64>,
+    /// Where it lies in the trash.
+    pub trash_path: Option<String>,
+    /// Since when; nothing while it is on its way.
+    pub trashed_at: Option<i64>,
     /// The run that is fetching it now.
     pub claimed_by_run: Option<i64>,
 }
@@ -79,6 +83,8 @@ pub struct StoryFile {
 /// Something that happened: a line of the history.
 #[derive(Clone, Debug)]
 pub struct Happening {
+    /// Its place among all happenings.
+    pub number: i64,
     /// When, in Unix seconds.
     pub at: i64,
     /// In which run.
@@ -161,7 +167,7 @@ pub(super) fn files(connection: &Connection, asset_id: i64) -> Result<Vec<StoryF
     let mut statement = connection.prepare(
         "SELECT rendition, path, state, standing, size_bytes, offset_bytes, verified_by, verified_at,
                 checked_at, attempts, error_kind, error_detail, retry_at, excluded_by, released_at,
-                superseded_at, claim_run_id
+                superseded_at, trash_path, trashed_at, claim_run_id
          FROM asset_file WHERE asset_id = :asset ORDER BY file_id",
     )?;
     let mut rows = statement.query(named_params! { ":asset": asset_id })?;
@@ -184,6 +190,8 @@ pub(super) fn files(connection: &Connection, asset_id: i64) -> Result<Vec<StoryF
             excluded_by: row.get("excluded_by")?,
             released_at: row.get("released_at")?,
             superseded_at: row.get("superseded_at")?,
+            trash_path: row.get("trash_path")?,
+            trashed_at: row.get("trashed_at")?,
             claimed_by_run: row.get("claim_run_id")?,
         });
     }
@@ -222,14 +230,14 @@ pub struct Which {
 }
 
 const OF_FILES: &str = "
-    SELECT h.at, h.run_id, a.record_name, a.filename, f.path, f.rendition, h.event, h.from_state,
+    SELECT h.history_id AS number, h.at, h.run_id, a.record_name, a.filename, f.path, f.rendition, h.event, h.from_state,
            h.to_state, h.detail
     FROM history h JOIN asset_file f USING (file_id) JOIN asset a ON a.asset_id = f.asset_id
     WHERE (:run IS NULL OR h.run_id = :run) AND (:since IS NULL OR h.at >= :since)
       AND (:until IS NULL OR h.at <= :until)";
 
 const OF_ASSETS: &str = "
-    SELECT h.at, h.run_id, a.record_name, a.filename, NULL AS path, NULL AS rendition, h.event,
+    SELECT h.asset_history_id AS number, h.at, h.run_id, a.record_name, a.filename, NULL AS path, NULL AS rendition, h.event,
            NULL AS from_state, NULL AS to_state, h.detail
     FROM asset_history h JOIN asset a USING (asset_id)
     WHERE (:run IS NULL OR h.run_id = :run) AND (:since IS NULL OR h.at >= :since)
@@ -257,21 +265,19 @@ pub(super) fn happenings(connection: &Connection, which: &Which) -> Result<Vec<H
             ":run": which.run, ":since": which.since, ":until": which.until, ":assets": assets,
             ":limit": i64::try_from(which.limit).unwrap_or(i64::MAX),
         })?;
-        let mut some = Vec::new();
         while let Some(row) = rows.next()? {
-            some.push(happening(row)?);
+            all.push(happening(row)?);
         }
-        some.reverse();
-        all.extend(some);
     }
-    // Stable: what happened in one second stays in the order in which it was written.
-    all.sort_by_key(|of| of.at);
+    // Both count on with one number: seconds are too coarse, and a clock may be set back.
+    all.sort_by_key(|of| of.number);
     let extra = all.len().saturating_sub(which.limit);
     Ok(all.split_off(extra))
 }
 
 fn happening(row: &Row<'_>) -> Result<Happening, Error> {
     Ok(Happening {
+        number: row.get("number")?,
         at: row.get("at")?,
         run_id: row.get("run_id")?,
         asset: row.get("record_name")?,

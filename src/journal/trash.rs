@@ -12,6 +12,7 @@ use crate::journal::absence::{Wanted, remember};
 use crate::journal::error::Error;
 use crate::journal::{moves, place, row};
 use crate::model::checksum::Sha256Digest;
+use crate::model::events::Note;
 use crate::model::ids::{AccountId, AssetName, FileId, RunId};
 use crate::model::xmp;
 
@@ -247,7 +248,7 @@ pub(super) fn trashed(
     )?;
     for file in files {
         statement.execute(named_params! { ":file": file.0, ":now": now })?;
-        remember(connection, run, now, *file, "trashed", "gone from iCloud; undelete brings it back")?;
+        remember(connection, run, now, *file, Note::Trashed, "gone from iCloud; undelete brings it back")?;
     }
     Ok(())
 }
@@ -267,7 +268,7 @@ pub(super) fn in_place(
     )?;
     for file in files {
         statement.execute(named_params! { ":file": file.0, ":now": now, ":kept": kept })?;
-        remember(connection, run, now, *file, "put_back", "it stands in its place")?;
+        remember(connection, run, now, *file, Note::PutBack, "it stands in its place")?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod change;
 pub mod checksum;
 pub mod choices;
+pub mod events;
 pub mod facts;
 pub mod failure;
 pub mod ids;

@@ -90,8 +90,8 @@ pub enum Event {
     Requeued,
     /// By transfer or recovery: the part file is not what was promised.
     Restarted,
-    /// The file under its final name is gone. No stage looks for that yet: cases F and G of the
-    /// recovery table wait for a scrub of verified files.
+    /// By `verify`: its bytes are others. By the sweep, or `refetch`: it is gone here, and the person
+    /// wants it again.
     Lost,
     /// By enumeration: Apple has another version, and this one was never brought home.
     Changed,

@@ -12,6 +12,7 @@ use crate::cli::format;
 use crate::cli::problem::Problem;
 use crate::cli::reading_args::ReadingArgs;
 use crate::journal::{Happening, Reader, Run, Which};
+use crate::model::events;
 
 /// Lines on a screen, unless told otherwise.
 const LINES_SHOWN: usize = 100;
@@ -65,13 +66,11 @@ pub(super) fn run(config: &Config, args: &ReadingArgs, json: bool) -> Result<Exi
     };
     let mut lines: Vec<Line> = reader.happenings(&which)?.into_iter().map(Line::from).collect();
     if which.assets.is_none() {
-        lines.extend(reader.runs(&which)?.into_iter().flat_map(lines_of));
+        lines = among(lines, reader.runs(&which)?);
         let within = |line: &Line| {
             which.since.is_none_or(|at| line.at >= at) && which.until.is_none_or(|at| line.at <= at)
         };
         lines.retain(within);
-        // A run begins before what happens in it, and ends after.
-        lines.sort_by_key(|line| (line.at, line.event == "run ended", line.event != "run begun"));
     }
     let earlier = lines.len().saturating_sub(limit);
     let lines = lines.split_off(earlier);
@@ -88,6 +87,39 @@ pub(super) fn run(config: &Config, args: &ReadingArgs, json: bool) -> Result<Exi
     }
     print(if lines.is_empty() { "nothing happened" } else { &text })?;
     Ok(Exit::Done)
+}
+
+/// Puts the beginnings and ends of runs among what happened, which is in its true order: a run begins
+/// before what happens in it and in later runs, and ends after its last line.
+fn among(lines: Vec<Line>, runs: Vec<Run>) -> Vec<Line> {
+    let mut marks: Vec<(usize, i64, i64, bool, Line)> = Vec::new();
+    for run in runs {
+        let id = run.id;
+        let of = |line: &Line| line.run_id == Some(id);
+        let first = |from: usize, after: &dyn Fn(&Line) -> bool| {
+            lines[from..].iter().position(after).map_or(lines.len(), |at| from + at)
+        };
+        let begun = first(0, &|line| line.at > run.started_at || line.run_id >= Some(id));
+        let last = lines.iter().rposition(of).map_or(begun, |at| at + 1);
+        let ended_at = run.ended_at.unwrap_or(run.started_at);
+        let is_behind = |line: &Line| line.at > ended_at || (line.at == ended_at && line.run_id > Some(id));
+        let ended = first(last, &is_behind);
+        for line in lines_of(run) {
+            let is_end = line.event == "run ended";
+            marks.push((if is_end { ended } else { begun }, line.at, id, is_end, line));
+        }
+    }
+    marks.sort_by_key(|(place, at, id, is_end, _)| (*place, *at, *id, *is_end));
+    let mut marks = marks.into_iter().peekable();
+    let mut all = Vec::new();
+    for (place, line) in lines.into_iter().enumerate() {
+        while let Some(mark) = marks.next_if(|mark| mark.0 <= place) {
+            all.push(mark.4);
+        }
+        all.push(line);
+    }
+    all.extend(marks.map(|mark| mark.4));
+    all
 }
 
 /// The beginning of a run, and its end if it had one.
@@ -122,7 +154,16 @@ impl Line {
     fn row(&self) -> Vec<String> {
         let run = self.run_id.map_or_else(String::new, |run| format!("run {run}"));
         let what = self.path.clone().or_else(|| self.filename.clone()).unwrap_or_default();
-        vec![format::moment(self.at), run, self.event.clone(), what, self.detail.clone().unwrap_or_default()]
+        vec![format::moment(self.at), run, self.event.clone(), what, self.says()]
+    }
+
+    /// More about it; where that is a word or nothing, what the event means.
+    pub(super) fn says(&self) -> String {
+        match (&self.detail, events::sentence(&self.event)) {
+            (None, sentence) => sentence.unwrap_or_default().to_owned(),
+            (Some(detail), Some(sentence)) if !detail.contains(' ') => format!("{sentence} ({detail})"),
+            (Some(detail), _) => detail.clone(),
+        }
     }
 }
 

@@ -187,7 +187,7 @@ impl Story {
                 (Some(from), Some(to)) => format!("{}: {from} to {to}", line.event),
                 _ => line.event.clone(),
             };
-            vec![format::moment(line.at), run, what, event, line.detail.clone().unwrap_or_default()]
+            vec![format::moment(line.at), run, what, event, line.says()]
         });
         let mut happened = "What happened:".to_owned();
         let hidden = self.history.len() - shown.len();
@@ -267,9 +267,19 @@ fn says(of: &StoryFile, asset: &StoryOf, now: i64) -> (String, String) {
             format!("nothing, until you leave out {rule}."),
         );
     }
+    if let Some(path) = &of.trash_path {
+        let since = of
+            .trashed_at
+            .map_or_else(|| "on its way".to_owned(), |at| format!("since {}", format::moment(at)));
+        return (
+            format!("In the trash, {since}: {path}."),
+            "it stays there, as long as --trash-days lets it; \"rollbook undelete\" brings it back."
+                .to_owned(),
+        );
+    }
     if let Some(at) = of.released_at {
         let says = format!("You moved or deleted it here, seen {}.", format::moment(at));
-        return (says, "nothing: it is left alone.".to_owned());
+        return (says, "nothing: it is left alone; \"rollbook refetch\" wants it again.".to_owned());
     }
     if let Some(at) = of.superseded_at {
         let why = format!("Apple has offered another version, or none, since {}.", format::moment(at));
