@@ -90,7 +90,12 @@ fn damage_is_kept_aside_and_a_repair_fetches_exactly_those_bytes() {
         assert_eq!(support::sha256(&kept[0]), rotten[index], "kept as it was");
         assert!(!full(index).exists());
     }
-    assert_eq!((world.history("lost"), world.count("state = 'pending'")), (3, 3));
+    // What is missing was perhaps moved, or deleted on purpose: that is not for a reading to say.
+    assert_eq!((world.history("lost"), world.count("state = 'pending'")), (2, 2));
+    assert_eq!(
+        (&answer["accounts"][0]["files_lost"], &answer["accounts"][0]["files_missing"]),
+        (&2.into(), &1.into())
+    );
     let detail: String = world
         .journal()
         .query_row("SELECT detail FROM v_history WHERE event = 'lost' AND path = ?1", [&files[0].0], |r| {
@@ -239,4 +244,46 @@ fn something_else_in_place_of_a_file_stays_and_ours_takes_another_name() {
     assert_eq!(fs::read(path.join("mine.txt")).unwrap(), b"mine");
     world.assert_rows_are_true();
     world.run(&["audit"], 0);
+}
+
+#[test]
+fn what_is_missing_goes_the_one_way_of_every_sync_whoever_finds_it() {
+    let world = synced(12);
+    let (files, fetched) = (files(&world), world.sandbox.counters().cdn_bytes);
+    let at = |index: usize| world.photos().join(&files[index].0);
+    // One moved, one deleted; the look at the files is fresh, and a verify finds both first.
+    fs::create_dir(world.photos().join("Holiday")).unwrap();
+    fs::rename(at(0), world.photos().join("Holiday/best.jpg")).unwrap();
+    fs::remove_file(at(1)).unwrap();
+    let said = world.run(&["verify"], 1).stdout();
+    assert_eq!(said.matches("missing: ").count(), 2, "{said}");
+    assert!(said.contains("\"rollbook sync\" looks where the missing ones are"), "{said}");
+    assert!(!said.contains("not read yet"), "{said}");
+    assert_eq!((world.history("lost"), world.count("standing <> 'verified'")), (0, 0));
+    let outcome: String = world
+        .journal()
+        .query_row("SELECT outcome FROM v_run WHERE verb = 'verify'", [], |r| r.get(0))
+        .unwrap();
+    assert_eq!(outcome, "damage found");
+    world.run(&["sync"], 0);
+    assert_eq!((world.history("relocated"), world.history("released"), world.history("lost")), (1, 1, 0));
+    assert_eq!(world.sandbox.counters().cdn_bytes, fetched, "nothing is fetched that was not asked for");
+
+    // A repair is such a wish: what is nowhere comes again, and what was moved only learns its place.
+    fs::rename(at(2), world.photos().join("Holiday/second.jpg")).unwrap();
+    fs::remove_file(at(3)).unwrap();
+    let answer = verify(&world, &["--all", "--repair"], 0);
+    assert_eq!(answer["accounts"][0]["files_repaired"], 1, "{answer:#}");
+    assert_eq!(answer["accounts"][0]["files_missing"], 1, "{answer:#}");
+    assert_eq!((world.history("relocated"), world.history("lost")), (2, 1));
+    assert_eq!(world.sandbox.counters().cdn_bytes, fetched + files[3].1);
+    world.assert_rows_are_true();
+
+    // And the brake holds here too: a destination that is there by half is no loss.
+    for (path, _) in &files[4..] {
+        let _ = fs::remove_file(world.photos().join(path));
+    }
+    let answer = world.run(&["verify", "--all", "--repair"], 4);
+    assert!(answer.stderr().contains("--allow-missing"), "{}", answer.stderr());
+    assert_eq!(world.history("lost"), 1);
 }

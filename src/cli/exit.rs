@@ -32,6 +32,26 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// What it says, in the words of [`HELP`] and the README.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Done => "everything in scope is verified",
+            Self::FilesOpen => "finished, some files failed",
+            Self::Usage => "usage or configuration",
+            Self::NeedsPerson => "a person must sign in",
+            Self::Destination => "destination absent, read-only or full",
+            Self::Wait => "Apple asks to wait, or offline",
+            Self::Unbalanced => "the audit does not balance",
+            Self::Busy => "another run holds the journal",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The code of this number.
+    pub(crate) fn of(code: u8) -> Option<Self> {
+        URGENCY.into_iter().find(|exit| exit.code() == code)
+    }
 }
 
 impl Exit {
@@ -64,7 +84,7 @@ impl From<Exit> for ExitCode {
 /// The codes as `--help` lists them.
 pub(crate) const HELP: &str = "\
 Exit codes:
-    0  everything in scope is verified
+    0  everything in scope is verified, or waits for the next run
     1  finished, some files failed
     2  usage or configuration
     3  a person must sign in
@@ -84,6 +104,10 @@ mod tests {
         assert_eq!(Exit::most_urgent([]), Exit::Done);
         assert_eq!(Exit::most_urgent([Exit::Done, Exit::FilesOpen, Exit::NeedsPerson]), Exit::NeedsPerson);
         assert_eq!(Exit::most_urgent([Exit::Wait, Exit::Done]), Exit::Wait);
+        for exit in URGENCY {
+            assert!(HELP.contains(&format!("{:>5}  {}", exit.code(), exit.words())), "{exit:?}");
+            assert_eq!(Exit::of(exit.code()), Some(exit));
+        }
         let order: Vec<String> = URGENCY.iter().map(|exit| exit.code().to_string()).collect();
         assert!(HELP.ends_with(&format!("{}.", order.join(", "))));
     }

@@ -20,6 +20,8 @@ struct Counts {
     bytes_fetched: u64,
     libraries_skipped: u64,
     held_back: u64,
+    missing: u64,
+    limited: bool,
 }
 
 impl Board {
@@ -115,8 +117,27 @@ impl Board {
         self.monitor.notice(notice);
     }
 
+    /// Files are gone here.
+    pub(super) fn missing(&self, files: u64, notice: Notice) {
+        self.change(|counts| counts.missing += files);
+        self.monitor.notice(notice);
+    }
+
+    pub(super) fn missing_files(&self) -> u64 {
+        self.lock().missing
+    }
+
     pub(super) fn held_back_files(&self) -> u64 {
         self.lock().held_back
+    }
+
+    /// The run begins no more assets: it has as many as it may.
+    pub(super) fn limited(&self) {
+        self.lock().limited = true;
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.lock().limited
     }
 
     pub(super) fn libraries_skipped(&self) -> u64 {

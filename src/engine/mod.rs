@@ -136,8 +136,20 @@ pub struct Report {
     pub libraries_skipped: u64,
     /// Files that would have gone to the trash, too many at once: a person is asked.
     pub held_back: u64,
+    /// Files that are gone here, and nowhere else: released, or wanted again.
+    pub missing: u64,
+    /// The run brought home as many assets as it may. The others wait for the next one.
+    pub limited: bool,
     /// The run was asked to stop before it was done.
     pub interrupted: bool,
+}
+
+impl Report {
+    /// Files that are not here, other than those that only wait for the next run.
+    #[must_use]
+    pub fn files_amiss(&self) -> u64 {
+        if self.limited { self.summary.failed.files } else { self.summary.open().files }
+    }
 }
 
 /// What a sync would do.
@@ -207,10 +219,14 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     };
     tokio::join!(listing, work::work(run, &survey.libraries, settings.limit, watched.clone()));
 
-    // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
-    if run.stop.is_requested() || run.fullness.is_full() || settings.limit.is_some() {
+    if run.stop.is_requested() || run.fullness.is_full() {
         return Ok(());
     }
+    if settings.limit.is_some() {
+        // A second attempt would begin as many assets again.
+        return beside(run, settings).await;
+    }
+    // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
     let requeued = run.journal.requeue(run.id, now(), Requeue::FailedInThisRun).await?;
     fault::point("failed-requeued");
     if requeued > 0 {
@@ -331,20 +347,28 @@ async fn end(run: &Run, settings: &Settings, halted: bool) -> Result<Report, Err
     let progress = run.board.progress();
     let interrupted = run.stop.is_requested();
     let summary = summary(run, settings).await?;
-    let libraries_skipped = run.board.libraries_skipped();
-    let outcome = match (halted, interrupted, summary.open().files + libraries_skipped) {
+    let report = Report {
+        progress,
+        bytes_fetched: run.board.bytes_fetched(),
+        summary,
+        libraries_skipped: run.board.libraries_skipped(),
+        held_back: run.board.held_back_files(),
+        missing: run.board.missing_files(),
+        limited: run.board.is_limited(),
+        interrupted,
+    };
+    let outcome = match (halted, interrupted, report.files_amiss() + report.libraries_skipped) {
         (true, ..) => "halted",
         (_, true, _) => "interrupted",
+        (.., 0) if report.limited => "limited",
         (.., 0) => "complete",
         _ => "incomplete",
     };
-    let bytes_fetched = run.board.bytes_fetched();
-    let done = Tally { files: progress.files_verified, bytes: bytes_fetched };
+    let done = Tally { files: progress.files_verified, bytes: report.bytes_fetched };
     fault::point("run-ending");
     run.journal.end_run(run.id, now(), outcome, done).await?;
     fault::point("run-ended");
-    let held_back = run.board.held_back_files();
-    Ok(Report { progress, bytes_fetched, summary, libraries_skipped, held_back, interrupted })
+    Ok(report)
 }
 
 /// Apple's wish to wait outlives the process: a restart loop must not ask again and again.

@@ -1,7 +1,8 @@
 //! Repair: fetches what the journal wants already, without asking what is new in iCloud.
 //!
 //! For files that were lost: their rows wait like any other, only nothing has to be listed for them.
-//! Addresses come from a look-up, as for every row whose own have run out.
+//! Files that are missing are looked for first, as by every sync; what is nowhere is wanted again, for
+//! that is what a repair was asked for. Addresses come from a look-up, as for every row whose own have run out.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use crate::engine::error::Error;
 use crate::engine::monitor::Phase;
 use crate::engine::run::{Run, now};
 use crate::engine::survey::Need;
-use crate::engine::{Report, Settings, Tools, begin, close, recover, summary, work};
-use crate::journal::{Requeue, Verb};
+use crate::engine::{Policy, Report, Settings, Tools, begin, close, recover, summary, sweep, work};
+use crate::journal::{Missing, Requeue, Verb};
 use tokio::sync::watch;
 
 /// Brings home every file of the account that the journal wants and that Apple still has.
@@ -29,6 +30,8 @@ pub async fn repair(tools: Tools, settings: &Settings) -> Result<Report, Error> 
 async fn fetch(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     run.board.phase(Phase::Recovering);
     recover::recover(run).await?;
+    let policy = Policy { missing_files: Missing::Refetched, check_files: true, ..settings.policy.clone() };
+    sweep::sweep(run, &Settings { policy, ..settings.clone() }).await?;
     run.board.begin(&summary(run, settings).await?);
     run.board.phase(Phase::Syncing);
     let libraries = run.journal.reader().libraries()?.into_iter();

@@ -3,8 +3,11 @@
 //! The oldest check comes first. What is right gets its time in groups, so a scrub that is stopped or
 //! killed goes on where it was, and reads one group twice at most. A damaged file is kept under
 //! another name and its row is *lost*: the next sync fetches it, while Apple has that version. A file
-//! that cannot be read is named and left verified: a bad cable is no loss.
+//! that is not there is named, and the next sync looks for it everywhere: what becomes of files that
+//! were moved or deleted here is decided in one place, the sweep. A file that cannot be read is named
+//! and left verified: a bad cable is no loss.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +77,8 @@ pub struct Scrubbed {
     pub read: Reading,
     /// Of the findings, files that are wanted again.
     pub lost: u64,
+    /// Of the findings, files that are not there: the next sync looks for them.
+    pub missing: u64,
     /// Files that are due and were not read: the budget ended, or someone asked to stop.
     pub due_left: u64,
     /// Someone asked to stop.
@@ -112,6 +117,11 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
         // With all of them wanted, a file that was checked in this run is not due again.
         let before = if wanted.all { began } else { before };
         done.due_left += journal.reader().line(library, before)?.due;
+    }
+    // They stay at the head of the line until a sync has looked for them.
+    done.due_left = done.due_left.saturating_sub(done.missing);
+    if done.missing > 0 {
+        journal.look_again(account).await?;
     }
     let outcome = match (&ended, interrupted, done.read.findings, done.due_left) {
         (Err(_), ..) => "halted",
@@ -264,7 +274,14 @@ impl<F: FnMut(Wrong)> Scrub<F> {
 
     async fn record(&mut self, file: FileId, damage: &Damage) -> Result<(), Error> {
         self.done.read.findings += 1;
-        self.done.lost += u64::from(damage.kind != DamageKind::Unreadable);
+        match damage.kind {
+            DamageKind::Missing => {
+                self.done.missing += 1;
+                return Ok(());
+            }
+            DamageKind::Unreadable => {}
+            DamageKind::Damaged | DamageKind::Replaced => self.done.lost += 1,
+        }
         Ok(self.journal.damaged(self.run, file, now(), damage.clone()).await?)
     }
 }
@@ -314,10 +331,16 @@ fn read_back(
         format!("it has {size_bytes} bytes, not {}", file.size_bytes)
     };
     // Bytes cannot tell an edit from rot; the date may.
-    seen.push_str(&if modified_at > file.verified_at {
-        format!(", and it was written to on {}: edited, or damaged", time::date(modified_at))
-    } else {
-        ", and its date does not say that anybody wrote to it".to_owned()
+    seen.push_str(&match modified_at.cmp(&file.verified_at) {
+        Ordering::Greater => {
+            format!(", and it was written to on {}: edited, or damaged", time::date(modified_at))
+        }
+        // A date has whole seconds here, and in that one it came.
+        Ordering::Equal => {
+            ", and its date is the second in which it was verified: that does not say whether anybody wrote to it"
+                .to_owned()
+        }
+        Ordering::Less => ", and its date does not say that anybody wrote to it".to_owned(),
     });
     match inspector.set_aside(&file.path, &opened, date) {
         Ok(Some(kept_as)) => wrong(DamageKind::Damaged, seen, Some(kept_as)),

@@ -233,7 +233,7 @@ async fn act(run: &Run, missing: &[FileId], policy: Missing) -> Result<(), Error
         return Ok(());
     }
     run.journal.missing(run.id, now(), missing.to_vec(), policy).await?;
-    run.board
-        .notice(Notice::Missing { files: missing.len() as u64, refetched: policy == Missing::Refetched });
+    let files = missing.len() as u64;
+    run.board.missing(files, Notice::Missing { files, refetched: policy == Missing::Refetched });
     Ok(())
 }

@@ -204,6 +204,7 @@ impl<'a> Feed<'a> {
                 if self.is_beyond_limit(claim.file().asset) {
                     self.claims.push_front(claim);
                     self.give_back().await;
+                    self.run.board.limited();
                     return None;
                 }
                 return Some(claim);

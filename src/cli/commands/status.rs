@@ -15,7 +15,7 @@ use crate::cli::problem::Problem;
 use crate::cli::standing::SignIn;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
-use crate::journal::{self, Reader, Summary, Verb};
+use crate::journal::{self, Attempt, Reader, Summary, Verb};
 
 /// Problems that are named on a screen. The others are counted, and `--json` names them all.
 const PROBLEMS_SHOWN: usize = 10;
@@ -72,6 +72,21 @@ struct OfAccount {
     wait_until: Option<i64>,
     /// How its sign-in stands; null before the first one.
     sign_in: Option<SignIn>,
+    /// How the last attempt to sync ended, one too that never came to a run; null before the first.
+    last_attempt: Option<Ended>,
+}
+
+/// How an attempt to sync ended.
+#[derive(Debug, Serialize)]
+struct Ended {
+    /// When, in Unix seconds.
+    at: i64,
+    /// Its exit code.
+    exit: u8,
+    /// What that means.
+    means: &'static str,
+    /// What was said, if it was a problem.
+    said: Option<String>,
 }
 
 /// Files of one standing.
@@ -234,6 +249,11 @@ impl Status {
         if let Some(run) = &self.last_run {
             lines.push(format!("last run  {}", run.line()));
         }
+        if let [only] = self.accounts.as_slice() {
+            lines.extend(
+                only.last_attempt.iter().filter_map(Ended::line).map(|line| format!("ended     {line}")),
+            );
+        }
         for (label, check) in [("audit", &self.last_audit), ("verify", &self.last_verify)] {
             if let Some(check) = check {
                 lines.push(format!("{label:<8}  {}", check.line()));
@@ -295,6 +315,7 @@ impl OfAccount {
             listed: own.any(|library| library.enumerated_at.is_some()),
             wait_until: reader.next_allowed_at(username, now())?,
             sign_in: None,
+            last_attempt: reader.pulse(username)?.attempt.map(Ended::from),
         })
     }
 
@@ -307,6 +328,7 @@ impl OfAccount {
         if let Some(at) = self.wait_until {
             remarks.push(format!("Apple asked to wait until {}", format::moment(at)));
         }
+        remarks.extend(self.last_attempt.iter().filter_map(Ended::line));
         let sign_in = self.sign_in.iter().flat_map(|of| of.lines(now()));
         remarks.extend(sign_in.map(|(label, text)| format!("{label}: {text}")));
         if !self.listed {
@@ -320,6 +342,22 @@ impl OfAccount {
             format!("{} open", files(&["pending", "partial", "expired-url", "failed"])),
             remark,
         ]
+    }
+}
+
+impl Ended {
+    /// In words, where it ended otherwise than a run that is complete.
+    fn line(&self) -> Option<String> {
+        let said = self.said.as_ref().map_or_else(String::new, |said| format!(": {}", sanitize(said)));
+        let line = format!("{}, exit code {}, {}{said}", format::moment(self.at), self.exit, self.means);
+        (self.exit != Exit::Done.code()).then_some(line)
+    }
+}
+
+impl From<Attempt> for Ended {
+    fn from(of: Attempt) -> Self {
+        let means = Exit::of(of.exit).map_or("unknown", Exit::words);
+        Self { at: of.at, exit: of.exit, means, said: of.said }
     }
 }
 

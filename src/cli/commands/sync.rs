@@ -139,9 +139,7 @@ async fn bring_home(
 fn exit(report: &Report) -> Exit {
     match report {
         Report { interrupted: true, .. } => Exit::Interrupted,
-        report
-            if report.summary.open().files == 0 && report.libraries_skipped == 0 && report.held_back == 0 =>
-        {
+        report if report.files_amiss() == 0 && report.libraries_skipped == 0 && report.held_back == 0 => {
             Exit::Done
         }
         _ => Exit::FilesOpen,
@@ -173,9 +171,15 @@ fn summary(progress: &Progress, bytes_fetched: u64, took: Duration) -> String {
 /// What the summary leaves open, and where to look.
 fn remarks(prefix: &str, report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
-    let files = report.summary.open().files;
+    let files = report.files_amiss();
+    if report.limited && !report.interrupted {
+        let waiting = format::counted(report.summary.open().files - files, "file");
+        lines.push(format!(
+            "note: {prefix}{waiting} more to come: this run brought as much as --limit allows, \"rollbook sync\" goes on"
+        ));
+    }
     if report.interrupted {
-        let left = format::counted(files, "file");
+        let left = format::counted(report.summary.open().files, "file");
         lines.push(format!(
             "{prefix}stopped with {left} known and not here yet; \"rollbook sync\" goes on from there"
         ));
@@ -225,6 +229,8 @@ mod tests {
         assert_eq!((exit(&report), remarks("", &report).len()), (Exit::Done, 1));
         report.summary.expired_url.files = 1;
         assert_eq!((exit(&report), remarks("", &report).len()), (Exit::FilesOpen, 2));
+        let limited = Report { limited: true, ..report };
+        assert_eq!((exit(&limited), remarks("", &limited).len()), (Exit::Done, 2));
         report.interrupted = true;
         assert_eq!((exit(&report), remarks("", &report).len()), (Exit::Interrupted, 2));
     }

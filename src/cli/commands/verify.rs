@@ -53,6 +53,11 @@ struct OfAccount {
     findings_total: u64,
     /// Of those, files that are wanted again.
     files_lost: u64,
+    /// Of the findings, files that are not there: without `--repair`, the next sync looks for them; with it,
+    /// those that had been moved are none.
+    files_missing: u64,
+    /// Of the findings, files that could not be read: they stay verified.
+    files_unreadable: u64,
     /// Files that `--repair` brought home; null without it.
     files_repaired: Option<u64>,
     /// Bytes that came for them.
@@ -136,7 +141,7 @@ async fn repair(
     answer: &mut OfAccount,
 ) -> Result<(), Problem> {
     answer.files_repaired = Some(0);
-    if answer.files_open == 0 {
+    if answer.files_open + answer.files_missing == 0 {
         return Ok(());
     }
     let manner = Manner::default();
@@ -149,6 +154,7 @@ async fn repair(
     let report = report?;
     answer.files_repaired = Some(report.progress.files_verified);
     answer.bytes_fetched = report.bytes_fetched;
+    answer.files_missing = report.missing;
     answer.interrupted |= report.interrupted;
     answer.files_open = report.summary.open().files;
     Ok(())
@@ -163,6 +169,8 @@ impl OfAccount {
             bytes_read: of.read.bytes,
             findings_total: of.read.findings,
             files_lost: of.lost,
+            files_missing: of.missing,
+            files_unreadable: of.read.findings - of.lost - of.missing,
             files_repaired: None,
             bytes_fetched: 0,
             files_open: summary.open().files,
@@ -172,13 +180,22 @@ impl OfAccount {
     }
 
     fn exit(&self) -> Exit {
-        let unreadable = self.findings_total - self.files_lost;
-        let repaired = self.files_repaired.is_some_and(|repaired| repaired >= self.files_lost);
         match self.interrupted {
             true => Exit::Interrupted,
-            false if unreadable > 0 || (self.files_lost > 0 && !repaired) => Exit::FilesOpen,
+            false if self.files_unreadable > 0 || (self.wanted() > 0 && !self.is_repaired()) => {
+                Exit::FilesOpen
+            }
             false => Exit::Done,
         }
+    }
+
+    /// Findings that a repair can mend.
+    fn wanted(&self) -> u64 {
+        self.files_lost + self.files_missing
+    }
+
+    fn is_repaired(&self) -> bool {
+        self.files_repaired.is_some_and(|repaired| repaired >= self.wanted())
     }
 
     fn to_text(&self, prefix: &str) -> String {
@@ -190,7 +207,7 @@ impl OfAccount {
         );
         let mut parts = vec![read];
         match self.files_repaired {
-            Some(repaired) if self.files_lost > 0 || repaired > 0 => parts.push(format!(
+            Some(repaired) if self.wanted() > 0 || repaired > 0 => parts.push(format!(
                 "{} fetched again ({})",
                 format::counted(repaired, "file"),
                 format::bytes(self.bytes_fetched)
@@ -200,7 +217,13 @@ impl OfAccount {
             }
             _ => {}
         }
-        if self.files_repaired.is_some_and(|repaired| repaired < self.files_lost) {
+        if self.files_missing > 0 && self.files_repaired.is_none() {
+            parts.push(
+                "\"rollbook sync\" looks where the missing ones are, and does what --missing-files says"
+                    .to_owned(),
+            );
+        }
+        if self.files_repaired.is_some() && self.wanted() > 0 && !self.is_repaired() {
             parts.push("what did not come is named by \"rollbook status\"".to_owned());
         }
         if self.files_due > 0 {
