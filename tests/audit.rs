@@ -424,10 +424,12 @@ fn an_equal_count_proves_nothing_where_apple_no_longer_says_what_changed() {
 
 #[test]
 fn a_file_in_the_trash_that_no_row_names_is_a_note_and_ours_are_none() {
-    let world = synced(Options { assets: 8, ..Options::default() });
+    let world = World::new(Options { assets: 8, ..Options::default() });
+    world.run(&["sync", "--sidecars", "xmp"], 0);
     let gone = world.sandbox.library().assets()[0].clone();
     assert!(world.sandbox.library().delete_asset(&gone));
-    world.run(&["sync", "--deleted", "trash"], 0);
+    world.run(&["sync", "--deleted", "trash", "--sidecars", "xmp"], 0);
+    assert!(world.tree().keys().any(|path| path.starts_with(".rollbook-trash/") && path.ends_with(".xmp")));
     assert_eq!(named(&audit(&world, &[], 0)).len(), 0);
     let mine = world.photos().join(".rollbook-trash/2020-01-01/mine.jpg");
     fs::create_dir_all(mine.parent().unwrap()).unwrap();

@@ -8,7 +8,7 @@ use crate::engine::audit::{Audit, Kind};
 use crate::engine::error::Error;
 use crate::journal::{KnownPath, Reader};
 use crate::model::ids::AccountId;
-use crate::model::layout;
+use crate::model::{layout, xmp};
 
 impl Audit {
     /// What stands below the destination and is no verified file of ours.
@@ -62,8 +62,14 @@ impl Audit {
         if found.is_empty() {
             return Ok(());
         }
-        let known = self.reader.trash(self.account)?.into_iter().filter_map(|file| file.trash_path);
-        let known: HashSet<String> = known.collect();
+        let mut known = HashSet::new();
+        for file in self.reader.trash(self.account)? {
+            let Some(path) = file.trash_path else { continue };
+            if file.sidecar.is_some() {
+                known.insert(format!("{path}{}", xmp::SUFFIX));
+            }
+            known.insert(path);
+        }
         for file in found.into_iter().filter(|file| !known.contains(&file.path)) {
             let reason = "no row names it: it needs nothing, and is yours to keep or to delete".to_owned();
             self.tell(None, Kind::Trash, None, file.path, reason);
