@@ -93,6 +93,18 @@ async fn walk(client: &Client, zone: &Zone) -> Result<(Vec<Asset>, Vec<Oddity>),
     Ok((assets, oddities))
 }
 
+/// The same with pages asked for ahead, as soon as that may be.
+async fn walk_ahead(client: &Client, zone: &Zone) -> Result<Vec<Asset>, Error> {
+    let count = client.count(zone).await?;
+    let mut listing = client.listing(zone, Index::Visible);
+    let mut assets = Vec::new();
+    while let Some(page) = listing.next().await? {
+        assets.extend(page.assets);
+        listing.look_ahead(count);
+    }
+    Ok(assets)
+}
+
 type Files = BTreeSet<(String, String, String, u64)>;
 
 fn listed_files(assets: &[Asset]) -> Files {
@@ -228,9 +240,9 @@ async fn libraries_counts_and_albums_are_read() {
     assert!(!libraries.zones.is_empty() && libraries.warnings.len() == 1, "{libraries:?}");
 }
 
-#[tokio::test]
-async fn a_listing_survives_whatever_happens_to_its_pages() {
-    let passing = [
+/// Faults that pass when the page is asked for again.
+fn passing() -> [What; 7] {
+    [
         What::status(500),
         What::Reset,
         What::CutAfter { bytes: 1000 },
@@ -238,18 +250,26 @@ async fn a_listing_survives_whatever_happens_to_its_pages() {
         What::retry_after(503, "0"),
         What::Rscd { code: 401 },
         What::status(421),
-    ];
-    let odd = [
+    ]
+}
+
+/// Pages that are not as they should be.
+fn odd() -> [What; 6] {
+    [
         What::EmptyPage,
         What::RepeatedPage,
         What::MissingRecords { every: 2 },
         What::ReversedRecords,
         What::DoubledRecords,
         What::MalformedJson,
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn a_listing_survives_whatever_happens_to_its_pages() {
     // What is retried waits in between, so it strikes one page; what is odd strikes each in turn.
-    let passing = passing.into_iter().map(|what| (what, 1));
-    let odd = odd.into_iter().flat_map(|what| (0..3).map(move |page| (what.clone(), page)));
+    let passing = passing().into_iter().map(|what| (what, 1));
+    let odd = odd().into_iter().flat_map(|what| (0..3).map(move |page| (what.clone(), page)));
     let sandbox = start(Options { assets: 260, mean_size_bytes: Some(500), ..Options::default() });
     let client = sign_in(&sandbox).await;
     let zone = primary(&client).await;
@@ -263,6 +283,58 @@ async fn a_listing_survives_whatever_happens_to_its_pages() {
         assert!(lost.is_empty(), "{what:?} at page {page}: {} of {}: {lost:?}", listed.len(), truth.len());
         assert_eq!(sandbox.faults().waiting(), [], "{what:?} at page {page} did not strike");
     }
+}
+
+#[tokio::test]
+async fn pages_that_are_asked_for_ahead_survive_the_same() {
+    let options = Options { assets: 260, page_cap: 30, mean_size_bytes: Some(500), ..Options::default() };
+    let sandbox = start(options);
+    let client = sign_in(&sandbox).await;
+    let zone = primary(&client).await;
+    let truth = true_files(&sandbox, &zone.name);
+    for what in passing().into_iter().chain(odd()) {
+        // One of those that are under way together.
+        let on = Target::of(Endpoint::RecordsQuery).after(3);
+        sandbox.faults().add(Fault { on, ..Fault::once(Endpoint::RecordsQuery, what.clone()) });
+        let listed = listed_files(&walk_ahead(&client, &zone).await.expect("a listing"));
+        let lost: Vec<_> = truth.symmetric_difference(&listed).take(3).collect();
+        assert!(lost.is_empty(), "{what:?}: {} of {}: {lost:?}", listed.len(), truth.len());
+        assert_eq!(sandbox.faults().waiting(), [], "{what:?} did not strike");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_under_way_together_each_of_them_once_and_none_before_the_first() {
+    let options = Options { assets: 260, page_cap: 30, mean_size_bytes: Some(500), ..Options::default() };
+    let sandbox = start(options);
+    let client = sign_in(&sandbox).await;
+    let zone = primary(&client).await;
+    let count = client.count(&zone).await.expect("a count");
+    let ranks = || -> Vec<u64> { sandbox.log().iter().filter_map(|request| request.start_rank).collect() };
+    sandbox.reset_counters();
+    let mut listing = client.listing(&zone, Index::Visible);
+    listing.next().await.expect("a page").expect("a first page");
+    // A page that is older than the first one's token could hide a change.
+    assert_eq!(ranks(), [0]);
+    listing.look_ahead(count);
+    // The second page does not come before the three behind it are asked for.
+    let stall = What::StallAfter { bytes: 100, hold_ms: None };
+    let second = Target::of(Endpoint::RecordsQuery);
+    sandbox.faults().add(Fault { on: second, ..Fault::once(Endpoint::RecordsQuery, stall) });
+    let walking = tokio::spawn(async move { while listing.next().await.expect("a page").is_some() {} });
+    while ranks().len() < 5 {
+        assert!(!walking.is_finished(), "a page that stalls ends no walk");
+        tokio::task::yield_now().await;
+    }
+    sandbox.faults().release();
+    walking.await.expect("a walk");
+    let mut asked = ranks();
+    asked.sort_unstable();
+    let mut once = asked.clone();
+    once.dedup();
+    assert_eq!(asked, once, "no page was asked for twice");
+    // Nine full pages that overlap by one, and the empty one that ends them.
+    assert_eq!(asked.len() as u64, 1 + (count - 30).div_ceil(29) + 1);
 }
 
 #[tokio::test]
@@ -281,11 +353,23 @@ async fn a_healthy_listing_asks_for_each_page_once() {
 
 #[tokio::test]
 async fn assets_that_move_up_during_a_walk_are_not_stepped_over() {
+    move_up(false).await;
+}
+
+#[tokio::test]
+async fn assets_that_move_up_under_pages_asked_for_ahead_are_not_stepped_over() {
+    move_up(true).await;
+}
+
+async fn move_up(ahead: bool) {
     let sandbox = start(Options { assets: 420, mean_size_bytes: Some(500), ..Options::default() });
     let client = sign_in(&sandbox).await;
     let zone = primary(&client).await;
     let mut listing = client.listing(&zone, Index::Visible);
     let mut assets = listing.next().await.expect("a page").expect("a first page").assets;
+    if ahead {
+        listing.look_ahead(client.count(&zone).await.expect("a count"));
+    }
     let second = listing.next().await.expect("a page").expect("a second page").assets;
     // All of the second page and a part of the first: also the asset that the third would begin with.
     for asset in second.iter().chain(&assets[20..60]) {

@@ -154,11 +154,13 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
         settle::albums(run, library).await?;
     }
     let mut roll = Roll { until_found: choices.until_found, ..Roll::default() };
-    let token = list(run, library, Index::Visible, choices, &mut roll).await?;
+    let token =
+        list(run, library, Index::Visible, announced.map(|counts| counts.visible), choices, &mut roll)
+            .await?;
     if roll.is_ended() {
         return Ok(());
     }
-    match list(run, library, Index::Hidden, choices, &mut roll).await {
+    match list(run, library, Index::Hidden, announced.map(|counts| counts.hidden), choices, &mut roll).await {
         // Not every library has such a list.
         Err(Error::Service(icloud::Error::Server { .. } | icloud::Error::Malformed { .. }))
             if !library.zone.is_primary() => {}
@@ -192,11 +194,13 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
     }
 }
 
-/// Makes rows of one list of a library. Gives the token of its first page.
+/// Makes rows of one list of a library, of which Apple announced so many assets. Gives the token of its first
+/// page.
 async fn list(
     run: &Run,
     library: &Library,
     index: Index,
+    announced: Option<u64>,
     choices: &Arc<Choices>,
     roll: &mut Roll,
 ) -> Result<Option<String>, Error> {
@@ -213,8 +217,13 @@ async fn list(
                 break;
             }
             count += 1;
-            if count == 2 && index == Index::Visible {
-                first_download_goes_first(run).await;
+            if count == 2 {
+                if index == Index::Visible {
+                    first_download_goes_first(run).await;
+                }
+                if let Some(announced) = announced.filter(|_| together > 1) {
+                    listing.look_ahead(announced);
+                }
             }
         }
         Ok::<(), Error>(())

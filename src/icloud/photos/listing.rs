@@ -10,7 +10,8 @@
 //! others is asked for once more as soon as there turns out to be something behind it.
 //!
 //! What is added during the walk may be missed. The sync token of the first page is the point
-//! from which it can be asked for.
+//! from which it can be asked for. So nothing is asked for ahead of that page ([`Listing::look_ahead`]):
+//! a page that is older than the token could hide a change that the token no longer tells.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -20,8 +21,8 @@ use serde_json::value::RawValue;
 use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
-use crate::icloud::photos::body::{Filter, Query, QueryBody};
-use crate::icloud::photos::fields::{RecordsAnswer, desired_keys};
+use crate::icloud::photos::ahead::Ahead;
+use crate::icloud::photos::fields::RecordsAnswer;
 use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::{Pairing, Tally};
 use crate::icloud::photos::read;
@@ -29,7 +30,7 @@ use crate::icloud::wire::{self, Lenient};
 use crate::model::asset::{Asset, Oddity, OddityKind, Page, Zone};
 
 /// Records on a page: the most that the service gives. Two records make an asset.
-const PAGE_RECORDS: u32 = 200;
+pub(super) const PAGE_RECORDS: u32 = 200;
 /// Ranks on a full page.
 const PAGE_RANKS: u64 = 100;
 /// How many empty pages in a row are seen when the service counts more than came: one, the same
@@ -44,7 +45,7 @@ const BACKS_MAX: u32 = 10;
 /// How often the walk goes back from one rank. Records that cannot be read look like a list that has
 /// shifted, each time it comes by: without a limit it would go round for ever.
 const LOST_AT_MAX: u32 = 3;
-const ENDPOINT: &str = "records/query";
+pub(super) const ENDPOINT: &str = "records/query";
 
 /// The list that a walk goes through. What is deleted stands in neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub enum Index {
 
 impl Index {
     /// Its name when it is listed.
-    fn listed(self) -> &'static str {
+    pub(super) fn listed(self) -> &'static str {
         match self {
             Self::Visible => "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted",
             Self::Hidden => "CPLAssetAndMasterHiddenByAssetDate",
@@ -79,6 +80,7 @@ pub struct Listing {
     client: Client,
     zone: Zone,
     index: Index,
+    ahead: Ahead,
     rank: u64,
     phase: Phase,
     pairing: Pairing,
@@ -136,6 +138,7 @@ impl Client {
             client: self.clone(),
             zone: zone.clone(),
             index,
+            ahead: Ahead::new(self.clone(), zone.clone(), index),
             rank: 0,
             phase: Phase::Walking,
             pairing: Pairing::default(),
@@ -160,6 +163,13 @@ impl Listing {
     #[must_use]
     pub fn rank(&self) -> u64 {
         self.rank
+    }
+
+    /// Allows to ask for pages before they are needed, in a list of about `count` assets.
+    ///
+    /// Call after the first page has come.
+    pub fn look_ahead(&mut self, count: u64) {
+        self.ahead.allow(count);
     }
 
     /// Fetches the next page; `None` when the library is through.
@@ -204,15 +214,9 @@ impl Listing {
     async fn fetch(&mut self, page: &mut Page) -> Result<Fetched, Error> {
         let is_behind_a_gap = self.gap.is_some_and(|gap| gap.from < self.rank);
         let start = if is_behind_a_gap { self.rank } else { self.rank.saturating_sub(1) };
-        let filters = vec![Filter::number("startRank", start), Filter::text("direction", "ASCENDING")];
-        let body = QueryBody {
-            query: Query { record_type: self.index.listed(), filter_by: Some(filters) },
-            zone_id: (&self.zone).into(),
-            results_limit: Some(PAGE_RECORDS),
-            desired_keys: &desired_keys(self.client.previews()),
-            continuation_marker: None,
-        };
-        let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;
+        // Full pages that share one asset with the one before.
+        let stride = self.fullest.saturating_sub(1);
+        let answer = self.ahead.page(start, stride).await?;
         let text = wire::text_of(&answer);
         let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
         let records = answer.records.0.as_deref().ok_or_else(|| malformed("no records"))?;

@@ -3,6 +3,7 @@
 //! An answer of CloudKit is often a 200 with an error inside. [`Client::call`] sorts all of that
 //! out; the files beside this one only build bodies and read results.
 
+mod ahead;
 mod albums;
 mod body;
 mod changes;
