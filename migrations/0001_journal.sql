@@ -111,8 +111,10 @@ CREATE TABLE asset (
     -- library of the account holds the same photo.
     removed_at        INTEGER,
     removed_as        TEXT    CHECK (removed_as IN ('recently-deleted', 'purged', 'moved')),
-    -- Its files in scope that are not verified, kept by trigger: 0 means complete.
+    -- Its files in scope that are not verified: 0 means complete. Counted as the tally is.
     files_open        INTEGER NOT NULL DEFAULT 0,
+    -- The page of provider_page that its latest records are on.
+    provider_page_id  INTEGER,
     UNIQUE (library_id, record_name),
     CHECK ((removed_at IS NULL) = (removed_as IS NULL))
 ) STRICT;
@@ -124,11 +126,14 @@ CREATE INDEX asset_by_master ON asset (master_name);
 -- Serves --recent N: the N newest of a library.
 CREATE INDEX asset_by_capture ON asset (library_id, captured_ms);
 
--- Both provider records of an asset, without URLs: zlib-compressed JSON, so that a later feature
--- needs no new enumeration.
-CREATE TABLE provider_record (
-    asset_id INTEGER PRIMARY KEY REFERENCES asset,
-    json_z   BLOB    NOT NULL
+-- Both provider records of assets, without URLs, so that a later feature needs no new enumeration: those that
+-- came together, as one zlib-compressed text. A line for each asset: its asset_id, a tab, and the JSON.
+-- Serves Reader::sidecars_due.
+CREATE TABLE provider_page (
+    page_id   INTEGER PRIMARY KEY,
+    -- Assets whose latest records are here. The page goes with the last of them.
+    assets    INTEGER NOT NULL,
+    records_z BLOB    NOT NULL
 ) STRICT;
 
 -- Append-only: what happened to an asset in iCloud since it was first listed, other than its bytes
@@ -490,12 +495,15 @@ CREATE TABLE sidecar (
     written_at INTEGER NOT NULL
 ) STRICT;
 
--- Counts kept in step by trigger, so that `status` reads a handful of rows at any size.
+-- Counts, so that `status` reads a handful of rows at any size. Every change of a row is counted by trigger;
+-- new rows are counted by whoever makes them, a page at a time and in the same transaction.
 CREATE TABLE tally (
     library_id INTEGER NOT NULL REFERENCES library,
     standing   TEXT    NOT NULL,
     files      INTEGER NOT NULL DEFAULT 0,
     bytes      INTEGER NOT NULL DEFAULT 0,
+    -- Of the verified files, those that were never read back since they came home.
+    unchecked  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (library_id, standing)
 ) STRICT, WITHOUT ROWID;
 
@@ -554,12 +562,6 @@ BEGIN
                            ORDER BY damage_id DESC LIMIT 1), NULL) END);
 END;
 
-CREATE TRIGGER asset_file_tally_insert AFTER INSERT ON asset_file
-BEGIN
-    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes
-    WHERE library_id = NEW.library_id AND standing = NEW.standing;
-END;
-
 CREATE TRIGGER asset_file_tally_update
 AFTER UPDATE OF state, size_bytes, excluded_by, released_at, superseded_at ON asset_file
 WHEN OLD.standing <> NEW.standing OR OLD.size_bytes <> NEW.size_bytes
@@ -570,9 +572,14 @@ BEGIN
     WHERE library_id = NEW.library_id AND standing = NEW.standing;
 END;
 
-CREATE TRIGGER asset_file_open_insert AFTER INSERT ON asset_file WHEN NEW.is_open
+CREATE TRIGGER asset_file_unchecked AFTER UPDATE OF state, released_at, checked_at ON asset_file
+WHEN (OLD.state = 'verified' AND OLD.released_at IS NULL AND OLD.checked_at IS NULL)
+  <> (NEW.state = 'verified' AND NEW.released_at IS NULL AND NEW.checked_at IS NULL)
 BEGIN
-    UPDATE asset SET files_open = files_open + 1 WHERE asset_id = NEW.asset_id;
+    UPDATE tally
+    SET unchecked = unchecked
+        + iif(NEW.state = 'verified' AND NEW.released_at IS NULL AND NEW.checked_at IS NULL, 1, -1)
+    WHERE library_id = NEW.library_id AND standing = 'verified';
 END;
 
 CREATE TRIGGER asset_file_open_update
@@ -589,17 +596,7 @@ BEGIN
     WHERE library_id = NEW.library_id AND standing = 'assets-open';
 END;
 
-CREATE TRIGGER asset_tally_insert AFTER INSERT ON asset
-BEGIN
-    UPDATE tally SET files = files + 1 WHERE library_id = NEW.library_id AND standing = 'assets';
-END;
-
 -- Of the assets that are in iCloud, those that are hidden; and those that are gone from there.
-CREATE TRIGGER asset_hidden_tally_insert AFTER INSERT ON asset WHEN NEW.hidden
-BEGIN
-    UPDATE tally SET files = files + 1 WHERE library_id = NEW.library_id AND standing = 'assets-hidden';
-END;
-
 CREATE TRIGGER asset_removed_tally AFTER UPDATE OF hidden, removed_at ON asset
 WHEN OLD.hidden <> NEW.hidden OR (OLD.removed_at IS NULL) <> (NEW.removed_at IS NULL)
 BEGIN

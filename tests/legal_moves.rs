@@ -51,9 +51,12 @@ fn journal_with_a_row(folder: &std::path::Path, state: State) -> Connection {
              INSERT INTO library (library_id, account_id, database, zone_name, zone_owner, zone_type)
                  VALUES (1, 1, 'private', 'PrimarySync', '', '');
              INSERT INTO asset (asset_id, library_id, record_name, master_name, change_tag, filename,
-                 kind, favorite, hidden, stem) VALUES (1, 1, 'A', 'M', 't', 'a.jpg', 'photo', 0, 0, 'a');
+                 kind, favorite, hidden, stem, files_open)
+                 VALUES (1, 1, 'A', 'M', 't', 'a.jpg', 'photo', 0, 0, 'a', 1);
              INSERT INTO asset_file (file_id, asset_id, library_id, rendition, checksum, size_bytes,
-                 uti, path, path_key) VALUES (1, 1, 1, 'original', 'c', 10, '', 'a.jpg', 1);",
+                 uti, path, path_key) VALUES (1, 1, 1, 'original', 'c', 10, '', 'a.jpg', 1);
+             UPDATE tally SET files = 1 WHERE standing IN ('assets', 'assets-open', 'pending');
+             UPDATE tally SET bytes = 10 WHERE standing = 'pending';",
         )
         .unwrap();
     let way: &[(Event, State)] = match state {

@@ -46,7 +46,7 @@ pub struct Examination {
 }
 
 /// What must be true, and the statement that names the rows for which it is not.
-const INVARIANTS: [(&str, &str); 8] = [
+const INVARIANTS: [(&str, &str); 9] = [
     (
         "state",
         "SELECT f.path || ' is ' || f.state || ', and its history says ' || coalesce(h.to_state, 'pending')
@@ -74,18 +74,32 @@ const INVARIANTS: [(&str, &str); 8] = [
            AND (t.files, t.bytes) <> (coalesce(c.files, 0), coalesce(c.bytes, 0))
          UNION ALL
          SELECT 'library ' || library_id || ' counts ' || t.files || ' as ' || t.standing || ', and there are '
-             || CASE t.standing WHEN 'assets' THEN c.assets ELSE c.open END
+             || iif(t.standing = 'assets', c.assets, iif(t.standing = 'assets-open', c.open,
+                    iif(t.standing = 'assets-hidden', c.hidden, c.removed)))
          FROM tally t JOIN (
-             SELECT library_id, count(asset_id) AS assets, coalesce(sum(files_open > 0), 0) AS open
+             SELECT library_id, count(asset_id) AS assets, coalesce(sum(files_open > 0), 0) AS open,
+                    coalesce(sum(hidden AND removed_at IS NULL), 0) AS hidden,
+                    coalesce(sum(removed_at IS NOT NULL), 0) AS removed
              FROM library LEFT JOIN asset USING (library_id) GROUP BY library_id) c USING (library_id)
-         WHERE t.standing IN ('assets', 'assets-open')
-           AND t.files <> CASE t.standing WHEN 'assets' THEN c.assets ELSE c.open END",
+         WHERE t.standing LIKE 'assets%'
+           AND t.files <> iif(t.standing = 'assets', c.assets, iif(t.standing = 'assets-open', c.open,
+                    iif(t.standing = 'assets-hidden', c.hidden, c.removed)))",
     ),
     (
         "tally",
         "SELECT 'library ' || library_id || ' has no count of ' || standing FROM (
              SELECT DISTINCT library_id, standing FROM asset_file
              EXCEPT SELECT library_id, standing FROM tally)",
+    ),
+    (
+        "tally",
+        "SELECT 'library ' || library_id || ' counts ' || t.unchecked || ' verified files that were never read back, and '
+             || 'there are ' || coalesce(c.unchecked, 0)
+         FROM tally t LEFT JOIN (
+             SELECT library_id, count(*) AS unchecked FROM asset_file INDEXED BY asset_file_scrub
+             WHERE state = 'verified' AND released_at IS NULL AND checked_at IS NULL
+             GROUP BY library_id) c USING (library_id)
+         WHERE t.unchecked <> iif(t.standing = 'verified', coalesce(c.unchecked, 0), 0)",
     ),
     (
         "open files",

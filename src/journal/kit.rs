@@ -5,8 +5,8 @@ use rusqlite::{Connection, named_params};
 use crate::journal::Reader;
 use crate::journal::album_paths::AlbumPaths;
 use crate::journal::error::Error;
+use crate::journal::kept_record::Shelf;
 use crate::journal::row;
-use crate::journal::sidecar;
 use crate::model::asset::{Captured, Rendition};
 use crate::model::facts::{Facts, Picture};
 use crate::model::ids::{AccountId, AssetId, AssetName, LibraryId};
@@ -52,6 +52,7 @@ pub(super) fn page(
     limit: usize,
 ) -> Result<KitPage, Error> {
     let mut page = KitPage::default();
+    let mut shelf = Shelf::default();
     let mut statement = connection.prepare_cached(ASSETS)?;
     let values = named_params! { ":after": after.0, ":account": account.0, ":limit": limit as i64 };
     let mut rows = statement.query(values)?;
@@ -75,7 +76,7 @@ pub(super) fn page(
             albums,
             facts: Facts::default(),
         };
-        page.assets.push((KitAsset { picture, files }, sidecar::record(connection, id.0)?));
+        page.assets.push((KitAsset { picture, files }, shelf.record(connection, id)?));
     }
     Ok(page)
 }

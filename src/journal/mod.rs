@@ -31,9 +31,11 @@ mod doubt;
 mod emptied;
 mod error;
 mod health;
+mod kept_record;
 mod kit;
 mod leftover;
 mod moves;
+mod new_asset;
 mod place;
 #[cfg(test)]
 mod plans;

@@ -85,7 +85,7 @@ impl Reader {
         roll::unusable(&*self.pool.get()?, account, each)
     }
 
-    /// What triggers counted in a library, by standing.
+    /// What the tally counts in a library, by standing.
     ///
     /// # Errors
     /// If the journal cannot be read.

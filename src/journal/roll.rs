@@ -185,7 +185,7 @@ pub(super) fn unusable(
     Ok(())
 }
 
-/// Reads the tally of a library: what triggers counted.
+/// Reads the tally of a library.
 pub(super) fn tally(connection: &Connection, library: LibraryId) -> Result<BTreeMap<String, Tally>, Error> {
     let mut statement =
         connection.prepare_cached("SELECT standing, files, bytes FROM tally WHERE library_id = :library")?;

@@ -177,12 +177,10 @@ pub struct Line {
     pub oldest_check_at: Option<i64>,
 }
 
-/// Reads how the line stands, from its index alone.
+/// Reads how the line stands, from the tally and its index.
 pub(super) fn line(connection: &Connection, library: LibraryId, before: i64) -> Result<Line, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT (SELECT count(*) FROM asset_file INDEXED BY asset_file_scrub
-                 WHERE library_id = :library AND state = 'verified' AND released_at IS NULL
-                   AND checked_at IS NULL),
+        "SELECT (SELECT unchecked FROM tally WHERE library_id = :library AND standing = 'verified'),
                 (SELECT count(*) FROM asset_file INDEXED BY asset_file_scrub
                  WHERE library_id = :library AND state = 'verified' AND released_at IS NULL
                    AND checked_at < :before),

@@ -4,19 +4,18 @@
 //! whose files are all verified costs one look-up and writes nothing: a second run over an
 //! unchanged library leaves the journal as it was.
 
-use std::cell::RefCell;
-
-use flate2::{Compress, Compression, FlushCompress, Status};
 use rusqlite::{Connection, named_params};
 
 use crate::journal::Journal;
 use crate::journal::asset_change::{self, KnownAsset, Removal};
 use crate::journal::choose::{self, Judged};
 use crate::journal::error::Error;
+use crate::journal::kept_record::{self, Keeping};
 use crate::journal::leftover::{self, Leftover};
 use crate::journal::moves;
-use crate::journal::place::{self, FreePath, Owner};
-use crate::journal::row::{self, int};
+use crate::journal::new_asset::{self, Counted};
+use crate::journal::place::{self, Owner};
+use crate::journal::row;
 use crate::model::asset::{Asset, Offer, Page};
 use crate::model::choices::Choices;
 use crate::model::events::AssetEvent;
@@ -24,6 +23,11 @@ use crate::model::ids::{AssetId, FileId, LibraryId, RunId};
 use crate::model::reconcile::{self, KnownFile, Step};
 use crate::model::state::State;
 use std::sync::Arc;
+
+/// Files that wait with a signed address each. An address lives for an hour, so those of files that wait behind
+/// so many would be dead before their turn, unless thirty files came home every second; they would only make the journal of a
+/// large library three times as large. Such files get a fresh address when it is their turn.
+const ADDRESSED_MAX: i64 = 100_000;
 
 /// What a page brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,12 +88,14 @@ pub(super) fn record_page(
 ) -> Result<Seen, Error> {
     let mut seen = Seen::default();
     let mut changed = Vec::new();
-    let frame = Frame::of(connection, at)?;
+    let mut frame = Frame::of(connection, at)?;
     for asset in &page.assets {
-        if record_asset(connection, &frame, choices, asset, &mut seen)? {
+        if record_asset(connection, &mut frame, choices, asset, &mut seen)? {
             changed.extend(seen.assets.last());
         }
     }
+    frame.counted.add(connection, at.library)?;
+    frame.keeping.end(connection)?;
     seen.judge(choose::judge(connection, choices, at.now, at.library, &changed)?);
     for oddity in &page.oddities {
         let mut statement = connection.prepare_cached(
@@ -107,10 +113,14 @@ pub(super) fn record_page(
     Ok(seen)
 }
 
-/// What is the same for all assets of a page, and is asked for once.
+/// What is the same for all assets of a page and is asked for once, and what is written once for all.
 struct Frame {
     at: Place,
     owner: Owner,
+    counted: Counted,
+    keeping: Keeping,
+    /// New files keep their signed addresses: not too many wait already.
+    keeps_urls: bool,
     /// An asset that comes up now is news: its library was listed before.
     is_news: bool,
     /// Another library of the account has lost assets, which may have come here.
@@ -125,13 +135,29 @@ impl Frame {
         )?;
         let may_have_moved = statement.query_row(named_params! { ":library": at.library.0 }, |r| r.get(0))?;
         let is_news = asset_change::is_news(connection, at.library)?;
-        Ok(Self { at, owner: Owner::of(connection, at.library)?, is_news, may_have_moved })
+        Ok(Self {
+            at,
+            owner: Owner::of(connection, at.library)?,
+            counted: Counted::default(),
+            keeping: Keeping::begin(connection)?,
+            keeps_urls: waiting(connection)? < ADDRESSED_MAX,
+            is_news,
+            may_have_moved,
+        })
     }
+}
+
+/// Files that wait for a worker, of all libraries.
+fn waiting(connection: &Connection) -> Result<i64, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(files), 0) FROM tally WHERE standing IN ('pending', 'partial')",
+    )?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 fn record_asset(
     connection: &Connection,
-    frame: &Frame,
+    frame: &mut Frame,
     choices: &Choices,
     asset: &Asset,
     seen: &mut Seen,
@@ -149,8 +175,9 @@ fn record_asset(
             if known.change_tag != asset.change_tag || known.removed_as.is_some() {
                 is_changed = true;
                 asset_change::tell_differences(connection, at, &known, asset)?;
-                update_asset(connection, known.id, asset)?;
-                keep_provider_record(connection, known.id, asset)?;
+                kept_record::let_go(connection, known.id)?;
+                update_asset(connection, known.id, asset, frame.keeping.page())?;
+                frame.keeping.add(known.id, &asset.provider_record);
             }
             known
         }
@@ -175,7 +202,7 @@ fn record_asset(
     seen.assets_gone -= i64::from(is_back);
     let was_complete = !is_back && is_complete(connection, known.id)?;
     for step in steps {
-        carry_out(connection, at, choices, asset, &known, &step, seen)?;
+        carry_out(connection, frame, choices, asset, &known, &step, seen)?;
     }
     seen.assets_done_change += i64::from(is_complete(connection, known.id)?) - i64::from(was_complete);
     Ok(true)
@@ -190,19 +217,25 @@ impl Seen {
     }
 }
 
-/// Makes the rows of an asset that is not in the journal. It has none yet, so nothing is looked up
-/// but its names: a first enumeration is mostly this.
+/// Makes the rows of an asset that is not in the journal.
 fn record_new(
     connection: &Connection,
-    frame: &Frame,
+    frame: &mut Frame,
     choices: &Choices,
     asset: &Asset,
     seen: &mut Seen,
 ) -> Result<(), Error> {
     let at = frame.at;
     let (stem, paths) = place::free_stem(connection, &frame.owner, asset, &choices.layout)?;
-    let id = insert_asset(connection, at.library, asset, &stem)?;
-    keep_provider_record(connection, id, asset)?;
+    // The service may name one version twice; it is one file then.
+    let twin =
+        |one: &Offer, other: &Offer| one.rendition == other.rendition && one.checksum == other.checksum;
+    let is_first = |n: usize| !asset.offers[..n].iter().any(|earlier| twin(earlier, &asset.offers[n]));
+    let files: Vec<usize> = (0..asset.offers.len()).filter(|n| is_first(*n)).collect();
+    let (count, page) = (files.len() as i64, frame.keeping.page());
+    let counted = &mut frame.counted;
+    let id = new_asset::insert_asset(connection, at.library, asset, &stem, count, page, counted)?;
+    frame.keeping.add(id, &asset.provider_record);
     if frame.may_have_moved {
         asset_change::moved_here(connection, at, asset)?;
     }
@@ -212,16 +245,14 @@ fn record_new(
     seen.assets.push(id);
     seen.already_here.push(false);
     seen.assets_new += 1;
-    for (offer, path) in asset.offers.iter().zip(&paths) {
-        // The service may name one version twice; the row is there then.
-        let twin = |other: &Offer| other.rendition == offer.rendition && other.checksum == offer.checksum;
-        if asset.offers.iter().find(|other| twin(other)).is_some_and(|first| std::ptr::eq(first, offer)) {
-            insert_file(connection, at.library, id, offer, path)?;
-            seen.files_new += 1;
-            seen.bytes_new += offer.size_bytes;
-        }
+    seen.assets_done_change += i64::from(files.is_empty());
+    for n in files {
+        let (offer, path) = (&asset.offers[n], &paths[n]);
+        let url = offer.url.as_ref().filter(|_| frame.keeps_urls);
+        new_asset::insert_file(connection, at.library, id, offer, path, url, &mut frame.counted)?;
+        seen.files_new += 1;
+        seen.bytes_new += offer.size_bytes;
     }
-    seen.assets_done_change += i64::from(is_complete(connection, id)?);
     Ok(())
 }
 
@@ -243,18 +274,21 @@ pub(super) fn remove(
 
 fn carry_out(
     connection: &Connection,
-    at: Place,
+    frame: &mut Frame,
     choices: &Choices,
     asset: &Asset,
     known: &KnownAsset,
     step: &Step,
     seen: &mut Seen,
 ) -> Result<(), Error> {
+    let at = frame.at;
     match *step {
         Step::Insert { offer } => {
             let offer = &asset.offers[offer];
             let path = place::free_path(connection, at.library, asset, &choices.layout, &known.stem, offer)?;
-            insert_file(connection, at.library, known.id, offer, &path)?;
+            let (url, counted) = (offer.url.as_ref(), &mut frame.counted);
+            new_asset::insert_file(connection, at.library, known.id, offer, &path, url, counted)?;
+            new_asset::one_more_file(connection, known.id)?;
             seen.files_new += 1;
             seen.bytes_new += offer.size_bytes;
         }
@@ -266,7 +300,7 @@ fn carry_out(
             seen.bytes_new += offer.size_bytes;
         }
         Step::Renew { file, offer } => {
-            if let Some(url) = &asset.offers[offer].url {
+            if let Some(url) = asset.offers[offer].url.as_ref().filter(|_| frame.keeps_urls) {
                 renew(connection, at, file, url)?;
             }
         }
@@ -286,34 +320,17 @@ pub(super) fn is_complete(connection: &Connection, asset: AssetId) -> Result<boo
     Ok(statement.query_row(named_params! { ":asset": asset.0 }, |row| row.get(0))?)
 }
 
-fn insert_asset(
+fn update_asset(
     connection: &Connection,
-    library: LibraryId,
+    id: AssetId,
     asset: &Asset,
-    stem: &str,
-) -> Result<AssetId, Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
-             subtype, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem)
-         VALUES (:library, :record, :master, :tag, :filename, :kind,
-             :subtype, :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem)",
-    )?;
-    statement.execute(named_params! {
-        ":library": library.0, ":record": asset.name.as_str(), ":master": asset.master.as_str(),
-        ":tag": asset.change_tag, ":filename": asset.filename, ":kind": asset.kind.as_str(), ":subtype": asset.subtype,
-        ":captured_ms": asset.captured.map(|c| c.at_ms),
-        ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
-        ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
-        ":stem": stem,
-    })?;
-    Ok(AssetId(connection.last_insert_rowid()))
-}
-
-fn update_asset(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(), Error> {
+    provider_page: i64,
+) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "UPDATE asset SET master_name = :master, change_tag = :tag, filename = :filename,
              kind = :kind, subtype = :subtype, captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
-             added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL, removed_as = NULL
+             added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL, removed_as = NULL,
+             provider_page_id = :page
          WHERE asset_id = :asset",
     )?;
     statement.execute(named_params! {
@@ -322,44 +339,18 @@ fn update_asset(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(
         ":captured_ms": asset.captured.map(|c| c.at_ms),
         ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
         ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
+        ":page": provider_page,
     })?;
     Ok(())
 }
 
-fn keep_provider_record(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(), Error> {
-    let json_z = compressed(&asset.provider_record);
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO provider_record (asset_id, json_z) VALUES (:asset, :json)
-         ON CONFLICT (asset_id) DO UPDATE SET json_z = excluded.json_z",
-    )?;
-    statement.execute(named_params! { ":asset": id.0, ":json": json_z })?;
-    Ok(())
-}
-
-/// Compresses with zlib, with a compressor that is kept: making one costs as much as a record.
-fn compressed(bytes: &[u8]) -> Vec<u8> {
-    thread_local! {
-        static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), true));
-    }
-    COMPRESSOR.with_borrow_mut(|compressor| {
-        compressor.reset();
-        // Room for what cannot be compressed: five bytes a block, and the frame.
-        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 1000 + 64);
-        match compressor.compress_vec(bytes, &mut out, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => out,
-            // Compressing in memory cannot fail; were it to, the record is a convenience and the
-            // asset is not.
-            _ => Vec::new(),
-        }
-    })
-}
+pub(super) const KNOWN_FILES: &str = "
+    SELECT file_id, rendition, checksum, state, claim_run_id IS NOT NULL AS claimed,
+           superseded_at IS NOT NULL AS superseded
+    FROM asset_file WHERE asset_id = :asset";
 
 fn known_files(connection: &Connection, asset: AssetId) -> Result<Vec<KnownFile>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT file_id, rendition, checksum, state, claim_run_id IS NOT NULL AS claimed,
-                superseded_at IS NOT NULL AS superseded
-         FROM asset_file WHERE asset_id = :asset",
-    )?;
+    let mut statement = connection.prepare_cached(KNOWN_FILES)?;
     let mut found = statement.query(named_params! { ":asset": asset.0 })?;
     let mut files = Vec::new();
     while let Some(row) = found.next()? {
@@ -373,30 +364,6 @@ fn known_files(connection: &Connection, asset: AssetId) -> Result<Vec<KnownFile>
         });
     }
     Ok(files)
-}
-
-fn insert_file(
-    connection: &Connection,
-    library: LibraryId,
-    asset: AssetId,
-    offer: &Offer,
-    path: &FreePath,
-) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
-             url_expires_at)
-         VALUES (:asset, :library, :rendition, :checksum, :size, :uti, :path, :key, :expires_at)",
-    )?;
-    statement.execute(named_params! {
-        ":asset": asset.0, ":library": library.0, ":rendition": offer.rendition.as_str(),
-        ":checksum": offer.checksum.as_str(), ":size": int(offer.size_bytes), ":uti": offer.uti,
-        ":path": path.text, ":key": path.key,
-        ":expires_at": offer.url.as_ref().map(crate::model::signed_url::SignedUrl::expires_at),
-    })?;
-    if let Some(url) = &offer.url {
-        moves::keep_url(connection, FileId(connection.last_insert_rowid()), url)?;
-    }
-    Ok(())
 }
 
 /// A fresh URL for a row that still wants its bytes. An expired row is back in line.

@@ -3,26 +3,22 @@
 //! A sidecar is due when what it is made from differs from what it was made from: the record's change
 //! tag, the albums, the path. Both are one number, so a run over a million files compares numbers.
 
-use std::io::Read as _;
-
-use flate2::read::ZlibDecoder;
-use rusqlite::{Connection, OptionalExtension as _, named_params};
+use rusqlite::{Connection, named_params};
 use sha2::{Digest as _, Sha256};
 
 use crate::journal::Journal;
 use crate::journal::Reader;
 use crate::journal::album_paths::AlbumPaths;
 use crate::journal::error::Error;
+use crate::journal::kept_record::Shelf;
 use crate::journal::row;
 use crate::model::asset::{Captured, Rendition};
 use crate::model::checksum::Sha256Digest;
 use crate::model::facts::{Facts, Picture};
-use crate::model::ids::{AccountId, AssetName, FileId, LibraryId};
+use crate::model::ids::{AccountId, AssetId, AssetName, FileId, LibraryId};
 
 /// Changes when a sidecar says more than before, so that all are written anew.
 const FORM: &str = "1";
-/// Longest kept record that is read: a thousand times the usual.
-const RECORD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A file whose sidecar is to be written.
 #[derive(Clone, Debug)]
@@ -108,6 +104,7 @@ pub(super) fn page(
     limit: usize,
 ) -> Result<SidecarPage, Error> {
     let mut page = SidecarPage::default();
+    let mut shelf = Shelf::default();
     let mut statement = connection.prepare_cached(PAGE)?;
     let mut rows = statement.query(named_params! {
         ":after": after.0, ":account": account.0, ":limit": limit as i64,
@@ -142,7 +139,7 @@ pub(super) fn page(
                 albums: albums.to_vec(),
                 facts: Facts::default(),
             },
-            record: record(connection, found.get("asset_id")?)?,
+            record: shelf.record(connection, AssetId(found.get("asset_id")?))?,
             made_from,
             former: former_path.map(|path| (path, former_sha256)),
         });
@@ -172,18 +169,6 @@ fn made_from(path: &str, change_tag: &str, albums: &[Vec<String>]) -> i64 {
         word("");
     }
     i64::from_le_bytes(*hasher.finalize().first_chunk().expect("a SHA-256 digest has 32 bytes"))
-}
-
-/// The kept record of an asset; empty if there is none that can be unpacked.
-pub(super) fn record(connection: &Connection, asset: i64) -> Result<Vec<u8>, Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT json_z FROM provider_record WHERE asset_id = :asset")?;
-    let packed: Option<Vec<u8>> =
-        statement.query_row(named_params! { ":asset": asset }, |r| r.get(0)).optional()?;
-    let mut json = Vec::new();
-    let unpacked =
-        ZlibDecoder::new(&packed.unwrap_or_default()[..]).take(RECORD_BYTES_MAX).read_to_end(&mut json);
-    Ok(if unpacked.is_ok() { json } else { Vec::new() })
 }
 
 /// Remembers sidecars that stand.

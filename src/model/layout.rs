@@ -7,6 +7,8 @@
 //! Photo names are strangers' input. Whatever they hold, a path made here is relative, stays
 //! below the destination, fits a file system, and reads the same on Linux, macOS and SMB.
 
+use std::cell::LazyCell;
+
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -236,12 +238,13 @@ fn folded(path: &str) -> String {
 }
 
 fn tagged(stem: String, name: &AssetName) -> impl Iterator<Item = String> {
-    let tag = digest_hex(name.as_str(), 8);
+    // Hardly any name is taken, so hardly any tag is made.
+    let tag = LazyCell::new(|| digest_hex(name.as_str(), 8));
     (0_u32..).map(move |n| match n {
         0 => stem.clone(),
         1 => format!("{stem}-{}", &tag[..6]),
-        2 => format!("{stem}-{tag}"),
-        n => format!("{stem}-{tag}-{n}"),
+        2 => format!("{stem}-{}", *tag),
+        n => format!("{stem}-{}-{n}", *tag),
     })
 }
 

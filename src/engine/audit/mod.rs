@@ -254,7 +254,7 @@ impl Audit {
                 let (rows, told) = (rows.unwrap_or_default(), told.unwrap_or_default());
                 if rows != told {
                     let reason = format!(
-                        "its triggers counted {} {word} ({} bytes), its rows are {} ({} bytes): somebody changed the \
+                        "its tally counts {} {word} ({} bytes), its rows are {} ({} bytes): somebody changed the \
                          journal",
                         told.files, told.bytes, rows.files, rows.bytes
                     );

@@ -1,0 +1,123 @@
+//! The rows of an asset that comes up for the first time: a first listing is mostly this.
+//!
+//! Nothing is looked up but its names, because nothing of it is there yet. What is new is counted here and
+//! added to the tally once for a page: a trigger for each row would cost more than the row.
+
+use rusqlite::{Connection, named_params};
+
+use crate::journal::error::Error;
+use crate::journal::moves;
+use crate::journal::place::FreePath;
+use crate::journal::row::int;
+use crate::model::asset::{Asset, Offer};
+use crate::model::ids::{AssetId, FileId, LibraryId};
+use crate::model::signed_url::SignedUrl;
+
+/// Rows that the tally does not know yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    assets: i64,
+    /// Of those, the ones with a file that is waited for.
+    open: i64,
+    hidden: i64,
+    files: i64,
+    bytes: i64,
+}
+
+impl Counted {
+    /// Counts a file, which is pending as every new one.
+    pub(super) fn file(&mut self, offer: &Offer) {
+        self.files += 1;
+        self.bytes += int(offer.size_bytes);
+    }
+
+    fn asset(&mut self, asset: &Asset, files: i64) {
+        self.assets += 1;
+        self.open += i64::from(files > 0);
+        self.hidden += i64::from(asset.hidden);
+    }
+
+    /// Adds what was counted to the tally. Belongs into the transaction that made the rows.
+    pub(super) fn add(self, connection: &Connection, library: LibraryId) -> Result<(), Error> {
+        let standings = [
+            ("assets", self.assets, 0),
+            ("assets-open", self.open, 0),
+            ("assets-hidden", self.hidden, 0),
+            ("pending", self.files, self.bytes),
+        ];
+        for (standing, files, bytes) in standings.into_iter().filter(|(_, files, _)| *files > 0) {
+            let mut statement = connection.prepare_cached(
+                "UPDATE tally SET files = files + :files, bytes = bytes + :bytes
+                 WHERE library_id = :library AND standing = :standing",
+            )?;
+            statement.execute(named_params! {
+                ":files": files, ":bytes": bytes, ":library": library.0, ":standing": standing,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the row of an asset that will have so many files, all of them pending.
+pub(super) fn insert_asset(
+    connection: &Connection,
+    library: LibraryId,
+    asset: &Asset,
+    stem: &str,
+    files: i64,
+    provider_page: i64,
+    counted: &mut Counted,
+) -> Result<AssetId, Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
+             subtype, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem, files_open,
+             provider_page_id)
+         VALUES (:library, :record, :master, :tag, :filename, :kind,
+             :subtype, :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem, :files, :page)",
+    )?;
+    statement.execute(named_params! {
+        ":library": library.0, ":record": asset.name.as_str(), ":master": asset.master.as_str(),
+        ":tag": asset.change_tag, ":filename": asset.filename, ":kind": asset.kind.as_str(), ":subtype": asset.subtype,
+        ":captured_ms": asset.captured.map(|c| c.at_ms),
+        ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
+        ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
+        ":stem": stem, ":files": files, ":page": provider_page,
+    })?;
+    counted.asset(asset, files);
+    Ok(AssetId(connection.last_insert_rowid()))
+}
+
+/// Makes the row of a file whose asset counts it already, and keeps its address if there is one to keep.
+pub(super) fn insert_file(
+    connection: &Connection,
+    library: LibraryId,
+    asset: AssetId,
+    offer: &Offer,
+    path: &FreePath,
+    url: Option<&SignedUrl>,
+    counted: &mut Counted,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
+             url_expires_at)
+         VALUES (:asset, :library, :rendition, :checksum, :size, :uti, :path, :key, :expires_at)",
+    )?;
+    statement.execute(named_params! {
+        ":asset": asset.0, ":library": library.0, ":rendition": offer.rendition.as_str(),
+        ":checksum": offer.checksum.as_str(), ":size": int(offer.size_bytes), ":uti": offer.uti,
+        ":path": path.text, ":key": path.key, ":expires_at": url.map(SignedUrl::expires_at),
+    })?;
+    counted.file(offer);
+    if let Some(url) = url {
+        moves::keep_url(connection, FileId(connection.last_insert_rowid()), url)?;
+    }
+    Ok(())
+}
+
+/// Counts one more file of an asset that is there.
+pub(super) fn one_more_file(connection: &Connection, asset: AssetId) -> Result<(), Error> {
+    let mut statement =
+        connection.prepare_cached("UPDATE asset SET files_open = files_open + 1 WHERE asset_id = :asset")?;
+    statement.execute(named_params! { ":asset": asset.0 })?;
+    Ok(())
+}
