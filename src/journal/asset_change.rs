@@ -34,16 +34,17 @@ pub(super) enum Removal {
     Purged,
 }
 
+pub(super) const KNOWN: &str = "
+    SELECT asset_id, change_tag, stem, filename, captured_ms, favorite, hidden, removed_as FROM asset
+    WHERE library_id = :library AND record_name = :record";
+
 /// Reads the row of an asset by its record name.
 pub(super) fn known(
     connection: &Connection,
     library: LibraryId,
     record: &str,
 ) -> Result<Option<KnownAsset>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT asset_id, change_tag, stem, filename, captured_ms, favorite, hidden, removed_as FROM asset
-         WHERE library_id = :library AND record_name = :record",
-    )?;
+    let mut statement = connection.prepare_cached(KNOWN)?;
     let known = statement
         .query_row(named_params! { ":library": library.0, ":record": record }, |row| {
             Ok(KnownAsset {

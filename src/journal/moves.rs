@@ -376,6 +376,13 @@ pub(super) fn url_renewed(
     }
 }
 
+pub(super) const REQUEUED_DUE: &str = "
+    UPDATE asset_file INDEXED BY asset_file_failed
+    SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
+        error_kind = NULL, error_detail = NULL, retry_at = NULL, urls_refused = 0
+    WHERE library_id = :library AND state = 'failed'
+      AND (retry_at <= :now OR retry_at > :now + :longest)";
+
 /// Puts failed rows of the run's account back in line: those due at `now`, or those that failed
 /// in `run` itself.
 ///
@@ -388,13 +395,7 @@ pub(super) fn requeued(
     which: Requeue,
 ) -> Result<usize, Error> {
     let sql = match which {
-        Requeue::Due => {
-            "UPDATE asset_file INDEXED BY asset_file_failed
-             SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now, moved_run_id = :run,
-                 error_kind = NULL, error_detail = NULL, retry_at = NULL, urls_refused = 0
-             WHERE library_id = :library AND state = 'failed'
-               AND (retry_at <= :now OR retry_at > :now + :longest)"
-        }
+        Requeue::Due => REQUEUED_DUE,
         Requeue::All => {
             "UPDATE asset_file INDEXED BY asset_file_failed
              SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now,

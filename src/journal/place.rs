@@ -248,8 +248,9 @@ pub(super) fn album_of(
     Ok(choose::albums_of(connection, library, asset.name.as_str())?.into_iter().next())
 }
 
+pub(super) const IS_FREE: &str = "SELECT NOT EXISTS (SELECT 1 FROM asset_file WHERE path_key = :key)";
+
 fn is_free(connection: &Connection, key: i64) -> Result<bool, Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM asset_file WHERE path_key = :key)")?;
+    let mut statement = connection.prepare_cached(IS_FREE)?;
     Ok(statement.query_row(named_params! { ":key": key }, |row| row.get(0))?)
 }

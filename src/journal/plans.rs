@@ -1,37 +1,26 @@
 //! The plans of the hot queries: each finds its rows by an index that shrinks with the work, at any
-//! size of the journal. Those with `INDEXED BY` could not even be prepared without it.
+//! size of the journal. Those with `INDEXED BY` could not even be prepared without it. That no other
+//! statement reads a whole table is for `tests/query_plans.rs`.
 
 use rusqlite::Connection;
 
-use crate::journal::{claim, schema};
+use crate::journal::{asset_change, claim, moves, place, query, schema, seen};
 
 /// The statement, and the words that its plan must have.
 const HOT: [(&str, &[&str]); 8] = [
     (claim::CLAIMABLE, &["SEARCH f USING INDEX asset_file_claimable (library_id=?)"]),
     (claim::DEAD, &["SEARCH f USING INDEX asset_file_claimed (library_id=?"]),
     (claim::TAKE, &["SEARCH asset_file USING INTEGER PRIMARY KEY (rowid=?)"]),
-    // As in `asset_change::known`: once for each asset of a listing.
-    (
-        "SELECT asset_id FROM asset WHERE library_id = ?1 AND record_name = ?2",
-        &["SEARCH asset USING", "(library_id=? AND record_name=?)"],
-    ),
-    // As in `place`: once for each file of a new asset.
-    ("SELECT 1 FROM asset_file WHERE path_key = ?1", &["SEARCH asset_file USING", "(path_key=?)"]),
-    // As in `seen`: once for each known asset of a listing.
-    ("SELECT state FROM asset_file WHERE asset_id = ?1", &["SEARCH asset_file USING", "(asset_id=?)"]),
-    // As in `moves::requeued`, at the start of every run.
-    (
-        "SELECT file_id FROM asset_file INDEXED BY asset_file_failed
-         WHERE library_id = ?1 AND state = 'failed' AND (retry_at <= ?2 OR retry_at > ?3)",
-        &["SEARCH asset_file USING", "INDEX asset_file_failed (library_id=?"],
-    ),
-    // As in `query::expired`, before every renewal.
-    (
-        "SELECT file_id FROM asset_file INDEXED BY asset_file_expired
-         WHERE library_id = ?1 AND state = 'expired-url' AND excluded_by IS NULL
-           AND released_at IS NULL AND superseded_at IS NULL ORDER BY file_id LIMIT 100",
-        &["SEARCH asset_file USING", "INDEX asset_file_expired (library_id=?)"],
-    ),
+    // Once for each asset of a listing.
+    (asset_change::KNOWN, &["SEARCH asset USING", "(library_id=? AND record_name=?)"]),
+    // Once for each file of a new asset.
+    (place::IS_FREE, &["SEARCH asset_file USING", "(path_key=?)"]),
+    // Once for each known asset of a listing.
+    (seen::KNOWN_FILES, &["SEARCH asset_file USING", "(asset_id=?)"]),
+    // At the start of every run.
+    (moves::REQUEUED_DUE, &["SEARCH asset_file USING", "INDEX asset_file_failed (library_id=?"]),
+    // Before every renewal.
+    (query::EXPIRED, &["SEARCH f USING", "INDEX asset_file_expired (library_id=?)"]),
 ];
 
 fn plan(connection: &Connection, sql: &str) -> String {
@@ -58,8 +47,6 @@ fn hot_queries_find_their_rows_by_an_index() {
 fn status_reads_a_handful_of_rows() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = schema::open_writer(&folder.path().join("journal.db")).expect("a journal");
-    let sql = "SELECT standing, sum(files), sum(bytes) FROM tally JOIN library USING (library_id)
-               JOIN account USING (account_id) WHERE username = 'a' GROUP BY standing";
-    let plan = plan(&journal, sql);
+    let plan = plan(&journal, query::SUMMARY);
     assert!(!plan.contains("asset"), "{plan}");
 }

@@ -112,14 +112,15 @@ impl Reader {
     }
 }
 
+pub(super) const SUMMARY: &str = "
+    SELECT standing, sum(files) AS files, sum(bytes) AS bytes
+    FROM tally JOIN library USING (library_id) JOIN account USING (account_id)
+    WHERE username = coalesce(:username, username) GROUP BY standing";
+
 /// Reads the summary of one account, or of all.
 pub(super) fn summary(connection: &Connection, account: Option<&str>) -> Result<Summary, Error> {
     let mut summary = Summary::default();
-    let mut statement = connection.prepare_cached(
-        "SELECT standing, sum(files) AS files, sum(bytes) AS bytes
-         FROM tally JOIN library USING (library_id) JOIN account USING (account_id)
-         WHERE username = coalesce(:username, username) GROUP BY standing",
-    )?;
+    let mut statement = connection.prepare_cached(SUMMARY)?;
     let mut rows = statement.query(named_params! { ":username": account })?;
     while let Some(row) = rows.next()? {
         let standing: String = row.get(0)?;
@@ -214,19 +215,20 @@ pub struct Expired {
     pub urls_refused: u32,
 }
 
+pub(super) const EXPIRED: &str = "
+    SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.urls_refused
+    FROM asset_file f INDEXED BY asset_file_expired JOIN asset a USING (asset_id)
+    WHERE f.library_id = :library AND f.state = 'expired-url'
+      AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
+    ORDER BY f.file_id LIMIT :limit";
+
 /// Reads up to `limit` rows of a library that want a fresh URL, oldest first.
 pub(super) fn expired(
     connection: &Connection,
     library: LibraryId,
     limit: usize,
 ) -> Result<Vec<Expired>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT f.file_id, a.record_name, a.master_name, f.path, f.rendition, f.checksum, f.urls_refused
-         FROM asset_file f INDEXED BY asset_file_expired JOIN asset a USING (asset_id)
-         WHERE f.library_id = :library AND f.state = 'expired-url'
-           AND f.excluded_by IS NULL AND f.released_at IS NULL AND f.superseded_at IS NULL
-         ORDER BY f.file_id LIMIT :limit",
-    )?;
+    let mut statement = connection.prepare_cached(EXPIRED)?;
     let mut rows = statement.query(named_params! { ":library": library.0, ":limit": limit as i64 })?;
     let mut expired = Vec::new();
     while let Some(row) = rows.next()? {
