@@ -25,7 +25,7 @@ pub struct Contents {
     pub files: u64,
     /// Of those, verified ones.
     pub files_verified: u64,
-    /// The last lines of both histories and the last file: equal in two copies that hold the same.
+    /// The last lines of both histories and the last file: equal in two copies that hold the same, and growing with all that happens.
     pub(super) mark: [i64; 3],
 }
 
@@ -39,11 +39,19 @@ impl Contents {
         Self::read(&schema::open_reader(path)?).map_err(|source| Error::of(path, source))
     }
 
-    /// Whether nothing happened to any file or asset between the two. Runs that found nothing new
-    /// make no difference.
+    /// How many lines more this one has of what happened to files and assets; runs that found nothing new add
+    /// none. One that has fewer is no later copy of the same, and counts as all new.
     #[must_use]
-    pub fn is_as(&self, other: &Self) -> bool {
-        self.mark == other.mark
+    pub fn lines_since(&self, other: &Self) -> u64 {
+        let more = self.mark.iter().zip(other.mark).map(|(own, of_other)| u64::try_from(own - of_other));
+        more.sum::<Result<u64, _>>().unwrap_or(u64::MAX)
+    }
+
+    /// The same, after so many lines more.
+    #[cfg(test)]
+    pub(crate) fn with_lines(mut self, lines: i64) -> Self {
+        self.mark[0] += lines;
+        self
     }
 
     fn read(connection: &Connection) -> Result<Self, rusqlite::Error> {
