@@ -39,7 +39,7 @@ fn main() {
         table.add("status", measure(&mut world.rollbook(&home, &["status"])));
         if let Some(program) = before() {
             let home = world.fresh();
-            world.sign_in(&home);
+            world.sign_in_by(&program, &home);
             table.add("cold enumeration, before", measure(&mut plan(&world, Some(&program), &home)));
         }
     }

@@ -138,6 +138,25 @@ impl World {
     pub(crate) fn sign_in(&self, home: &Path) {
         measure(self.rollbook(home, &["login"]).stderr(Stdio::null()));
     }
+
+    /// The same by another build, whose journal may be of another shape.
+    pub(crate) fn sign_in_by(&self, program: &Path, home: &Path) {
+        measure(self.program(program, home, &["login"]).stderr(Stdio::null()));
+    }
+}
+
+/// CPU seconds that this process has used, all its threads together. Not a number where the system keeps
+/// no such file.
+pub(crate) fn cpu_s() -> f64 {
+    let used = std::fs::read_dir("/proc/self/task").map(|tasks| {
+        // Nanoseconds of each thread; those that ended are not counted, so threads must outlive a measure.
+        let of = |path: PathBuf| {
+            let text = std::fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+            text.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0)
+        };
+        tasks.filter_map(Result::ok).map(|task| of(task.path())).sum::<f64>() / 1e9
+    });
+    used.unwrap_or(f64::NAN)
 }
 
 /// Bytes of the journal and its side files.
