@@ -284,6 +284,10 @@ CREATE TABLE asset_file (
     sha256         BLOB    CHECK (length(sha256) = 32),
     verified_by    TEXT    CHECK (verified_by IN ('apple-signature', 'sha256', 'length')),
     verified_at    INTEGER,
+    -- Set where --set-exif-datetime added the date to the bytes that were proved: the digest of those, and
+    -- the length on the disk. sha256 is always that of what is on the disk.
+    apple_sha256   BLOB    CHECK (length(apple_sha256) = 32),
+    disk_bytes     INTEGER CHECK (disk_bytes >= 0),
     -- When its bytes were last read back from the disk and were right. NULL: not since they came.
     checked_at     INTEGER,
 
@@ -317,6 +321,8 @@ CREATE TABLE asset_file (
     CHECK ((state = 'verified') = (verified_by IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_at IS NOT NULL)),
     CHECK (checked_at IS NULL OR state = 'verified'),
+    CHECK (apple_sha256 IS NULL OR state = 'verified'),
+    CHECK ((apple_sha256 IS NULL) = (disk_bytes IS NULL)),
     CHECK ((state = 'failed') = (error_kind IS NOT NULL)),
     CHECK ((offset_bytes > 0) = (prefix_sha256 IS NOT NULL)),
     CHECK (state <> 'partial' OR offset_bytes > 0),
@@ -358,6 +364,24 @@ CREATE TABLE emptied_folder (
     folder     TEXT    NOT NULL,
     PRIMARY KEY (account_id, folder)
 ) STRICT, WITHOUT ROWID;
+
+-- A verified file that is about to get other bytes: written before it does, gone when its row says so.
+-- Serves Reader::unfinished_dates, after a crash.
+CREATE TABLE rewrite (
+    file_id   INTEGER PRIMARY KEY REFERENCES asset_file,
+    to_sha256 BLOB    NOT NULL CHECK (length(to_sha256) = 32),
+    to_bytes  INTEGER NOT NULL
+) STRICT;
+
+-- What --set-exif-datetime found in a JPEG: in which bytes, and what came of it. Other bytes are looked at
+-- again. Serves Reader::undated.
+CREATE TABLE exif_look (
+    file_id INTEGER PRIMARY KEY REFERENCES asset_file,
+    sha256  BLOB    NOT NULL CHECK (length(sha256) = 32),
+    outcome TEXT    NOT NULL CHECK (outcome IN ('has', 'written', 'left')),
+    -- Why it was left.
+    detail  TEXT
+) STRICT;
 
 -- Part files that nobody waits for any more, until they are removed. Serves Reader::leftovers: what a
 -- killed run did not get to.
@@ -483,6 +507,8 @@ CREATE TABLE album_link (
     modified_ns INTEGER NOT NULL,
     PRIMARY KEY (account_id, directory, path)
 ) STRICT, WITHOUT ROWID;
+-- Serves Journal::date_written: a clone of a file that got other bytes is made again.
+CREATE INDEX album_link_reflink ON album_link (file_id) WHERE kind = 'reflink';
 
 -- The sidecar that stands beside a file: where, and the digest of what we wrote, so that only our own
 -- work is ever replaced. sha256 NULL: somebody else's, which stays. made_from: one number for all that
@@ -618,7 +644,9 @@ SELECT f.file_id, l.zone_name AS library, a.record_name AS asset, a.filename, f.
        f.verified_at, f.attempts, f.error_kind, f.error_detail, f.retry_at, f.excluded_by,
        a.captured_ms / 1000 AS captured_at, f.claim_run_id AS claimed_by_run,
        f.checked_at, f.released_at, f.superseded_at, c.username AS account,
-       f.trash_path, f.trashed_at
+       f.trash_path, f.trashed_at,
+       -- Only where the date was added to the proved bytes: their digest, and the length on the disk.
+       lower(hex(f.apple_sha256)) AS apple_sha256, f.disk_bytes
 FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
      JOIN account c ON c.account_id = l.account_id;
 

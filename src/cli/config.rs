@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) album_views: Option<LinkKind>,
     /// Where those folders are.
     pub(crate) album_directory: PathBuf,
+    /// Write the date of capture into JPEGs that have none.
+    pub(crate) set_exif_datetime: bool,
     /// Write XMP sidecars.
     pub(crate) sidecars: bool,
     /// Show no bar.
@@ -114,6 +116,8 @@ impl Config {
             album_views: layers.required(&settings::ALBUM_VIEWS, None, |value| album_views(text(value)?))?,
             album_directory: layers
                 .required(&settings::ALBUM_DIRECTORY, None, |value| Ok(PathBuf::from(value)))?,
+            set_exif_datetime: layers
+                .required(&settings::SET_EXIF_DATETIME, None, |value| truth(text(value)?))?,
             sidecars: layers.required(&settings::SIDECARS, None, |value| sidecars(text(value)?))?,
             no_progress_bar: layers
                 .required(&settings::NO_PROGRESS_BAR, None, |value| truth(text(value)?))?,

@@ -23,6 +23,7 @@ pub(crate) fn engine_settings(config: &Config, accounts: &[Account]) -> Result<V
                 .album_views
                 .map(|kind| AlbumViews { kind, directory: config.album_directory.clone() }),
             sidecars: config.sidecars,
+            set_exif_datetime: config.set_exif_datetime,
             policy: config.policy.clone(),
             full: config.full,
         })

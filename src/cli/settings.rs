@@ -498,6 +498,17 @@ pub(crate) const SIDECARS: Setting = Setting {
     ..PLAIN
 };
 
+/// The date in the file itself.
+pub(crate) const SET_EXIF_DATETIME: Setting = Setting {
+    key: "set-exif-datetime",
+    flag: Flag::Sync,
+    help: "Add the date of capture to JPEGs that have none, once they are verified; the journal keeps the digest \
+           of the bytes that came and that of the file",
+    default_shown: "false",
+    default: Default::Text("false"),
+    ..PLAIN
+};
+
 /// Albums as folders of links.
 pub(crate) const ALBUM_VIEWS: Setting = Setting {
     key: "album-views",
@@ -700,6 +711,7 @@ pub(crate) static ALL: &[Setting] = &[
     LIVE_PHOTOS,
     LIVE_PHOTO_MOV_FILENAME_POLICY,
     SIDECARS,
+    SET_EXIF_DATETIME,
     ALBUM_VIEWS,
     ALBUM_DIRECTORY,
     NO_PROGRESS_BAR,

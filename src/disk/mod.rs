@@ -22,6 +22,7 @@ pub mod notify;
 pub mod part;
 pub mod private;
 pub mod publish;
+pub mod redate;
 pub mod relocate;
 pub mod secret_file;
 pub mod sidecar;

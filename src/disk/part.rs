@@ -199,6 +199,11 @@ impl PartFile {
             .map_err(|e| Error::io("set the modification time of file", &self.path, e))
     }
 
+    /// Lets the same people read and write it as another file. Where that cannot be, it is not needed.
+    pub(super) fn set_mode(&self, mode: Mode) {
+        let _ = rustix::fs::fchmod(&self.file, mode);
+    }
+
     /// Sets the modification time to that of another file.
     pub(super) fn set_modified_at(&self, at: SystemTime) {
         let _ = self.file.set_modified(at);

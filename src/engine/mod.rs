@@ -15,6 +15,7 @@ mod bandwidth;
 mod board;
 mod catch_up;
 mod check;
+mod dates;
 mod doubts;
 mod enumerate;
 mod error;
@@ -101,6 +102,8 @@ pub struct Settings {
     pub retry_failed: bool,
     /// Keep albums as folders of links.
     pub album_views: Option<AlbumViews>,
+    /// Whether JPEGs without a date of capture get it.
+    pub set_exif_datetime: bool,
     /// Write XMP sidecars beside the files.
     pub sidecars: bool,
     /// What becomes of files that vanish.
@@ -242,6 +245,9 @@ async fn beside(run: &Run, settings: &Settings) -> Result<(), Error> {
     if !run.stop.is_requested() {
         trash::tidy(run, settings).await?;
     }
+    if settings.set_exif_datetime && !run.stop.is_requested() {
+        dates::write(run).await?;
+    }
     if settings.sidecars && !run.stop.is_requested() {
         sidecars::write(run).await?;
     }
@@ -285,7 +291,7 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     Ok(Plan { summary, interrupted, room: run.on_disk(|destination| destination.room()).await? })
 }
 
-/// Opens the account's destination, and ends what a killed relayout left there. Comes before signing in: where nothing can be written, nobody is
+/// Opens the account's destination, and ends what a killed relayout, or a killed change of dates, left there. Comes before signing in: where nothing can be written, nobody is
 /// asked for anything.
 ///
 /// # Errors
@@ -296,7 +302,10 @@ pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<
     let opened = run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?;
     let opened = opened.keeping(settings.keep_free_bytes);
     match journal.reader().known_account(&settings.username)? {
-        Some((account, _)) => relayout::finish(journal, opened, account).await,
+        Some((account, _)) => {
+            let opened = relayout::finish(journal, opened, account).await?;
+            dates::finish(journal, opened, account).await
+        }
         None => Ok(opened),
     }
 }

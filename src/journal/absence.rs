@@ -202,7 +202,7 @@ pub(super) fn expected(
 ) -> Result<Vec<Expected>, Error> {
     // By row, not by an index: the order is that of the rows, and nearly all of them are wanted.
     let mut statement = connection.prepare_cached(
-        "SELECT file_id, path, size_bytes, sha256, released_at IS NOT NULL AS released
+        "SELECT file_id, path, coalesce(disk_bytes, size_bytes) AS size_bytes, sha256, released_at IS NOT NULL AS released
          FROM asset_file NOT INDEXED
          WHERE file_id > :after AND state = 'verified' AND trash_path IS NULL
            AND library_id IN (SELECT library_id FROM library WHERE account_id = :account)

@@ -59,7 +59,7 @@ pub struct CatalogueLine {
 
 const LINES: &str = "
     SELECT c.username, l.zone_name, a.record_name, a.filename, a.kind, f.rendition, f.path, f.standing,
-           f.state, f.size_bytes, lower(hex(f.sha256)) AS sha256, f.verified_by, f.verified_at,
+           f.state, coalesce(f.disk_bytes, f.size_bytes) AS size_bytes, lower(hex(f.sha256)) AS sha256, f.verified_by, f.verified_at,
            f.checked_at, f.checksum, a.captured_ms / 1000 AS captured_at, a.added_ms / 1000 AS added_at,
            a.favorite, a.hidden, a.removed_at, f.excluded_by, f.error_kind, f.error_detail
     FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id

@@ -106,6 +106,7 @@ pub(super) const CLAIMABLE: &str = "
             JOIN asset_file t ON t.asset_id = o.asset_id JOIN library ol ON ol.library_id = o.library_id
             WHERE o.master_name = a.master_name AND t.rendition = f.rendition AND t.checksum = f.checksum
               AND t.size_bytes = f.size_bytes AND t.state = 'verified' AND t.released_at IS NULL
+              AND t.apple_sha256 IS NULL
               AND ol.account_id = (SELECT account_id FROM library WHERE library_id = :library)
             LIMIT 1) AS twin
     FROM asset_file f INDEXED BY asset_file_claimable

@@ -452,7 +452,8 @@ pub(super) fn lost(connection: &Connection, run: RunId, file: FileId, now: i64) 
         connection,
         file,
         "UPDATE asset_file SET state = 'pending', event = 'lost', moved_at = :now,
-             moved_run_id = :run, sha256 = NULL, verified_by = NULL, verified_at = NULL, checked_at = NULL
+             moved_run_id = :run, sha256 = NULL, verified_by = NULL, verified_at = NULL, checked_at = NULL,
+             apple_sha256 = NULL, disk_bytes = NULL
          WHERE file_id = :file AND state = 'verified'",
         &[(":now", &now), (":run", &run.0)],
     )
@@ -465,6 +466,7 @@ pub(super) fn refetched(connection: &Connection, file: FileId, now: i64) -> Resu
         file,
         "UPDATE asset_file SET state = 'pending', event = 'lost', moved_at = :now,
              moved_run_id = NULL, sha256 = NULL, verified_by = NULL, verified_at = NULL, checked_at = NULL,
+             apple_sha256 = NULL, disk_bytes = NULL,
              released_at = NULL, trash_path = NULL, trashed_at = NULL
          WHERE file_id = :file AND state = 'verified'",
         &[(":now", &now)],
@@ -479,6 +481,7 @@ pub(super) fn purged(connection: &Connection, run: RunId, file: FileId, now: i64
         file,
         "UPDATE asset_file SET state = 'pending', event = 'lost', moved_at = :now,
              moved_run_id = :run, sha256 = NULL, verified_by = NULL, verified_at = NULL, checked_at = NULL,
+             apple_sha256 = NULL, disk_bytes = NULL,
              released_at = NULL, trash_path = NULL, trashed_at = NULL,
              superseded_at = coalesce(superseded_at, :now)
          WHERE file_id = :file AND state = 'verified' AND trash_path IS NOT NULL",

@@ -28,6 +28,8 @@ pub struct RollRow {
     pub rendition: String,
     /// How long it is.
     pub size_bytes: u64,
+    /// Its length on the disk, where the date was added to the bytes that were proved.
+    pub dated_bytes: Option<u64>,
     /// Its state, as a word.
     pub state: String,
     /// Its state, or why it is out of scope.
@@ -50,7 +52,7 @@ pub struct RollRow {
 
 const ROLL: &str = "
     SELECT f.file_id, f.library_id, a.record_name, f.path, f.rendition, f.size_bytes, f.state, f.standing,
-           f.sha256, f.verified_by, f.checksum, f.released_at IS NOT NULL AS is_released,
+           f.sha256, f.verified_by, f.checksum, f.disk_bytes, f.released_at IS NOT NULL AS is_released,
            f.error_kind || ': ' || f.error_detail AS error, f.retry_at,
            coalesce((SELECT h.to_state FROM history h WHERE h.file_id = f.file_id
                      ORDER BY h.history_id DESC LIMIT 1), 'pending') AS last_told
@@ -74,6 +76,7 @@ pub(super) fn roll(
             path: row.get("path")?,
             rendition: row.get("rendition")?,
             size_bytes: row::bytes(row, "size_bytes")?,
+            dated_bytes: row.get::<_, Option<i64>>("disk_bytes")?.map(i64::cast_unsigned),
             state: row.get("state")?,
             standing: row.get("standing")?,
             last_told: row.get("last_told")?,

@@ -85,14 +85,16 @@ impl DamageKind {
 }
 
 const NEVER_CHECKED: &str = "
-    SELECT f.file_id, a.record_name, f.path, f.size_bytes, f.sha256, f.verified_at, f.checked_at
+    SELECT f.file_id, a.record_name, f.path, coalesce(f.disk_bytes, f.size_bytes) AS size_bytes,
+           f.sha256, f.verified_at, f.checked_at
     FROM asset_file f INDEXED BY asset_file_scrub JOIN asset a USING (asset_id)
     WHERE f.library_id = :library AND f.state = 'verified' AND f.released_at IS NULL
       AND f.checked_at IS NULL AND f.file_id > :file
     ORDER BY f.file_id LIMIT :limit";
 
 const CHECKED_BEFORE: &str = "
-    SELECT f.file_id, a.record_name, f.path, f.size_bytes, f.sha256, f.verified_at, f.checked_at
+    SELECT f.file_id, a.record_name, f.path, coalesce(f.disk_bytes, f.size_bytes) AS size_bytes,
+           f.sha256, f.verified_at, f.checked_at
     FROM asset_file f INDEXED BY asset_file_scrub JOIN asset a USING (asset_id)
     WHERE f.library_id = :library AND f.state = 'verified' AND f.released_at IS NULL
       AND f.checked_at < :before AND (f.checked_at, f.file_id) > (:at, :file)

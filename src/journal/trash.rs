@@ -37,7 +37,8 @@ pub struct Trashed {
     pub sidecar: Option<Sha256Digest>,
 }
 
-const COLUMNS: &str = "f.file_id, a.record_name, f.path, f.trash_path, f.trashed_at, f.size_bytes,
+const COLUMNS: &str = "f.file_id, a.record_name, f.path, f.trash_path, f.trashed_at,
+    coalesce(f.disk_bytes, f.size_bytes) AS size_bytes,
     a.removed_at IS NULL AS restored,
     (SELECT s.sha256 FROM sidecar s WHERE s.file_id = f.file_id) AS sidecar";
 

@@ -17,12 +17,14 @@ pub enum Note {
     Trashed,
     /// By a sync or `undelete`: it is back from the trash.
     PutBack,
+    /// By a sync: the date of capture was added to the bytes that were proved.
+    Dated,
 }
 
 impl Note {
     /// Every note.
-    pub const ALL: [Self; 5] =
-        [Self::Relocated, Self::Released, Self::Returned, Self::Trashed, Self::PutBack];
+    pub const ALL: [Self; 6] =
+        [Self::Relocated, Self::Released, Self::Returned, Self::Trashed, Self::PutBack, Self::Dated];
 
     /// The word in the journal's history.
     #[must_use]
@@ -33,6 +35,7 @@ impl Note {
             Self::Returned => "returned",
             Self::Trashed => "trashed",
             Self::PutBack => "put_back",
+            Self::Dated => "dated",
         }
     }
 }
@@ -150,6 +153,7 @@ fn of_note(note: Note) -> &'static str {
         Note::Returned => "it stands in its place again",
         Note::Trashed => "its photo is gone from iCloud, and it lies in the trash",
         Note::PutBack => "it is back from the trash",
+        Note::Dated => "the date of capture was added to it",
     }
 }
 

@@ -10,6 +10,7 @@ pub mod change;
 pub mod checksum;
 pub mod choices;
 pub mod events;
+pub mod exif;
 pub mod facts;
 pub mod failure;
 pub mod ids;

@@ -191,6 +191,7 @@ mod tests {
             policy: engine::Policy::default(),
             retry_failed: false,
             sidecars: false,
+            set_exif_datetime: false,
             album_views: None,
             full: false,
         };

@@ -209,8 +209,9 @@ impl Audit {
                 return Ok(Some((Kind::Missing, "it is verified, and nothing stands there".to_owned())));
             }
         };
-        if size_bytes != row.size_bytes {
-            let reason = format!("it has {size_bytes} bytes, not {}", row.size_bytes);
+        let expected_bytes = row.dated_bytes.unwrap_or(row.size_bytes);
+        if size_bytes != expected_bytes {
+            let reason = format!("it has {size_bytes} bytes, not {expected_bytes}");
             return Ok(Some((Kind::Size, reason)));
         }
         if !self.deep {
@@ -224,8 +225,8 @@ impl Audit {
         if row.sha256.as_deref() != Some(&digests.sha256.0[..]) {
             return Ok(Some((Kind::Damaged, "its bytes are not those that were verified".to_owned())));
         }
-        // By length only: Apple's checksum of it proves nothing.
-        let by_checksum = row.verified_by.as_deref() != Some("length");
+        // By length only: Apple's checksum of it proves nothing. Nor where the date was added since.
+        let by_checksum = row.verified_by.as_deref() != Some("length") && row.dated_bytes.is_none();
         if by_checksum && AppleChecksum::parse(&row.checksum).prove(&digests).is_none() {
             return Ok(Some((Kind::Damaged, "its bytes do not match Apple's own checksum".to_owned())));
         }

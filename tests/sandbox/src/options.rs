@@ -61,6 +61,8 @@ pub struct Options {
     pub large_video_mb: Option<u32>,
     /// Mean size of an original. By default 24 KB, and 2 KB from 5,000 assets on.
     pub mean_size_bytes: Option<u64>,
+    /// Of four JPEGs one has no EXIF, one has EXIF without a date, and one a directory without a date.
+    pub undated_jpegs: bool,
     /// Share of each kind of asset.
     pub mix: Mix,
     /// Milliseconds every request waits before it is answered.
@@ -100,6 +102,7 @@ impl Default for Options {
             odd_records: false,
             large_video_mb: None,
             mean_size_bytes: None,
+            undated_jpegs: false,
             mix: Mix::default(),
             latency_ms: 0,
             bandwidth: None,

@@ -167,6 +167,7 @@ pub(crate) struct Item {
     pub(crate) tz_name: &'static str,
     pub(crate) filename: String,
     mean_size: u64,
+    undated_jpegs: bool,
 }
 
 /// One file of an item.
@@ -224,7 +225,17 @@ impl Item {
             _ => options.mean_size(),
         };
         let filename = format!("IMG_{camera_number:04}.{}", kind.original().extension());
-        Self { kind, seed, captured_ms, dated_ms: None, tz_offset_s, tz_name, filename, mean_size }
+        Self {
+            kind,
+            seed,
+            captured_ms,
+            dated_ms: None,
+            tz_offset_s,
+            tz_name,
+            filename,
+            mean_size,
+            undated_jpegs: options.undated_jpegs,
+        }
     }
 
     /// The date it goes by.
@@ -289,6 +300,7 @@ impl Item {
             size_bytes: file.size_bytes,
             captured_ms: self.captured_ms,
             tz_offset_s: self.tz_offset_s,
+            undated: self.undated_jpegs,
         })
     }
 

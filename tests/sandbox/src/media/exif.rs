@@ -27,6 +27,31 @@ pub(super) fn tiff(recipe: &Recipe) -> Vec<u8> {
     tiff.whole(recipe)
 }
 
+/// The block of a JPEG: as [`tiff`], or by turns without a date, as scanners and messengers leave it.
+pub(super) fn tiff_of_jpeg(recipe: &Recipe) -> Option<Vec<u8>> {
+    match recipe.seed % 4 {
+        _ if !recipe.undated => Some(tiff(recipe)),
+        0 => None,
+        1 => {
+            let mut tiff = Directory::default();
+            tiff.ascii(0x010f, "Sandbox");
+            tiff.ascii(0x0110, "Loopback 1");
+            let mut out = b"II\x2a\0\x08\0\0\0".to_vec();
+            tiff.write(&mut out);
+            Some(out)
+        }
+        2 => {
+            let mut tiff = Directory::default();
+            tiff.ascii(0x010f, "Sandbox");
+            let mut exif = Directory::default();
+            exif.shorts(0x8827, &[200]);
+            exif.raw(0x927c, 7, 12, b"maker's note".to_vec());
+            Some(tiff.with(exif))
+        }
+        _ => Some(tiff(recipe)),
+    }
+}
+
 /// Entries of a TIFF directory; they must be added in the order of their tags.
 #[derive(Default)]
 pub(super) struct Directory {
@@ -54,11 +79,16 @@ impl Directory {
     }
 
     /// The TIFF block of this directory and, behind it, the EXIF directory of `recipe`.
-    pub(super) fn whole(mut self, recipe: &Recipe) -> Vec<u8> {
+    pub(super) fn whole(self, recipe: &Recipe) -> Vec<u8> {
         let mut exif = Self::default();
         exif.ascii(0x9003, &date_text(recipe));
         exif.ascii(0x9004, &date_text(recipe));
         exif.ascii(0x9011, &offset_text(recipe.tz_offset_s));
+        self.with(exif)
+    }
+
+    /// The TIFF block of this directory and, behind it, that EXIF directory.
+    fn with(mut self, exif: Self) -> Vec<u8> {
         let at = self.entries.iter().position(|entry| entry.0 > 0x8769).unwrap_or(self.entries.len());
         self.entries.insert(at, (0x8769, LONG, 1, vec![0; 4]));
         let exif_at = 8 + self.size();

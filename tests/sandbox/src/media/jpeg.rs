@@ -15,8 +15,9 @@ const SEGMENT_MAX: u64 = 65_533;
 
 pub(super) fn make(recipe: &Recipe) -> Content {
     let mut head = vec![0xff, 0xd8];
-    let tiff = exif::tiff(recipe);
-    segment(&mut head, 0xe1, &[b"Exif\0\0", &tiff[..]].concat());
+    if let Some(tiff) = exif::tiff_of_jpeg(recipe) {
+        segment(&mut head, 0xe1, &[b"Exif\0\0", &tiff[..]].concat());
+    }
     let body = picture(recipe.seed);
 
     let mut out = Builder::default();

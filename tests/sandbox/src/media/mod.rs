@@ -64,6 +64,8 @@ pub(crate) struct Recipe {
     pub(crate) captured_ms: i64,
     /// The camera's zone: seconds east of UTC.
     pub(crate) tz_offset_s: i32,
+    /// Whether a JPEG may come without its date.
+    pub(crate) undated: bool,
 }
 
 /// Makes the file of a recipe.
@@ -176,7 +178,14 @@ mod tests {
     use super::*;
 
     fn recipe(format: Format, size_bytes: u64) -> Recipe {
-        Recipe { format, seed: 11, size_bytes, captured_ms: 1_700_000_000_000, tz_offset_s: 7200 }
+        Recipe {
+            format,
+            seed: 11,
+            size_bytes,
+            captured_ms: 1_700_000_000_000,
+            tz_offset_s: 7200,
+            undated: false,
+        }
     }
 
     #[test]
