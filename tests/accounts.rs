@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rollbook_sandbox::{Endpoint, Fault, Options, Sandbox, What};
-use support::{Ran, World, finish, wait_until};
+use rollbook_sandbox::{Endpoint, Fault, Kind, Obstacle, Options, Sandbox, What};
+use support::{Ran, World, finish, signal, wait_until};
 
 /// Two people: one whose world it is, and another with a sandbox of her own.
 struct Two {
@@ -306,4 +306,52 @@ fn the_settings_show_what_is_for_all_and_what_is_each_ones_own() {
     assert_eq!(find(Some("other"), "directory"), Some(directory));
     assert_eq!(find(Some("one"), "username").as_deref(), Some(two.world.sandbox.username()));
     assert_eq!(find(Some("one"), "password").as_deref(), Some("***"));
+}
+
+#[test]
+fn one_watch_keeps_both_each_in_its_own_time_and_lets_others_in_between() {
+    let two = Two::new(some(6), some(4));
+    let watch = two
+        .command(&["sync", "--watch-with-interval", "1d"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let home =
+        |two: &Two| (two.tree("one"), two.tree("other")) == (truth(&two.world.sandbox), truth(&two.other));
+    // Asleep is when the lock is free: any command that writes may have it.
+    let asleep = || {
+        wait_until("both loops sleep", || two.command(&["verify"]).output().unwrap().status.success());
+    };
+    wait_until("both are home", || home(&two));
+    asleep();
+
+    // One is refused: the other is brought up to date all the same, and only the one is told of.
+    two.other.set_obstacle(Obstacle::Locked);
+    two.other.expire_sessions();
+    two.world.sandbox.library().add_asset(Kind::Jpeg);
+    two.other.library().add_asset(Kind::Jpeg);
+    signal(&watch, "HUP");
+    wait_until("the one is home again", || two.tree("one") == truth(&two.world.sandbox));
+    let attempts = || -> Vec<i64> {
+        let status = two.status();
+        let accounts = status["accounts"].as_array().unwrap();
+        accounts.iter().map(|of| of["last_attempt"]["exit"].as_i64().unwrap_or(-1)).collect()
+    };
+    wait_until("each has its own end", || attempts() == [0, 3]);
+    assert_ne!(two.tree("other"), truth(&two.other));
+    let health = two.run(&["health"], 3).stdout();
+    assert!(health.contains("alive") && health.contains("needs-person"), "{health}");
+
+    // It heals by itself when it may, and nobody has to start anything anew.
+    two.other.set_obstacle(Obstacle::None);
+    asleep();
+    two.run(&["login", "--account", "other"], 0);
+    signal(&watch, "HUP");
+    wait_until("both are home again", || home(&two));
+    wait_until("both ended well", || attempts() == [0, 0]);
+    asleep();
+    signal(&watch, "TERM");
+    finish(watch, 0);
+    two.run(&["audit"], 0);
 }

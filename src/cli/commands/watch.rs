@@ -98,7 +98,7 @@ impl Watch<'_> {
             self.board.says(index, "syncing".to_owned());
             let ended = self.once(index, &settings, stop).await;
             if stop.is_requested() {
-                return ended.exit;
+                return when_stopped(ended.exit);
             }
             // Wanted once, not with every run.
             settings.retry_failed = false;
@@ -205,6 +205,15 @@ impl Watch<'_> {
     }
 }
 
+/// How a watch ends that was asked to: interrupted if that cut a run short, and else well. How its last
+/// run ended of itself is said, and noted for `status` and `health`, like that of every run before.
+fn when_stopped(run: Exit) -> Exit {
+    match run {
+        Exit::Interrupted => Exit::Interrupted,
+        _ => Exit::Done,
+    }
+}
+
 /// Sleeps until the clock on the wall, or our own, has gone on by `length`: the one goes on while
 /// the machine is suspended, the other is never set back.
 async fn sleep_through(length: Duration) {
@@ -296,5 +305,19 @@ impl Board {
         let all: Vec<String> =
             self.labels.iter().zip(lines.iter()).map(|(label, line)| format!("{label}{line}")).collect();
         self.manager.tell(&format!("STATUS={}", all.join("; ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_ends_well_unless_it_cut_a_run_short() {
+        for run in [Exit::Done, Exit::FilesOpen, Exit::NeedsPerson, Exit::Destination, Exit::Wait, Exit::Busy]
+        {
+            assert_eq!(when_stopped(run), Exit::Done, "{run:?}");
+        }
+        assert_eq!(when_stopped(Exit::Interrupted), Exit::Interrupted);
     }
 }
