@@ -305,6 +305,13 @@ fn no_link(of: disk::LinkOf, error: &disk::Error) -> Problem {
     Problem::new(Exit::Destination, what).why(error).hint(hint)
 }
 
+/// A code went out by text message, and nobody is there to type it: that is the next command's part.
+pub(crate) fn message_sent() -> Problem {
+    Problem::new(Exit::NeedsPerson, "not signed in yet: the code of the text message is missing")
+        .why("there is no terminal to type it at")
+        .hint("run \"rollbook login --code 123456\" with the digits of the message")
+}
+
 /// Apple asked to wait until `at`, in an earlier run.
 pub(crate) fn wait_until(at: i64) -> Problem {
     Problem::new(Exit::Wait, "cannot ask Apple yet")

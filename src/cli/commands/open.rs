@@ -19,7 +19,7 @@ use crate::cli::problem::Problem;
 use crate::cli::{explain, output, person, standing};
 use crate::disk::{DataDir, Destination, PrivateFile, RunLock, network};
 use crate::engine::{self, Bench, Settings, Stop};
-use crate::icloud::{Client, CodeEntry, Credentials, Options, SessionStore, SignInError};
+use crate::icloud::{Client, CodeEntry, Credentials, Need, Options, SessionStore, SignInError};
 use crate::journal::{Journal, Trouble};
 
 /// How long to ask nothing when Apple asks to wait and does not say how long.
@@ -186,6 +186,7 @@ async fn ask_apple(
     {
         return Err(explain::wait_until(at));
     }
+    let by_message = matches!(manner.entry, Some(CodeEntry::Sms(_)));
     let sources =
         Sources { in_hand: manner.entry, wait_max: manner.wait_max, attended: person::is_attended() };
     let desk = house.data_dir.desk(username);
@@ -210,6 +211,7 @@ async fn ask_apple(
     }
     let client = signed_in.map_err(|error| match error {
         SignInError::WrongPassword => Problem::from(error).hint(passwords.correction()),
+        SignInError::NeedsPerson(Need::Code) if by_message => explain::message_sent(),
         error => error.into(),
     })?;
     if let Some(warning) = standing::warning(&client.standing(), now()) {
