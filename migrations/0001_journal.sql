@@ -40,6 +40,10 @@ CREATE TABLE library (
     apple_count      INTEGER,
     enumerated_count INTEGER,
     enumerated_at    INTEGER,
+    -- The version of the program that did that: another one may read records that this one could not.
+    listed_by        TEXT,
+    -- Named by its database as changed while it was left out by choice, and not caught up with since.
+    behind_at        INTEGER,
     -- When Apple's count was last compared with ours, and by how much it was ahead right after the
     -- last complete enumeration: records that cannot be used are counted by Apple and not by us.
     recounted_at     INTEGER,

@@ -3,7 +3,9 @@
 
 mod support;
 
-use rollbook_sandbox::{Change, Counters, Endpoint, Fault, Kind, Options, Target, Times, TruthAlbum, What};
+use rollbook_sandbox::{
+    Change, Counters, Endpoint, Fault, Kind, Options, Rendition, Target, Times, TruthAlbum, What,
+};
 use support::World;
 
 /// A library that was brought home once, and counters at zero.
@@ -407,4 +409,110 @@ fn records_that_cannot_be_used_are_counted_by_apple_and_need_no_second_listing()
         listings.push(world.sandbox.counters().of(Endpoint::RecordsQuery) > 0);
     }
     assert!(!listings[1] && !listings[2], "{listings:?}");
+}
+
+#[test]
+fn a_version_that_was_given_up_and_went_is_begun_anew_when_it_is_offered_again() {
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    let asset = world.sandbox.library().assets()[0].clone();
+    let on = Target::file(asset.clone(), Rendition::Original);
+    world.sandbox.faults().add(Fault { on, times: Times::Always, what: What::FlipBit { offset: 10 } });
+    let row = || -> (String, String, i64, Option<i64>) {
+        let sql = "SELECT state, standing, attempts, retry_at FROM v_file WHERE asset = ?1 AND rendition = 'original'";
+        world
+            .journal()
+            .query_row(sql, [&asset], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+            .unwrap()
+    };
+    world.run(&["sync"], 1);
+    // Until it is given up: two attempts in each run.
+    for _ in 0..9 {
+        world.journal().execute_batch("UPDATE asset_file SET retry_at = 1 WHERE state = 'failed'").unwrap();
+        world.run(&["sync"], 1);
+    }
+    let (state, _, given_up, retry_at) = row();
+    assert_eq!((state.as_str(), given_up, retry_at), ("failed", 20, None));
+    world.sandbox.library().delete_asset(&asset);
+    world.run(&["sync"], 0);
+    assert_eq!((row().0.as_str(), row().1.as_str()), ("failed", "superseded"));
+
+    // Offered again, it is tried at once and counted from the start, and may fail again.
+    world.sandbox.library().restore_asset(&asset);
+    world.run(&["sync"], 1);
+    let (state, standing, attempts, retry_at) = row();
+    assert_eq!((state.as_str(), standing.as_str(), attempts), ("failed", "failed", 2));
+    assert!(retry_at.is_some(), "it is not given up");
+    assert_eq!(world.history("changed"), 1);
+    world.sandbox.faults().clear();
+    world.run(&["sync", "--retry-failed"], 0);
+    world.assert_follows();
+}
+
+#[test]
+fn a_library_that_is_left_out_costs_nothing_and_misses_nothing_when_it_is_wanted_again() {
+    let world = home(Options { assets: 20, shared_zone: true, ..Options::default() });
+    let library = world.sandbox.library();
+    let shared = world
+        .sandbox
+        .truth()
+        .into_iter()
+        .find(|file| file.zone != "PrimarySync")
+        .map(|file| file.asset_record)
+        .unwrap();
+    assert!(library.rename(&shared, "seen-later.jpg"));
+    let own = world.sandbox.truth().into_iter().find(|file| file.zone == "PrimarySync").unwrap();
+    assert!(library.rename(&own.asset_record, "seen-now.jpg"));
+    world.run(&["sync", "--library", "primary"], 0);
+    for _ in 0..2 {
+        world.sandbox.reset_counters();
+        world.run(&["sync", "--library", "primary"], 0);
+        let counters = world.sandbox.counters();
+        assert_eq!((questions(&counters), counters.of(Endpoint::ChangesDatabase)), (2, 2), "{counters:?}");
+    }
+    let named = || -> i64 {
+        let sql = "SELECT count(*) FROM v_asset WHERE filename = 'seen-later.jpg'";
+        world.journal().query_row(sql, [], |r| r.get(0)).unwrap()
+    };
+    assert_eq!(named(), 0);
+    world.sandbox.reset_counters();
+    world.run(&["sync"], 0);
+    assert_eq!(named(), 1);
+    let counters = world.sandbox.counters();
+    assert_eq!(
+        (counters.of(Endpoint::RecordsQuery), counters.of(Endpoint::Cdn)),
+        (0, 0),
+        "changes, no listing"
+    );
+    world.assert_follows();
+    world.sandbox.reset_counters();
+    world.run(&["sync"], 0);
+    assert_eq!(questions(&world.sandbox.counters()), 2, "and it is followed like any other again");
+}
+
+#[test]
+fn a_record_that_could_not_be_read_is_read_again_by_another_version_of_the_program() {
+    let world = World::new(Options { assets: 4, odd_records: true, ..Options::default() });
+    world.run(&["sync"], 1);
+    let problems = || -> i64 {
+        let sql = "SELECT count(*) FROM v_problem WHERE what = 'record'";
+        world.journal().query_row(sql, [], |r| r.get(0)).unwrap()
+    };
+    let unreadable = problems();
+    assert!(unreadable > 0);
+    let listings = |args: &[&str]| {
+        world.sandbox.reset_counters();
+        let code = world.rollbook(args).output().unwrap().status.code();
+        assert!(matches!(code, Some(0 | 1)), "{code:?}");
+        world.sandbox.counters().of(Endpoint::RecordsQuery)
+    };
+    assert_eq!(listings(&["sync"]), 0);
+    world.journal().execute_batch("UPDATE library SET listed_by = '0.0.9'").unwrap();
+    assert!(listings(&["sync"]) > 0, "the library is listed once more");
+    assert_eq!((listings(&["sync"]), problems()), (0, unreadable), "and only once");
+    // Where everything can be read there is nothing to gain.
+    world
+        .journal()
+        .execute_batch("UPDATE library SET listed_by = '0.0.9'; UPDATE record_problem SET resolved_at = 1")
+        .unwrap();
+    assert_eq!(listings(&["sync"]), 0);
 }

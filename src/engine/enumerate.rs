@@ -41,6 +41,8 @@ pub(super) struct Library {
     pub(super) need: Need,
     /// Whether Apple's count is to be compared with ours.
     pub(super) recount: bool,
+    /// Whether it changed earlier, while it was left out by choice.
+    pub(super) behind: bool,
 }
 
 /// Brings the rows of every library up to date. A failure that concerns more than one library halts
@@ -50,8 +52,15 @@ pub(super) async fn enumerate(run: &Run, survey: &Survey, choices: &Arc<Choices>
     let mut skipped = false;
     for library in libraries {
         if !choices.selection.has_library(&library.zone.name) {
-            // What the databases named of it is to be named again, should it be wanted.
-            skipped |= library.need != Need::Nothing;
+            // What the databases named of it is asked for should it be wanted again. One that was never
+            // listed needs no such mark.
+            if matches!(library.need, Need::Changes(_))
+                && !library.behind
+                && let Err(error) = run.journal.set_behind(library.id, Some(now())).await
+            {
+                run.halt(error);
+                return;
+            }
             continue;
         }
         let followed = tokio::select! {
@@ -106,9 +115,13 @@ async fn follow(run: &Run, library: &Library, choices: &Arc<Choices>) -> Result<
     match &library.need {
         Need::Listing => return list_all(run, library, choices).await,
         Need::Changes(token) => match catch_up(run, library, choices, token.clone()).await? {
-            CaughtUp::Yes if library.recount => {}
             CaughtUp::Yes => {
-                if let Some(counts) = counts(run, library).await? {
+                if library.behind {
+                    run.journal.set_behind(library.id, None).await?;
+                }
+                if !library.recount
+                    && let Some(counts) = counts(run, library).await?
+                {
                     run.journal.counted(library.id, counts).await?;
                 }
             }
@@ -158,7 +171,8 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
         list(run, library, Index::Visible, announced.map(|counts| counts.visible), choices, &mut roll)
             .await?;
     if roll.is_ended() {
-        return Ok(());
+        // What changed behind the point where it ended is asked for by the next run.
+        return Ok(run.journal.set_behind(library.id, Some(now())).await?);
     }
     match list(run, library, Index::Hidden, announced.map(|counts| counts.hidden), choices, &mut roll).await {
         // Not every library has such a list.

@@ -37,7 +37,7 @@ async fn fetch(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     let libraries = run.journal.reader().libraries()?.into_iter();
     let libraries: Vec<Library> = libraries
         .filter(|of| of.username == settings.username)
-        .map(|of| Library { id: of.id, zone: of.zone, need: Need::Nothing, recount: false })
+        .map(|of| Library { id: of.id, zone: of.zone, need: Need::Nothing, recount: false, behind: false })
         .collect();
     run.board.enumerated();
     // Nothing is being listed: what is claimable now is all there will be.

@@ -65,14 +65,15 @@ async fn all(run: &Run, followed: Vec<Followed>, full: bool) -> Result<Survey, E
         run.board.notice(Notice::Note(why));
     }
     for zone in found.zones {
-        let token = followed.iter().find(|known| is_same(&known.zone, &zone));
-        let token = token.and_then(|known| known.sync_token.clone()).filter(|_| !full);
+        let known = followed.iter().find(|known| is_same(&known.zone, &zone));
+        let token = known.and_then(|known| known.sync_token.clone()).filter(|_| !full);
         let id = run.journal.library(run.account, &zone, None).await?;
         survey.libraries.push(Library {
             id,
             zone,
             need: token.map_or(Need::Listing, Need::Changes),
             recount: false,
+            behind: known.is_some_and(|known| known.is_behind),
         });
     }
     Ok(survey)
@@ -109,18 +110,21 @@ async fn changed(run: &Run, followed: Vec<Followed>, token: String) -> Result<Su
         let was_named = named.iter().position(|zone| is_same(zone, &known.zone));
         let need = match (known.sync_token, was_named) {
             (None, _) => Need::Listing,
+            (Some(_), _) if known.wants_another_reading => Need::Listing,
             (Some(token), Some(_)) => Need::Changes(token),
+            (Some(token), None) if known.is_behind => Need::Changes(token),
             (Some(_), None) => Need::Nothing,
         };
         if let Some(place) = was_named {
             named.remove(place);
         }
         let recount = need != Need::Listing && is_due(known.recounted_at);
-        survey.libraries.push(Library { id: known.id, zone: known.zone, need, recount });
+        let behind = known.is_behind;
+        survey.libraries.push(Library { id: known.id, zone: known.zone, need, recount, behind });
     }
     for zone in named {
         let id = run.journal.library(run.account, &zone, None).await?;
-        survey.libraries.push(Library { id, zone, need: Need::Listing, recount: false });
+        survey.libraries.push(Library { id, zone, need: Need::Listing, recount: false, behind: false });
     }
     Ok(survey)
 }

@@ -93,6 +93,14 @@ impl Journal {
         self.writer.run(move |c| counted(c, library, counts)).await
     }
 
+    /// Remembers that a library changed while it was left out, or that it was caught up with since.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn set_behind(&self, library: LibraryId, since: Option<i64>) -> Result<(), Error> {
+        self.writer.run(move |c| set_behind(c, library, since)).await
+    }
+
     /// Keeps the token of a database. Call when all changes that it named are rows.
     ///
     /// # Errors
@@ -170,15 +178,25 @@ pub struct Followed {
     pub sync_token: Option<String>,
     /// When Apple's count was last compared with ours, in Unix seconds.
     pub recounted_at: Option<i64>,
+    /// It changed while it was left out by choice: its changes are to be asked for.
+    pub is_behind: bool,
+    /// Records of it could not be used, and another version of the program listed it.
+    pub wants_another_reading: bool,
 }
 
 /// Reads how far each library of an account was followed, own library first.
 pub(super) fn followed(connection: &Connection, account: AccountId) -> Result<Vec<Followed>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT library_id, database, zone_name, zone_owner, zone_type, sync_token, recounted_at
+        "SELECT library_id, database, zone_name, zone_owner, zone_type, sync_token, recounted_at,
+                behind_at IS NOT NULL AS is_behind,
+                listed_by <> :version AND EXISTS (
+                    SELECT 1 FROM record_problem p
+                    WHERE p.library_id = library.library_id AND p.resolved_at IS NULL
+                ) AS wants_another_reading
          FROM library WHERE account_id = :account ORDER BY library_id",
     )?;
-    let mut rows = statement.query(named_params! { ":account": account.0 })?;
+    let version = env!("CARGO_PKG_VERSION");
+    let mut rows = statement.query(named_params! { ":account": account.0, ":version": version })?;
     let mut libraries = Vec::new();
     while let Some(row) = rows.next()? {
         libraries.push(Followed {
@@ -191,9 +209,24 @@ pub(super) fn followed(connection: &Connection, account: AccountId) -> Result<Ve
             },
             sync_token: row.get("sync_token")?,
             recounted_at: row.get("recounted_at")?,
+            is_behind: row.get("is_behind")?,
+            wants_another_reading: row.get::<_, Option<bool>>("wants_another_reading")?.unwrap_or(false),
         });
     }
     Ok(libraries)
+}
+
+/// Remembers since when a library is behind, or that it no longer is.
+pub(super) fn set_behind(
+    connection: &Connection,
+    library: LibraryId,
+    since: Option<i64>,
+) -> Result<(), Error> {
+    connection.execute(
+        "UPDATE library SET behind_at = :since WHERE library_id = :library",
+        named_params! { ":since": since, ":library": library.0 },
+    )?;
+    Ok(())
 }
 
 /// Where a database was last asked which libraries changed, and when.

@@ -397,11 +397,11 @@ pub(super) fn enumerated(
     connection.execute(
         "UPDATE library SET enumerated_at = :now, enumerated_count = :count, sync_token = :token,
              apple_count = coalesce(:apple, apple_count), recounted_at = iif(:apple IS NULL, NULL, :now),
-             count_ahead = :ahead, count_doubted = :doubted
+             count_ahead = :ahead, count_doubted = :doubted, listed_by = :version, behind_at = NULL
          WHERE library_id = :library",
         named_params! {
             ":now": now, ":count": count, ":apple": apple, ":token": found.sync_token,
-            ":ahead": ahead, ":doubted": doubted,
+            ":ahead": ahead, ":doubted": doubted, ":version": env!("CARGO_PKG_VERSION"),
             ":library": library.0,
         },
     )?;
