@@ -347,6 +347,7 @@ fn every_flag_command_and_variable_of_the_readme_exists() {
         &["service", "uninstall", "--help"],
         &["list", "libraries", "--help"],
         &["config", "show", "--help"],
+        &["config", "from-icloudpd", "--help"],
     ]
     .map(says)
     .join("\n");

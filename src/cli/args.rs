@@ -74,6 +74,8 @@ pub(crate) enum Verb {
     ListAlbums,
     /// Show the settings and where each comes from.
     ConfigShow,
+    /// Say what an icloudpd command line means here.
+    ConfigFromIcloudpd,
     /// Say whether the journal is sound.
     JournalCheck,
     /// List its snapshots.
@@ -95,6 +97,8 @@ pub(crate) struct Args {
     pub(crate) save: bool,
     /// Whether a kept password is to be removed.
     pub(crate) forget: bool,
+    /// The configuration of docker-icloudpd that `config from-icloudpd` is to read.
+    pub(crate) conf: Option<PathBuf>,
     /// Where icloudpd keeps its sessions, if one of them is to be taken over.
     pub(crate) from_icloudpd: Option<PathBuf>,
     /// How old the last good run may be for `health`.
@@ -177,6 +181,7 @@ impl Args {
             ["list", "libraries"] => Verb::ListLibraries,
             ["list", "albums"] => Verb::ListAlbums,
             ["config", "show"] => Verb::ConfigShow,
+            ["config", "from-icloudpd"] => Verb::ConfigFromIcloudpd,
             ["journal", "check"] => Verb::JournalCheck,
             ["journal", "snapshots"] => Verb::JournalSnapshots,
             ["journal", "restore"] => Verb::JournalRestore,
@@ -200,6 +205,7 @@ impl Args {
             save: is_set(deepest, "save"),
             forget: is_set(deepest, "forget"),
             from_icloudpd: deepest.try_get_one::<PathBuf>("from-icloudpd").ok().flatten().cloned(),
+            conf: deepest.try_get_one::<PathBuf>("conf").ok().flatten().cloned(),
             max_age: deepest.try_get_one("max-age").ok().flatten().copied(),
             which: deepest.try_get_one::<String>("which").ok().flatten().cloned(),
             names: deepest
@@ -286,6 +292,27 @@ impl AdoptArgs {
             .arg(switch("dry-run", "Say what would be adopted, and adopt nothing"))
             .arg(json())
     }
+}
+
+/// The way in from icloudpd.
+fn from_icloudpd_line() -> Command {
+    verb("from-icloudpd", "Print the configuration that does what an icloudpd command line does")
+        .arg(
+            Arg::new("conf")
+                .long("conf")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Read the icloudpd.conf of docker-icloudpd instead"),
+        )
+        .arg(
+            Arg::new("name")
+                .value_name("COMMAND LINE")
+                .num_args(1..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .required_unless_present("conf")
+                .help("As it is typed, in quotes or not: icloudpd --directory /photos --size original"),
+        )
 }
 
 /// Albums as folders, and as a list.
@@ -455,7 +482,8 @@ fn command() -> Command {
         .subcommand(
             verb("config", "Look at the settings")
                 .subcommand_required(true)
-                .subcommand(list("show", "Show every setting, its value, and where it comes from")),
+                .subcommand(list("show", "Show every setting, its value, and where it comes from"))
+                .subcommand(from_icloudpd_line()),
         )
         .subcommand(journal())
         .subcommand(verb("man", "Print the manual page of rollbook, for man -l"))

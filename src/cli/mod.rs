@@ -24,6 +24,7 @@ mod exit;
 mod explain;
 mod format;
 mod handover;
+mod icloudpd;
 mod interval;
 mod json_list;
 mod kit_args;

@@ -1,12 +1,16 @@
-//! `rollbook config show`: every setting, its value, and where it comes from.
+//! `rollbook config`: every setting, its value, and where it comes from; and what icloudpd's mean here.
+
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::cli::answer::{print, print_json, table};
 use crate::cli::config::{Config, Shown};
 use crate::cli::exit::Exit;
+use crate::cli::icloudpd;
 use crate::cli::layers::Source;
 use crate::cli::problem::Problem;
+use crate::disk::private;
 
 /// A setting, for a program. The keys are a contract.
 #[derive(Debug, Serialize)]
@@ -31,6 +35,22 @@ impl<'a> From<&'a Shown> for Line<'a> {
             source: of.source.to_string(),
         }
     }
+}
+
+/// Prints what an icloudpd command line, or the configuration of docker-icloudpd, means here.
+pub(super) fn from_icloudpd(conf: Option<&Path>, words: &[String]) -> Result<Exit, Problem> {
+    let page = match (conf, words) {
+        (Some(path), _) => {
+            let text = private::read_text(path).map_err(|error| {
+                Problem::new(Exit::Usage, format!("cannot read {}", path.display())).why(error)
+            })?;
+            icloudpd::translate_docker(&text)
+        }
+        // In quotes it is one word.
+        (None, [line]) => icloudpd::translate(&icloudpd::split(line)),
+        (None, words) => icloudpd::translate(words),
+    };
+    print(&page).map(|()| Exit::Done)
 }
 
 /// Shows the settings.

@@ -47,6 +47,7 @@ pub(super) fn run(
     }
     match args.verb {
         Verb::ConfigShow => config::show(config, args.json),
+        Verb::ConfigFromIcloudpd => config::from_icloudpd(args.conf.as_deref(), &args.names),
         Verb::Status => status::run(config, args.json),
         Verb::ServiceInstall => service::install(args, config, environment),
         Verb::ServiceUninstall => service::uninstall(args, environment),
