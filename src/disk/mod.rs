@@ -17,6 +17,7 @@ mod error;
 pub mod inspect;
 pub mod links;
 pub mod lock;
+mod names;
 pub mod network;
 pub mod notify;
 pub mod part;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::disk::durable::sync_file;
+use crate::disk::durable::{Covered, sync_file};
 use crate::disk::error::Error;
 use crate::disk::space;
 use crate::disk::tree::Folder;
@@ -42,18 +43,20 @@ impl PartFile {
     /// # Errors
     /// If it cannot be made, or there is no room for `size_bytes`.
     pub fn create(folder: &Folder, size_bytes: u64) -> Result<Self, Error> {
-        // Removed, not truncated: the old one may be a link, or someone else's.
-        folder.remove_part()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let path = folder.part_path();
         fault::step("create", &path).map_err(|e| Error::io("create part file", &path, e))?;
-        let file = rustix::fs::openat(
-            &folder.handle,
-            folder.part_name().as_str(),
-            flags,
-            Mode::from_raw_mode(0o666),
-        )
-        .map_err(|e| Error::io("create part file", &path, e))?;
+        let name = folder.part_name();
+        let open = || rustix::fs::openat(&folder.handle, name.as_str(), flags, Mode::from_raw_mode(0o666));
+        let file = match open() {
+            Err(Errno::EXIST) => {
+                // Removed, not truncated: the old one may be a link, or someone else's.
+                folder.remove_part()?;
+                open()
+            }
+            opened => opened,
+        };
+        let file = file.map_err(|e| Error::io("create part file", &path, e))?;
         let part = Self { file: File::from(file), path, len: 0 };
         // What does not fit leaves nothing behind.
         part.reserve(size_bytes).inspect_err(|_| drop(folder.remove_part()))?;
@@ -154,31 +157,16 @@ impl PartFile {
         sync_file(&self.file, &self.path).map_err(|e| Error::io("sync part file", &self.path, e))
     }
 
+    /// What a sync of the whole file system is to make durable of it.
+    pub(super) fn covered(&self) -> Covered<'_> {
+        Covered { handle: self.file.as_fd(), path: &self.path, step: "sync" }
+    }
+
     /// Lets the system begin to write what it holds, so that a later sync has less to wait for.
     /// A file system that will not is not an error.
     pub(super) fn begin_writeback(&self) {
         // Said of dirty pages this starts their writing, and it is the only call without `unsafe` that does.
         let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
-    }
-
-    /// Makes everything durable that the file system holds on which `parts` lie, and so these too. `None`:
-    /// there is no such thing here, or it does not tell failures.
-    pub(super) fn sync_file_system<'a>(
-        mut parts: impl Iterator<Item = &'a Self>,
-    ) -> Option<Result<(), Error>> {
-        let first = parts.next().filter(|_| space::syncfs_tells_failures())?;
-        let failed = |e| Error::io("sync the file system of", &first.path, e);
-        match fault::step("syncfs", &first.path) {
-            Ok(true) => {}
-            Ok(false) => return Some(Ok(())),
-            Err(e) => return Some(Err(failed(e))),
-        }
-        if let Err(e) = space::sync_file_system(&first.file) {
-            return Some(Err(failed(e)));
-        }
-        // For who reads the log: this is what the step made durable.
-        std::iter::once(first).chain(parts).for_each(|part| fault::covered("sync", &part.path));
-        Some(Ok(()))
     }
 
     /// Sets the modification time, in Unix milliseconds. The time stands in the journal too, so a file

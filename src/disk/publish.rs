@@ -5,14 +5,16 @@
 //! file or the whole final file.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use crate::disk::durable::{self, Covered};
 use crate::disk::error::Error;
 use crate::disk::part::PartFile;
-use crate::disk::together::Together;
+use crate::disk::together::{Durable, Together};
 use crate::disk::tree::{Folder, sync_directory};
 use crate::fault;
 
@@ -36,7 +38,8 @@ pub fn publish(group: &[(&PartFile, &Folder)]) -> Vec<Published> {
 
 /// Publishes one group of many, with what is known of the disk.
 pub fn publish_together(together: &mut Together, group: &[(&PartFile, &Folder)]) -> Vec<Published> {
-    let synced = together.sync(group);
+    let parts: Vec<&PartFile> = group.iter().map(|(part, _)| *part).collect();
+    let synced = together.bytes.sync(&parts);
     let mut answers: Vec<Published> = synced
         .into_iter()
         .map(|synced| match synced {
@@ -51,23 +54,80 @@ pub fn publish_together(together: &mut Together, group: &[(&PartFile, &Folder)])
         }
     }
     fault::point("group-renamed");
-    // One sync for each folder, whatever the number of files in it.
-    let mut folders: BTreeMap<&std::path::Path, Vec<usize>> = BTreeMap::new();
+    sync_names(together, group, &mut answers);
+    fault::point("folders-synced");
+    answers
+}
+
+/// Makes the new names durable, those of new folders on the way too. One sync for each folder, whatever
+/// the number of names in it.
+fn sync_names(together: &mut Together, group: &[(&PartFile, &Folder)], answers: &mut [Published]) {
+    let mut places: BTreeMap<&Path, (&OwnedFd, Vec<usize>)> = BTreeMap::new();
     for (place, (_, folder)) in group.iter().enumerate() {
         if matches!(answers[place], Published::Done) {
-            folders.entry(folder.path()).or_default().push(place);
-        }
-    }
-    for (path, places) in folders {
-        if let Err(error) = sync_directory(&group[places[0]].1.handle, path) {
-            // The names may not be durable: the rows stay as they are, and recovery adopts the files.
-            for place in places {
-                answers[place] = Published::NotDurable(error.again());
+            for (path, handle) in folder.to_sync() {
+                places.entry(path).or_insert((handle, Vec::new())).1.push(place);
             }
         }
     }
-    fault::point("folders-synced");
-    answers
+    let names: Vec<Names<'_>> =
+        places.iter().map(|(path, (handle, _))| Names { path, handle: handle.as_fd() }).collect();
+    for (synced, (_, waiting)) in together.names.sync(&names).into_iter().zip(places.into_values()) {
+        let Err(error) = synced else { continue };
+        // The names may not be durable: the rows stay as they are, and recovery adopts the files.
+        for place in waiting {
+            answers[place] = Published::NotDurable(error.again());
+        }
+    }
+    for ((_, folder), answer) in group.iter().zip(answers) {
+        if matches!(answer, Published::Done) {
+            folder.became_durable();
+        }
+    }
+}
+
+impl Durable for &PartFile {
+    fn sync(&self) -> Result<(), Error> {
+        PartFile::sync(self)
+    }
+
+    fn sync_all(group: &[Self]) -> Option<Result<(), Error>> {
+        let covered: Vec<_> = group.iter().map(|part| part.covered()).collect();
+        let failed = |e| Error::io("sync the file system of", covered[0].path, e);
+        Some(durable::sync_file_system(&covered)?.map_err(failed))
+    }
+
+    fn expect(group: &[Self]) {
+        // All are on their way before the first one is waited for.
+        group.iter().for_each(|part| part.begin_writeback());
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.len()
+    }
+}
+
+/// The names in a folder.
+struct Names<'a> {
+    path: &'a Path,
+    handle: BorrowedFd<'a>,
+}
+
+impl Durable for Names<'_> {
+    fn sync(&self) -> Result<(), Error> {
+        sync_directory(self.handle, self.path)
+    }
+
+    fn sync_all(group: &[Self]) -> Option<Result<(), Error>> {
+        let cover = |names: &Self| Covered { handle: names.handle, path: names.path, step: "syncdir" };
+        let covered: Vec<_> = group.iter().map(cover).collect();
+        let failed = |e| Error::io("sync the file system of", covered[0].path, e);
+        Some(durable::sync_file_system(&covered)?.map_err(failed))
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// Gives the part its final name, if the name of the part still means the file that was written.

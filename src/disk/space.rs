@@ -89,8 +89,18 @@ pub(super) fn syncfs_tells_failures() -> bool {
     false
 }
 
+/// Bytes that wait to be written to the disks of this machine, by whomever. `None`: the system does not say.
+pub(super) fn unwritten_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kilobytes = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    };
+    Some((kilobytes("Dirty:")? + kilobytes("Writeback:")?) * 1024)
+}
+
 /// Makes everything durable that the file system of `file` holds.
-pub(super) fn sync_file_system(file: &std::fs::File) -> std::io::Result<()> {
+pub(super) fn sync_file_system(file: impl AsFd) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         Ok(rustix::fs::syncfs(file)?)

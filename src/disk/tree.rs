@@ -3,7 +3,7 @@
 //! The marker file holds an id that the journal knows. A mount point without its mount has no
 //! marker, so it is *absent*, not *empty*: nothing is fetched into it and nothing is called lost.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::disk::durable::sync_folder;
 use crate::disk::error::Error;
+use crate::disk::names::{FolderNames, NewName};
 use crate::disk::part::PartFile;
 use crate::disk::publish::rename_new;
 use crate::disk::space::{self, Room};
@@ -49,8 +50,7 @@ pub struct Destination {
     id: String,
     /// Bytes that stay free here; `None` for what is usual.
     keep_bytes: Option<u64>,
-    /// Folders whose names are known to be durable, by full path.
-    durable: Mutex<HashSet<PathBuf>>,
+    names: Arc<FolderNames>,
     _lock: Arc<File>,
 }
 
@@ -89,7 +89,7 @@ impl Destination {
             directory: directory.to_owned(),
             id,
             keep_bytes: None,
-            durable: Mutex::default(),
+            names: Arc::default(),
             _lock: lock,
         })
     }
@@ -141,40 +141,47 @@ impl Destination {
     /// # Errors
     /// [`Error::InTheWay`] if a component is a link or a file.
     pub fn folder(&self, place: &Place) -> Result<Folder, Error> {
+        let folder = self.folder_for_part(place)?;
+        folder.sync_new_names()?;
+        Ok(folder)
+    }
+
+    /// The same, but a new folder is not durable yet: [`Folder::make_durable`] and publishing see to
+    /// that, before anything in it is promised.
+    ///
+    /// # Errors
+    /// [`Error::InTheWay`] if a component is a link or a file.
+    pub fn folder_for_part(&self, place: &Place) -> Result<Folder, Error> {
         let path = place.path.as_str();
         let mut walked = self.directory.clone();
-        let mut handle = rustix::io::dup(&self.root).map_err(|e| Error::io("open directory", &walked, e))?;
+        let opening = |path: &Path, e| Error::io("open directory", path, e);
+        let mut handle = rustix::io::dup(&self.root).map_err(|e| opening(&walked, e))?;
+        let mut new = Vec::new();
         let components: Vec<&str> = path.split('/').collect();
         let (name, folders) = components.split_last().expect("split yields at least one component");
         for component in folders {
             assert!(!matches!(*component, "" | "." | ".."), "a stored path stays below its root: {path}");
-            let parent = walked.clone();
             walked.push(component);
             let entered = match enter(&handle, component, &walked) {
                 Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                     make(&handle, component, &walked)?;
+                    self.names.forget(&walked);
                     enter(&handle, component, &walked)?
                 }
                 entered => entered?,
             };
-            if !self.known_durable().contains(&walked) {
-                sync_directory(&handle, &parent)?;
-                self.known_durable().insert(walked.clone());
-            }
+            new.extend(self.names.new_name(&handle, &walked).map_err(|e| opening(&walked, e))?);
             handle = entered;
         }
-        Ok(Folder { handle, path: walked, name: (*name).to_owned(), tag: place.tag.clone() })
+        let (name, tag, names) = ((*name).to_owned(), place.tag.clone(), Arc::clone(&self.names));
+        Ok(Folder { handle, path: walked, name, tag, new, names })
     }
 }
 
 impl Destination {
     /// Forgets that a folder's name is durable: it is gone.
     pub(super) fn forget(&self, folder: &Path) {
-        self.known_durable().remove(folder);
-    }
-
-    fn known_durable(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
-        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.forget(folder);
     }
 }
 
@@ -212,6 +219,9 @@ pub struct Folder {
     path: PathBuf,
     name: String,
     tag: String,
+    /// Folders on the way to it whose names may not be durable.
+    new: Vec<NewName>,
+    names: Arc<FolderNames>,
 }
 
 impl Folder {
@@ -293,12 +303,44 @@ impl Folder {
             .map_err(|e| Error::io("read file", &self.final_path(), e))
     }
 
-    /// Makes the names in this folder durable.
+    /// The same folder once more, for who makes it durable while its file is in other hands.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn again(&self) -> Result<Self, Error> {
+        let handle = rustix::io::dup(&self.handle).map_err(|e| Error::io("open folder", &self.path, e))?;
+        let (path, name, tag) = (self.path.clone(), self.name.clone(), self.tag.clone());
+        Ok(Self { handle, path, name, tag, new: self.new.clone(), names: Arc::clone(&self.names) })
+    }
+
+    /// Makes the names in this folder durable, and those on the way to it.
     ///
     /// # Errors
     /// The system's word.
     pub fn make_durable(&self) -> Result<(), Error> {
+        self.sync_new_names()?;
         sync_directory(&self.handle, &self.path)
+    }
+
+    fn sync_new_names(&self) -> Result<(), Error> {
+        for name in self.new.iter().filter(|name| !self.names.is_durable(&name.path)) {
+            sync_directory(&*name.parent, name.path.parent().unwrap_or(&name.path))?;
+            self.names.became_durable([name]);
+        }
+        Ok(())
+    }
+
+    /// All that must be synced so that a name in this folder lasts: the folders on the way in which a
+    /// name is new, and itself.
+    pub(super) fn to_sync(&self) -> impl Iterator<Item = (&Path, &OwnedFd)> {
+        let new = self.new.iter().filter(|name| !self.names.is_durable(&name.path));
+        let above = new.map(|name| (name.path.parent().unwrap_or(&name.path), &*name.parent));
+        above.chain([(self.path.as_path(), &self.handle)])
+    }
+
+    /// All that [`Self::to_sync`] names is synced.
+    pub(super) fn became_durable(&self) {
+        self.names.became_durable(&self.new);
     }
 
     /// Gives the part file the name that belongs to `path`, another name in the same folder.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use crate::disk::{self, part::PIECE_BYTES};
+use crate::disk::{self, Folder, part::PIECE_BYTES};
 use crate::engine::prepare::Sink;
 use crate::engine::run::off_thread;
 use crate::fault;
@@ -80,13 +80,15 @@ impl Intake {
         cut
     }
 
-    /// Makes all bytes durable, and gives the digest of them.
-    pub(super) async fn make_durable(&mut self) -> Result<Sha256Digest, disk::Error> {
+    /// Makes all bytes durable, and the name of the part with them where its folder is given. Gives the
+    /// digest of the bytes.
+    pub(super) async fn make_durable(&mut self, folder: Option<Folder>) -> Result<Sha256Digest, disk::Error> {
         self.hand_over().await?;
         let sink = self.idle().await?;
         let (sink, synced) = off_thread(move || {
             let synced = sink.part.sync();
-            (sink, synced)
+            let named = |()| folder.map_or(Ok(()), |folder| folder.make_durable());
+            (sink, synced.and_then(named))
         })
         .await;
         let prefix = sink.hasher.prefix_sha256();

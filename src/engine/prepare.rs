@@ -113,7 +113,7 @@ fn look_at(
     place: &Place,
     facts: Facts,
 ) -> Result<(Folder, Case, bool), disk::Error> {
-    let folder = destination.folder(place)?;
+    let folder = destination.folder_for_part(place)?;
     let r#final = folder.final_fact(facts.size_bytes)?;
     let part = Part::measure(folder.part_len()?, facts.offset_bytes);
     Ok((folder, recovery::case(facts.state, part, r#final), r#final != Final::None))

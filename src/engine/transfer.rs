@@ -43,7 +43,8 @@ pub(super) async fn transfer(
     folder: Folder,
     sink: Box<Sink>,
 ) -> Result<Whole, Unfinished> {
-    let mut transfer = Transfer { run, claim: Some(claim), etag: None, intake: Intake::new(sink) };
+    let mut transfer =
+        Transfer { run, claim: Some(claim), folder: &folder, etag: None, intake: Intake::new(sink) };
     transfer.etag = transfer.claim().file().etag.clone();
     run.board.already_home(transfer.intake.received());
     let outcome = transfer.fetch_all().await;
@@ -62,7 +63,7 @@ pub(super) async fn transfer(
         },
         Err(setback) if keeps_bytes(&setback) => {
             // What came is kept: made durable and promised before the row lets go.
-            match promise(run, claim, &mut intake, etag).await {
+            match promise(run, claim, &folder, &mut intake, etag).await {
                 Ok(claim) => Err(Unfinished::new(claim, setback)),
                 Err(unfinished) => Err(unfinished),
             }
@@ -84,13 +85,20 @@ fn keeps_bytes(setback: &Setback) -> bool {
 async fn promise(
     run: &Run,
     claim: Claim,
+    folder: &Folder,
     intake: &mut Intake,
     etag: Option<String>,
 ) -> Result<Claim, Unfinished> {
     if intake.received() <= claim.file().offset_bytes {
         return Ok(claim);
     }
-    match intake.make_durable().await {
+    // With the first promise the name of the part must last too.
+    let unnamed = (claim.file().offset_bytes == 0).then(|| folder.again()).transpose();
+    let durable = match unnamed {
+        Ok(unnamed) => intake.make_durable(unnamed).await,
+        Err(error) => Err(error),
+    };
+    match durable {
         Ok(prefix) => {
             fault::point("part-synced");
             let promised = run.journal.progressed(claim, now(), intake.received(), prefix, etag).await;
@@ -110,6 +118,7 @@ struct Transfer<'a> {
     run: &'a Run,
     /// `None` only after the journal refused a promise and kept the claim.
     claim: Option<Claim>,
+    folder: &'a Folder,
     etag: Option<String>,
     intake: Intake,
 }
@@ -211,7 +220,7 @@ impl Transfer<'_> {
             return Ok(());
         }
         let claim = self.claim.take().expect("a transfer holds its claim until the journal refuses it");
-        match promise(self.run, claim, &mut self.intake, self.etag.clone()).await {
+        match promise(self.run, claim, self.folder, &mut self.intake, self.etag.clone()).await {
             Ok(claim) => {
                 self.claim = Some(claim);
                 Ok(())

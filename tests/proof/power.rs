@@ -40,6 +40,14 @@ fn library() -> Options {
     Options { assets: 4, large_video_mb: Some(9), ..Options::default() }
 }
 
+/// So many small files that groups of them wait.
+fn many() -> Options {
+    Options { assets: 30, ..Options::default() }
+}
+
+/// A disk on which one sync for all is worth it.
+const SLOW: &str = "slow-4:sync,slow-4:syncdir";
+
 /// A coin that falls the same way each time.
 struct Coin(u64);
 
@@ -196,8 +204,8 @@ fn broken_promises(world: &World) -> Vec<String> {
 }
 
 /// Runs with a fault, cuts the power, and names the broken promises.
-fn after_a_cut(fault: &str, loss: Loss) -> (World, Vec<String>) {
-    let world = World::new(library());
+fn after_a_cut(library: Options, fault: &str, loss: Loss) -> (World, Vec<String>) {
+    let world = World::new(library);
     let log = world.log_file();
     run_with(&world, fault, Some(&log));
     cut_the_power(&read_log(&log), loss);
@@ -224,7 +232,7 @@ fn a_power_cut_at_any_step_breaks_no_promise_whatever_it_takes() {
         &jobs,
         |job| format!("{job:?}"),
         |(fault, loss)| {
-            let (world, broken) = after_a_cut(fault, *loss);
+            let (world, broken) = after_a_cut(library(), fault, *loss);
             assert!(broken.is_empty(), "verified without a true file: {broken:?}");
             world.run(&["sync", "--retry-failed"], 0);
             assert_eq!(world.tree(), whole.tree());
@@ -232,6 +240,29 @@ fn a_power_cut_at_any_step_breaks_no_promise_whatever_it_takes() {
         },
     );
     println!("cut the power {cut} times");
+}
+
+#[test]
+fn nor_does_it_where_the_whole_file_system_is_synced_at_once() {
+    let mut jobs = Vec::new();
+    for point in ["syncfs", "group-synced", "group-renamed", "folders-synced", "verified"] {
+        for n in 1..=3 {
+            let fault = format!("{SLOW},kill:{point}@{n}");
+            jobs.extend([Loss::All, Loss::Torn(1)].map(|loss| (fault.clone(), loss.seeded(n))));
+        }
+    }
+    pool::each(
+        &jobs,
+        |job| format!("{job:?}"),
+        |(fault, loss)| {
+            let (world, broken) = after_a_cut(many(), fault, *loss);
+            assert!(broken.is_empty(), "verified without a true file: {broken:?}");
+            world.run(&["sync"], 0);
+            world.assert_complete();
+        },
+    );
+    let (_world, broken) = after_a_cut(many(), &format!("{SLOW},skip:syncfs"), Loss::All);
+    assert!(!broken.is_empty(), "without it the promise must break");
 }
 
 #[test]
@@ -245,7 +276,7 @@ fn the_power_cut_is_not_blind_a_missing_sync_is_found_out() {
         ("syncdir", Loss::Names),
         ("syncdir", Loss::Some(7)),
     ] {
-        let (_world, broken) = after_a_cut(&format!("skip:{skipped}"), loss);
+        let (_world, broken) = after_a_cut(library(), &format!("skip:{skipped}"), loss);
         assert!(!broken.is_empty(), "without {skipped} the promise must break: {loss:?}");
     }
 }
