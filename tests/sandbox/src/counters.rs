@@ -109,6 +109,8 @@ pub struct Counters {
     pub cdn_ranged: u64,
     /// Bytes of content sent.
     pub cdn_bytes: u64,
+    /// Content answers that are under way.
+    pub cdn_at_once: u64,
     /// Most content answers that were under way at the same time.
     pub cdn_at_once_max: u64,
     /// Faults that were injected.
@@ -242,6 +244,7 @@ impl Books {
     pub(crate) fn counters(&self) -> Counters {
         let mut counters = self.inner.lock().unwrap_or_else(PoisonError::into_inner).counters.clone();
         counters.cdn_bytes = self.cdn_bytes.load(Ordering::Relaxed);
+        counters.cdn_at_once = self.flights.now.load(Ordering::SeqCst);
         counters.cdn_at_once_max = self.flights.max.load(Ordering::SeqCst);
         counters
     }
