@@ -27,14 +27,12 @@ use crate::model::checksum::Proof;
 use crate::model::failure::FailureKind;
 use crate::model::ids::AssetId;
 
-/// Claims taken at once: a batch costs a tenth of as many single claims. Not more than a few
-/// minutes of work, because a URL ages while it waits.
-const CLAIMS_MIN: usize = 16;
-/// See [`CLAIMS_MIN`].
-const CLAIMS_MAX: usize = 64;
+/// Claims taken at once: a batch costs a tenth of as many single claims, and each is a commit. Not more
+/// than a few minutes of work, because a URL ages while it waits.
+const CLAIMS: usize = 64;
 
 /// Claims held back at most: large files that let small ones go first.
-const HELD_MAX: usize = 2 * CLAIMS_MAX;
+const HELD_MAX: usize = 2 * CLAIMS;
 
 /// Brings home every claimable row. Ends when enumeration has ended and nothing is left, or when
 /// someone asks to stop.
@@ -49,7 +47,6 @@ pub(super) async fn work(
         run,
         libraries,
         enumerating,
-        batch: (run.threads.ceiling() * 2).clamp(CLAIMS_MIN, CLAIMS_MAX),
         claims: VecDeque::new(),
         let_large_go: false,
         assets_max,
@@ -160,7 +157,6 @@ struct Feed<'a> {
     run: &'a Arc<Run>,
     libraries: &'a [Library],
     enumerating: watch::Receiver<bool>,
-    batch: usize,
     claims: VecDeque<Claim>,
     /// Large files may take the places of small ones: none of those is known to wait.
     let_large_go: bool,
@@ -215,7 +211,7 @@ impl<'a> Feed<'a> {
             let more_to_come = listing || governor.under_way() > 0;
             let held = self.claims.len();
             if held < HELD_MAX {
-                match self.run.journal.claim(self.run.id, self.batch, now()).await {
+                match self.run.journal.claim(self.run.id, CLAIMS, now()).await {
                     Ok(claimed) => {
                         fault::point("claimed");
                         self.claims.extend(claimed.claims);

@@ -122,10 +122,13 @@ pub(super) const TAKE: &str = "
 impl Journal {
     /// Claims up to `limit` rows with live URLs.
     ///
+    /// Does not wait for the disk: a power cut may undo a claim whose file was begun. Such a row is at rest
+    /// with a part file beside it, and whoever claims it next looks at that, as always.
+    ///
     /// # Errors
     /// If the journal cannot be written.
     pub async fn claim(&self, run: RunId, limit: usize, now: i64) -> Result<Claimed, Error> {
-        self.writer.run(move |c| claim(c, run, limit, now)).await
+        self.writer.run_forgettable(move |c| claim(c, run, limit, now)).await
     }
 
     /// Takes over up to `limit` claims of dead runs. Empty when none is left.

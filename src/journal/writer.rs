@@ -4,7 +4,8 @@
 //! transaction with a savepoint for each operation, commits, and only then answers: an answer
 //! means durable. One that comes alone needs no savepoint, and a page of a listing always comes alone:
 //! under a savepoint SQLite copies each page of the file that it is about to change, which costs such
-//! an operation a fifth of its time. An operation that fails is rolled back alone; a commit that fails answers every
+//! an operation a fifth of its time. Only claims may be forgotten by a power cut, and their commits wait for
+//! no disk. An operation that fails is rolled back alone; a commit that fails answers every
 //! operation of its group with the reason and ends the writer, because what SQLite holds after
 //! that is for the next start to find out.
 //!
@@ -57,10 +58,22 @@ impl From<Stop> for Error {
     }
 }
 
+/// What an operation wants of its transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// To share it.
+    Shared,
+    /// To have it for itself.
+    Alone,
+    /// To share it, and not to wait for the disk. A power cut may undo it, and then also all that was
+    /// committed after it in the same manner; what is committed durably makes what came before it durable.
+    Forgettable,
+}
+
 /// An operation of any result type.
 trait Operation: Send {
-    /// Whether it wants a transaction of its own.
-    fn is_alone(&self) -> bool;
+    /// What it wants of its transaction.
+    fn manner(&self) -> Manner;
     /// Runs inside the savepoint, or alone in the transaction.
     fn apply(&mut self, connection: &Connection) -> Applied;
     /// Answers, after the group's commit.
@@ -78,7 +91,7 @@ enum Applied {
 }
 
 struct Pending<F, T> {
-    alone: bool,
+    manner: Manner,
     run: Option<F>,
     result: Option<Result<T, Error>>,
     answer: Answer<T>,
@@ -89,8 +102,8 @@ where
     F: FnOnce(&Connection) -> Result<T, Error> + Send,
     T: Send,
 {
-    fn is_alone(&self) -> bool {
-        self.alone
+    fn manner(&self) -> Manner {
+        self.manner
     }
 
     fn apply(&mut self, connection: &Connection) -> Applied {
@@ -148,7 +161,7 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.hand_over(false, operation).await
+        self.hand_over(Manner::Shared, operation).await
     }
 
     /// Runs a large `operation` in a transaction of its own, and returns when it is durable.
@@ -157,10 +170,19 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.hand_over(true, operation).await
+        self.hand_over(Manner::Alone, operation).await
     }
 
-    async fn hand_over<T, F>(&self, alone: bool, operation: F) -> Result<T, Error>
+    /// Runs `operation` in the next group, and returns when it is committed: a power cut may undo it.
+    pub(super) async fn run_forgettable<T, F>(&self, operation: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.hand_over(Manner::Forgettable, operation).await
+    }
+
+    async fn hand_over<T, F>(&self, manner: Manner, operation: F) -> Result<T, Error>
     where
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
@@ -168,7 +190,7 @@ impl Writer {
         let stopped = || Error::from(Stop::because("it is closed"));
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         let (answer, answered) = oneshot::channel();
-        let pending = Pending { alone, run: Some(operation), result: None, answer };
+        let pending = Pending { manner, run: Some(operation), result: None, answer };
         queue.send(Box::new(pending)).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
@@ -187,21 +209,25 @@ impl Drop for Writer {
 fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Operation>>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     let mut held: Option<Box<dyn Operation>> = None;
+    let mut waits_for_disk = true;
     while let Some(first) = held.take().or_else(|| operations.blocking_recv()) {
-        let mut is_open = !first.is_alone();
+        let mut is_open = first.manner() != Manner::Alone;
         group.push(first);
         while is_open
             && group.len() < GROUP_MAX
             && let Ok(next) = operations.try_recv()
         {
-            if next.is_alone() {
+            if next.manner() == Manner::Alone {
                 is_open = false;
                 held = Some(next);
             } else {
                 group.push(next);
             }
         }
-        let committed = commit(&mut connection, &mut group).map_err(|error| Stop::of(&connection, error));
+        let must_wait = group.iter().any(|operation| operation.manner() != Manner::Forgettable);
+        let ready = wait_for_disk(&connection, must_wait, &mut waits_for_disk);
+        let committed = ready.and_then(|()| commit(&mut connection, &mut group));
+        let committed = committed.map_err(|error| Stop::of(&connection, error));
         for operation in group.drain(..) {
             operation.answer(committed.clone());
         }
@@ -218,6 +244,16 @@ fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Oper
     }
     // A clean end leaves a small WAL behind, so the next open is quick and a copy is whole.
     let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
+}
+
+/// Whether the next commit returns when it is durable.
+fn wait_for_disk(connection: &Connection, wanted: bool, now: &mut bool) -> Result<(), rusqlite::Error> {
+    if wanted != *now {
+        let level = if wanted { "FULL" } else { "NORMAL" };
+        connection.pragma_update(None, "synchronous", level)?;
+        *now = wanted;
+    }
+    Ok(())
 }
 
 fn commit(connection: &mut Connection, mut group: &mut [Box<dyn Operation>]) -> Result<(), rusqlite::Error> {
