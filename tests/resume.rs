@@ -10,7 +10,7 @@ use rollbook_sandbox::{Endpoint, Fault, Options, What};
 use support::World;
 
 /// What a crash may cost of one file: one promise, and what was in flight after it.
-const PROMISE_BYTES: u64 = 8 * 1024 * 1024;
+const PROMISE_BYTES: u64 = 4 * 1024 * 1024;
 const LARGE_MB: u32 = 48;
 
 /// A library with one large video, on a line slow enough to be killed in the middle.

@@ -19,7 +19,7 @@ use crate::model::failure::{Failure, FailureKind};
 
 /// A crash costs at most this many bytes of a file. Small, because the bytes must go to the disk
 /// anyway: a promise adds one grouped commit.
-const PROMISE_BYTES: u64 = 8 * 1024 * 1024;
+const PROMISE_BYTES: u64 = 4 * 1024 * 1024;
 /// On a slow line a promise is due after this time, so that a run that is stopped often gets on.
 const PROMISE_EVERY: Duration = Duration::from_secs(5);
 /// Fewer new bytes than this are not worth a commit.

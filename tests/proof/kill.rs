@@ -13,7 +13,7 @@ use crate::support::World;
 
 /// What one promise covers, and what may come while one is being made: a piece that is written, and
 /// one that is gathered.
-const PROMISE_BYTES: u64 = 8 * 1024 * 1024;
+const PROMISE_BYTES: u64 = 4 * 1024 * 1024;
 const PIECES_BYTES: u64 = 1024 * 1024;
 
 /// Every point that the engine names, the scenes in which it is reached, and what the kill leaves.

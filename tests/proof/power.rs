@@ -37,7 +37,7 @@ const SECTOR_BYTES: u64 = 512;
 
 /// One promise, and a rest.
 fn library() -> Options {
-    Options { assets: 4, large_video_mb: Some(9), ..Options::default() }
+    Options { assets: 4, large_video_mb: Some(5), ..Options::default() }
 }
 
 /// So many small files that groups of them wait.
