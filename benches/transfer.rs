@@ -1,7 +1,8 @@
 //! Files over loopback: what a durable, journalled, proven sync costs beside the floor and beside
 //! tools that prove nothing.
 //!
-//! `cargo bench --bench transfer [-- WORKLOAD…]` with `tiny`, `small`, `photos`, `large`, `resume`, `slow-disk`.
+//! `cargo bench --bench transfer [-- WORKLOAD…]` with `tiny`, `small`, `photos`, `large`, each of them with
+//! `-tls` behind it too, and `resume`, `slow-disk`. Beside icloudpd: `benches/icloudpd.py`.
 //! `ROLLBOOK_BENCH_ROUNDS=N` rounds; `ROLLBOOK_BENCH_FULL=1` for the large sizes.
 #![expect(clippy::print_stdout, reason = "a bench tells a person what it measured")]
 
@@ -12,13 +13,16 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rollbook_sandbox::{Endpoint, Options};
+use rollbook_sandbox::{Certificate, Endpoint, Options};
 use support::{
     Table, World, before, is_installed, is_wanted, journal_bytes, measure, only, rounds, syncs, variable,
 };
 
 /// Files at once, for every contender.
 const THREADS: &str = "10";
+
+/// What durability costs is what a run without it costs less.
+const UNSYNCED: &str = "skip:sync,skip:syncdir,skip:syncfs";
 
 /// Ten milliseconds more for whatever waits for the disk.
 const SLOW: &str = "slow-10:sync,slow-10:syncfs,slow-10:syncdir,slow-10:commit";
@@ -41,7 +45,10 @@ fn main() {
         Workload { name: "large", files: 4, mean_size_bytes: if is_full { 1 << 30 } else { 256 << 20 } },
     ] {
         if is_wanted(workload.name) {
-            compare(&workload);
+            compare(&workload, None);
+        }
+        if is_wanted(&format!("{}-tls", workload.name)) {
+            compare(&workload, Some(Certificate::Good));
         }
     }
     if is_wanted("slow-disk") {
@@ -53,26 +60,32 @@ fn main() {
 }
 
 /// Everyone fetches the same files, in turns.
-fn compare(workload: &Workload) {
+fn compare(workload: &Workload, tls: Option<Certificate>) {
     let Workload { name, files, mean_size_bytes } = *workload;
     let mut world = World::new(Options {
         assets: files,
         mean_size_bytes: Some(mean_size_bytes),
         mix: only("jpeg"),
+        tls,
         ..Options::default()
     });
     let urls = urls(&mut world);
+    let over = if tls.is_some() { "TLS" } else { "plain HTTP" };
     let list = world.fresh().join("urls");
     std::fs::write(&list, urls.join("\n")).expect("the list can be written");
-    let title = format!("{name}: {files} files of about {} KB, {THREADS} at once", mean_size_bytes / 1000);
+    let size = mean_size_bytes / 1000;
+    let title = format!("{name} over {over}: {files} files of about {size} KB, {THREADS} at once");
     let mut table = Table::new(title, "files", f64::from(files));
     let (curl, aria2) = (is_installed("curl"), is_installed("aria2c"));
-    for _ in 0..rounds() {
+    for round in 0..rounds() {
         let folder = world.fresh();
-        table.add("floor (no journal, no sync)", measure(&mut floor(&list, &folder)));
+        table.add("floor (no journal, no sync)", measure(&mut floor(&world, &list, &folder)));
         let home = world.fresh();
         world.sign_in(&home);
         table.add("rollbook sync", measure(&mut sync(&world, &home)));
+        let home = world.fresh();
+        world.sign_in(&home);
+        table.add("the same, syncs left out", measure(sync(&world, &home).env("ROLLBOOK_FAULT", UNSYNCED)));
         if let Some(program) = before() {
             let home = world.fresh();
             measure(world.program(&program, &home, &["login"]).stderr(Stdio::null()));
@@ -83,10 +96,13 @@ fn compare(workload: &Workload) {
             );
         }
         if curl {
-            table.add("curl -Z (no hash)", measure(&mut curl_of(&urls, &world.fresh())));
+            let folder = world.fresh();
+            table.add("curl -Z (no hash)", measure(&mut curl_of(&world, &urls, &folder)));
         }
-        if aria2 {
-            table.add("aria2c (no hash)", measure(&mut aria2_of(&urls, &world.fresh())));
+        // Once: with many small files it takes minutes.
+        if aria2 && round == 0 {
+            let folder = world.fresh();
+            table.add("aria2c (no hash), once", measure(&mut aria2_of(&world, &urls, &folder)));
         }
     }
     table.print();
@@ -101,10 +117,10 @@ fn books(world: &mut World) {
     let log = home.join("steps");
     measure(sync(world, &home).env("ROLLBOOK_FAULT_LOG", &log));
     let counters = world.sandbox.counters();
-    let (files, folders, commits) = syncs(&log);
+    let [files, folders, whole, commits] = syncs(&log);
     println!(
-        "  rollbook: {} requests ({} for content), {files} file syncs, {folders} folder syncs, {commits} commits, \
-         journal {:.1} MB",
+        "  rollbook: {} requests ({} for content), {files} file syncs, {folders} folder syncs, {whole} of the \
+         whole file system, {commits} commits, journal {:.1} MB",
         counters.requests.values().sum::<u64>(),
         counters.of(Endpoint::Cdn),
         journal_bytes(&home) as f64 / 1e6,
@@ -150,20 +166,42 @@ fn resume() {
     let whole = u64::from(mib) << 20;
     let nine = whole * 9 / 10;
     let mut child = sync(&world, &home).spawn().expect("the program starts");
-    while world.sandbox.counters().cdn_bytes < nine {
+    // What the sandbox has sent may still be in the buffers of the system; what counts is what came home.
+    while part_bytes(&home.join("photos")) < nine {
         std::thread::yield_now();
     }
     child.kill().and_then(|()| child.wait()).expect("a child can be killed");
+    let home_bytes = part_bytes(&home.join("photos"));
     world.sandbox.reset_counters();
     let cost = measure(&mut sync(&world, &home));
-    let sent = world.sandbox.counters().cdn_bytes;
+    let from: u64 = world
+        .sandbox
+        .log()
+        .iter()
+        .filter_map(|entry| entry.range.as_ref()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok())
+        .max()
+        .unwrap_or(0);
     println!(
-        "\nresume: killed when 90 % of {mib} MiB were sent: {:.1} % sent again, {:.2} s, {:.2} CPU s, {:.0} MB",
-        sent as f64 * 100.0 / whole as f64,
+        "\nresume: killed with {:.2} % of {mib} MiB home: {:.2} % asked for again, {:.2} s, {:.2} CPU s, {:.0} MB",
+        home_bytes as f64 * 100.0 / whole as f64,
+        (whole - from) as f64 * 100.0 / whole as f64,
         cost.wall_s,
         cost.cpu_s,
         cost.peak_mb
     );
+}
+
+/// The length of the part file below a folder.
+fn part_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let bytes = |entry: std::fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => part_bytes(&entry.path()),
+        Ok(_) if entry.path().extension().is_some_and(|extension| extension == "part") => {
+            entry.metadata().map_or(0, |found| found.len())
+        }
+        _ => 0,
+    };
+    entries.flatten().map(bytes).max().unwrap_or(0)
 }
 
 /// The signed URLs of all files, as a listing brings them; afterwards the sandbox knows its checksums.
@@ -177,13 +215,13 @@ fn urls(world: &mut World) -> Vec<String> {
     urls.collect::<Result<_, _>>().expect("text")
 }
 
-fn floor(list: &Path, folder: &Path) -> Command {
+fn floor(world: &World, list: &Path, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("we are a file"));
-    command.arg("floor").arg(list).arg(folder).arg(THREADS);
+    command.arg("floor").arg(list).arg(folder).arg(THREADS).args(&world.authority);
     command
 }
 
-fn curl_of(urls: &[String], folder: &Path) -> Command {
+fn curl_of(world: &World, urls: &[String], folder: &Path) -> Command {
     let lines = |(number, url): (usize, &String)| {
         format!("url = \"{url}\"\noutput = \"{}\"\n", folder.join(format!("{number}.jpg")).display())
     };
@@ -192,10 +230,13 @@ fn curl_of(urls: &[String], folder: &Path) -> Command {
     let mut command = Command::new("curl");
     command.args(["-s", "-g", "-Z", "--parallel-max", THREADS, "-H", "Host: cvws.icloud-content.com", "-K"]);
     command.arg(config).stderr(Stdio::null());
+    if let Some(authority) = &world.authority {
+        command.arg("--cacert").arg(authority);
+    }
     command
 }
 
-fn aria2_of(urls: &[String], folder: &Path) -> Command {
+fn aria2_of(world: &World, urls: &[String], folder: &Path) -> Command {
     let lines = |(number, url): (usize, &String)| format!("{url}\n  out={number}.jpg\n");
     let list: PathBuf = folder.join("list");
     std::fs::write(&list, urls.iter().enumerate().map(lines).collect::<String>()).expect("a file");
@@ -203,5 +244,8 @@ fn aria2_of(urls: &[String], folder: &Path) -> Command {
     command.args(["-q", "-j", THREADS, "-x", "1", "--parameterized-uri=false", "--file-allocation=none"]);
     command.arg("--header=Host: cvws.icloud-content.com").arg("-d").arg(folder).arg("-i").arg(list);
     command.stderr(Stdio::null());
+    if let Some(authority) = &world.authority {
+        command.arg(format!("--ca-certificate={}", authority.display()));
+    }
     command
 }

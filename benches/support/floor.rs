@@ -20,10 +20,11 @@ struct Job {
     path: PathBuf,
 }
 
-/// Does the work that `arguments` describe (a list file, a folder, how many at once), if they are for us.
+/// Does the work that the arguments describe (a list file, a folder, how many at once, and perhaps the
+/// authority of the server's certificate), if they are for us.
 pub(crate) fn run_if_asked() -> bool {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, word, list, folder, threads] = &arguments[..] else { return false };
+    let [_, word, list, folder, threads, authority @ ..] = &arguments[..] else { return false };
     if word != "floor" {
         return false;
     }
@@ -36,8 +37,12 @@ pub(crate) fn run_if_asked() -> bool {
     rustls::crypto::ring::default_provider().install_default().expect("nobody came first");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let client =
-            reqwest::Client::builder().http1_only().no_proxy().tls_certs_only([]).build().expect("a client");
+        let roots = authority.iter().map(|path| {
+            let pem = std::fs::read(path).expect("the authority can be read");
+            reqwest::Certificate::from_pem(&pem).expect("a certificate")
+        });
+        let client = reqwest::Client::builder().http1_only().no_proxy().tls_certs_only(roots);
+        let client = client.build().expect("a client");
         stream::iter(jobs)
             .map(|job| tokio::spawn(fetch(client.clone(), job)))
             .buffer_unordered(threads)

@@ -95,6 +95,8 @@ pub(crate) fn only(kind: &str) -> Mix {
 /// A sandbox and the folders of one person.
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
+    /// The file with the authority of its certificate, where it speaks TLS.
+    pub(crate) authority: Option<PathBuf>,
     folder: TempDir,
     rounds: usize,
 }
@@ -102,7 +104,13 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(options: Options) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
-        Self { sandbox: Sandbox::start(Options { url_life_s: 86_400, ..options }), folder, rounds: 0 }
+        let sandbox = Sandbox::start(Options { url_life_s: 86_400, ..options });
+        let authority = sandbox.authority_pem().map(|pem| {
+            let path = folder.path().join("authority.pem");
+            std::fs::write(&path, pem).expect("a file can be made");
+            path
+        });
+        Self { sandbox, authority, folder, rounds: 0 }
     }
 
     /// A folder that did not exist before.
@@ -131,6 +139,9 @@ impl World {
             .env("ROLLBOOK_DIRECTORY", home.join("photos"))
             .env("ROLLBOOK_DATA_DIR", home.join("data"))
             .env("ROLLBOOK_ENDPOINT", self.sandbox.endpoint());
+        if let Some(authority) = &self.authority {
+            command.env("SSL_CERT_FILE", authority);
+        }
         command
     }
 
@@ -165,11 +176,18 @@ pub(crate) fn journal_bytes(home: &Path) -> u64 {
     len("journal.db") + len("journal.db-wal")
 }
 
-/// The durable steps that a log of fault points holds: syncs of files, of folders, and commits.
-pub(crate) fn syncs(log: &Path) -> (usize, usize, usize) {
+/// The durable steps that a log of fault points holds: syncs of a file, of a folder, of the whole file
+/// system, and commits.
+pub(crate) fn syncs(log: &Path) -> [usize; 4] {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let count = |step: &str| text.lines().filter(|line| line.split('\t').nth(1) == Some(step)).count();
-    (count("sync") + count("syncfs"), count("syncdir"), count("commit"))
+    // What a step covers stands behind it under the same number.
+    let mut numbers = std::collections::HashSet::new();
+    let steps = text.lines().filter_map(|line| {
+        let (number, rest) = line.split_once('\t')?;
+        numbers.insert(number).then(|| rest.split('\t').next()).flatten()
+    });
+    let steps: Vec<&str> = steps.collect();
+    ["sync", "syncdir", "syncfs", "commit"].map(|wanted| steps.iter().filter(|step| **step == wanted).count())
 }
 
 /// Costs of contenders, by the rounds.
