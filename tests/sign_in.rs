@@ -105,6 +105,8 @@ fn the_only_phone_needs_no_number() {
     let world = wary();
     let ran = world.run(&["login", "--sms"], 3);
     assert!(ran.stderr().contains("a code was sent to (•••) •••-••42"), "{}", ran.stderr());
+    assert!(ran.stderr().contains("with the digits of the message"), "{}", ran.stderr());
+    assert!(!ran.stderr().contains("trusted device"), "{}", ran.stderr());
     world.run(&["login", "--code", &world.sandbox.two_factor_code()], 0);
 }
 

@@ -101,6 +101,9 @@ fn an_empty_word_is_refused_with_what_to_do_and_an_empty_variable_is_none() {
         world.run(line, 2);
     }
     assert!(!world.data_dir().exists(), "nothing was begun");
+    // And a place that is not there is the place's fault, not that of the photos.
+    let said = world.run(&["adopt", "nowhere"], 2).stderr();
+    assert!(said.contains("it is no folder: /") && !said.contains("mkdir"), "{said}");
     let mut unset = world.rollbook(&["sync"]);
     unset.env("ROLLBOOK_ALBUM", "").env("ROLLBOOK_LIBRARY", "");
     assert_eq!(run(unset).0.status.code(), Some(0));

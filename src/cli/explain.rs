@@ -305,11 +305,14 @@ fn no_link(of: disk::LinkOf, error: &disk::Error) -> Problem {
     Problem::new(Exit::Destination, what).why(error).hint(hint)
 }
 
-/// A code went out by text message, and nobody is there to type it: that is the next command's part.
+/// A code goes out by text message, and nobody is there to type it: that is the next command's part.
 pub(crate) fn message_sent() -> Problem {
-    Problem::new(Exit::NeedsPerson, "not signed in yet: the code of the text message is missing")
+    Problem::new(Exit::NeedsPerson, "not signed in yet: the code of a text message is needed")
         .why("there is no terminal to type it at")
-        .hint("run \"rollbook login --code 123456\" with the digits of the message")
+        .hint(
+            "run \"rollbook login --code 123456\" with the digits of the message; where several phones were listed, \
+             \"rollbook login --sms N\" first",
+        )
 }
 
 /// Apple asked to wait until `at`, in an earlier run.

@@ -57,6 +57,11 @@ struct Line {
 
 /// Looks through the trees of all accounts.
 pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) -> Result<Exit, Problem> {
+    if let Some(tree) = args.adopt.directory.as_ref().filter(|tree| !tree.is_dir()) {
+        return Err(Problem::new(Exit::Usage, "cannot adopt what is not there")
+            .why(format!("it is no folder: {}", tree.display()))
+            .hint("name the folder that holds the other tool's photos"));
+    }
     let accounts = config.accounts()?;
     if args.adopt.directory.is_some() && accounts.len() > 1 {
         return Err(Problem::new(Exit::Usage, "cannot tell whose photos these are")

@@ -28,7 +28,11 @@ pub(super) fn run(config: &Config, args: &ReadingArgs) -> Result<Exit, Problem> 
     match &args.output {
         None => write(&reader, &usernames, args.format, &mut Long::begin())?,
         Some(path) => {
-            let file = WholeFile::create(path).map_err(refused)?;
+            let file = WholeFile::create(path).map_err(|error| {
+                Problem::new(Exit::Usage, format!("cannot write {}", path.display()))
+                    .why(error)
+                    .hint("set --output to a file in a folder that is there and yours")
+            })?;
             let mut out = Long::to(file.writer().map_err(refused)?);
             write(&reader, &usernames, args.format, &mut out)?;
             drop(out);
