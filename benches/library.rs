@@ -1,30 +1,57 @@
-//! Libraries of many assets: enumerating them, coming back to them, asking about them.
+//! Libraries of many assets: enumerating them, coming back to them, asking about them, reading files back.
 //!
-//! `cargo bench --bench library [-- WORKLOAD…]` with `cold`, `again`; `ROLLBOOK_BENCH_ASSETS=N` for other
-//! sizes than 100,000 (a million wants 8 GB of memory for the sandbox).
+//! `cargo bench --bench library [-- WORKLOAD…]` with `cold`, `again`, `idle`, `verify`; `ROLLBOOK_BENCH_ASSETS=N`
+//! for other sizes than 100,000.
 #![expect(clippy::print_stdout, reason = "a bench tells a person what it measured")]
 
 mod support;
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rollbook_sandbox::Options;
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
 use support::{Table, World, before, is_wanted, journal_bytes, measure, only, rounds, variable};
 
+/// From so many assets on nothing is walked only to warm up: the sandbox's own work shows in wall time then, and
+/// in nothing else.
+const MANY: usize = 500_000;
+/// Files that are read back, of 2.5 MB each.
+const VERIFIED: u32 = 200;
+
 fn main() {
-    let assets = variable("ROLLBOOK_BENCH_ASSETS", 100_000);
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, word, folder] = &arguments[..]
+        && word == "hash"
+    {
+        hash_all(Path::new(folder));
+        return;
+    }
+    let listed = ["cold", "again", "idle"].map(is_wanted).contains(&true);
+    if listed {
+        listings(variable("ROLLBOOK_BENCH_ASSETS", 100_000));
+    }
+    if is_wanted("verify") {
+        reading_back();
+    }
+}
+
+/// What a listing costs, and everything that is not one.
+fn listings(assets: usize) {
     let mut world = World::new(Options {
         assets: u32::try_from(assets).expect("at most four billion"),
         mix: only("jpeg"),
         mean_size_bytes: Some(1_000),
         ..Options::default()
     });
-    // The first walk lets the sandbox compute its checksums.
-    let warm = world.fresh();
-    world.sign_in(&warm);
-    measure(&mut plan(&world, None, &warm));
-
+    if assets < MANY {
+        // The first walk lets the sandbox compute its checksums.
+        let warm = world.fresh();
+        world.sign_in(&warm);
+        measure(&mut plan(&world, None, &warm));
+    }
     let mut table = Table::new(format!("{assets} assets"), "assets", assets as f64);
     let mut bytes = 0;
     for _ in 0..rounds().min(3) {
@@ -34,9 +61,12 @@ fn main() {
         bytes = journal_bytes(&home);
         if is_wanted("again") {
             table.add("all listed again", measure(plan(&world, None, &home).arg("--full")));
-            table.add("nothing changed", measure(&mut plan(&world, None, &home)));
         }
+        table.add("plan, nothing changed", measure(&mut plan(&world, None, &home)));
         table.add("status", measure(&mut world.rollbook(&home, &["status"])));
+        if is_wanted("idle") {
+            idle(&world, &home, &mut table);
+        }
         if let Some(program) = before() {
             let home = world.fresh();
             world.sign_in_by(&program, &home);
@@ -45,6 +75,77 @@ fn main() {
     }
     table.print();
     println!("  journal: {:.0} bytes an asset", bytes as f64 / assets as f64);
+}
+
+/// A library that is all here, of which nothing changed. Its files are only in the journal, so the look at
+/// whether they still stand (twenty milliseconds of every run) is said to be through.
+fn idle(world: &World, home: &Path, table: &mut Table) {
+    let change = |sql: &str| {
+        let journal = Connection::open(home.join("data/journal.db")).expect("the journal");
+        journal.execute_batch(sql).expect("rows can be changed");
+    };
+    let all_here = "
+        UPDATE asset_file SET state = 'verified', event = 'adopted', moved_at = 1, sha256 = randomblob(32),
+            verified_by = 'apple-signature', verified_at = 1, url_expires_at = NULL;
+        DELETE FROM signed_url;
+        PRAGMA wal_checkpoint(TRUNCATE);";
+    let looked_through = "
+        INSERT OR REPLACE INTO sweep (account_id, after_file_id, missing, ended_at)
+        SELECT account_id, 9223372036854775807, 0, unixepoch() FROM account;";
+    change(all_here);
+    for (who, args) in [
+        ("sync, nothing changed", &["sync", "--no-progress-bar"][..]),
+        ("status, all here", &["status"]),
+        ("health", &["health"]),
+    ] {
+        // The first one reads the journal from the disk, and leaves a snapshot.
+        change(looked_through);
+        measure(world.rollbook(home, args).stderr(Stdio::null()));
+        change(looked_through);
+        table.add(who, measure(world.rollbook(home, args).stderr(Stdio::null())));
+    }
+}
+
+/// `verify` beside a program that reads and hashes the same files and does nothing else.
+fn reading_back() {
+    let mut world = World::new(Options {
+        assets: VERIFIED,
+        mix: only("jpeg"),
+        mean_size_bytes: Some(2_500_000),
+        ..Options::default()
+    });
+    let home = world.fresh();
+    world.sign_in(&home);
+    measure(world.rollbook(&home, &["sync", "--no-progress-bar"]).stderr(Stdio::null()));
+    let folder = home.join("photos");
+    let mut table = Table::new(format!("reading {VERIFIED} files back"), "files", f64::from(VERIFIED));
+    for _ in 0..rounds() {
+        let mut hash = Command::new(std::env::current_exe().expect("a bench has a name"));
+        table.add("the hash alone", measure(hash.arg("hash").arg(&folder)));
+        let mut verify = world.rollbook(&home, &["verify", "--all"]);
+        table.add("verify", measure(verify.stderr(Stdio::null())));
+    }
+    table.print();
+}
+
+/// Reads every file below a folder and hashes it.
+fn hash_all(folder: &Path) {
+    let mut piece = vec![0; 256 * 1024];
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+        if entry.file_type().expect("a type").is_dir() {
+            hash_all(&entry.path());
+            continue;
+        }
+        let (mut file, mut hasher) = (std::fs::File::open(entry.path()).expect("a file"), Sha256::new());
+        loop {
+            let count = file.read(&mut piece).expect("bytes");
+            if count == 0 {
+                break;
+            }
+            hasher.update(&piece[..count]);
+        }
+        std::hint::black_box(hasher.finalize());
+    }
 }
 
 fn plan(world: &World, program: Option<&Path>, home: &Path) -> Command {

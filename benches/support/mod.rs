@@ -235,8 +235,8 @@ impl Table {
             let spread =
                 costs.iter().map(|c| c.cpu_s).fold((f64::MAX, 0.0_f64), |(l, h), c| (l.min(c), h.max(c)));
             println!(
-                "  {who:<26}{wall:>8.2}{cpu:>8.2}{:>8}{:>12.1}{:>9.0}{:>8.2}{:>9.2}",
-                format!("±{:.2}", (spread.1 - spread.0) / 2.0),
+                "  {who:<26}{wall:>8.3}{cpu:>8.3}{:>8}{:>12.1}{:>9.0}{:>8.2}{:>9.2}",
+                format!("±{:.3}", (spread.1 - spread.0) / 2.0),
                 self.units / wall,
                 of(|c| c.peak_mb),
                 ratio(|c| c.wall_s),
