@@ -249,31 +249,33 @@ fn take(connection: &Connection, claim: &Claim) -> Result<(), Error> {
     if rows == 1 { Ok(()) } else { Err(Error::LostClaim(claim.file.id)) }
 }
 
+/// Reads a row of [`CLAIMABLE`] or [`DEAD`], whose columns stand in one order. By place: each name would be
+/// looked for among all of them, and there is a claim for every file.
 fn read(found: &rusqlite::Row<'_>, run: RunId) -> Result<Claim, Error> {
-    let captured_ms: Option<i64> = found.get("captured_ms")?;
-    let offset_seconds: Option<i32> = found.get("captured_offset_s")?;
-    let checksum: String = found.get("checksum")?;
-    let url: Option<String> = found.get("url")?;
-    let expires_at: Option<i64> = found.get("url_expires_at")?;
+    let captured_ms: Option<i64> = found.get(8)?;
+    let offset_seconds: Option<i32> = found.get(9)?;
+    let checksum = found.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
+    let expires_at: Option<i64> = found.get(14)?;
+    let url: Option<String> = found.get(15)?;
     Ok(Claim {
         run,
         worker: WORKER.fetch_add(1, Ordering::Relaxed),
         url: url.zip(expires_at).map(|(url, expires_at)| SignedUrl::kept(url, expires_at)),
         file: Box::new(ClaimedFile {
-            id: FileId(found.get("file_id")?),
-            asset: AssetId(found.get("asset_id")?),
-            library: LibraryId(found.get("library_id")?),
-            asset_name: AssetName(found.get("record_name")?),
-            rendition: row::rendition(found, "rendition")?,
-            checksum: AppleChecksum::parse(&checksum),
-            size_bytes: row::bytes(found, "size_bytes")?,
-            path: found.get("path")?,
+            id: FileId(found.get(0)?),
+            asset: AssetId(found.get(1)?),
+            library: LibraryId(found.get(2)?),
+            asset_name: AssetName(found.get(3)?),
+            rendition: row::rendition(found, 4)?,
+            checksum: AppleChecksum::parse(checksum),
+            size_bytes: row::bytes(found, 6)?,
+            path: found.get(7)?,
             captured: captured_ms.map(|at_ms| Captured { at_ms, offset_seconds }),
-            state: row::state(found, "state")?,
-            offset_bytes: row::bytes(found, "offset_bytes")?,
-            prefix: row::digest(found, "prefix_sha256")?,
-            etag: found.get("etag")?,
-            twin: found.get("twin")?,
+            state: row::state(found, 10)?,
+            offset_bytes: row::bytes(found, 11)?,
+            prefix: row::digest(found, 12)?,
+            etag: found.get(13)?,
+            twin: found.get(16)?,
         }),
     })
 }
