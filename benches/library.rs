@@ -1,7 +1,7 @@
 //! Libraries of many assets: enumerating them, coming back to them, asking about them, reading files back.
 //!
 //! `cargo bench --bench library [-- WORKLOAD…]` with `cold`, `again`, `idle`, `verify`; `ROLLBOOK_BENCH_ASSETS=N`
-//! for other sizes than 100,000.
+//! for other sizes than 100,000, `ROLLBOOK_BENCH_ROUNDS=1` for one round, which a million wants.
 #![expect(clippy::print_stdout, reason = "a bench tells a person what it measured")]
 
 mod support;

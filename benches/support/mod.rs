@@ -1,7 +1,7 @@
 //! What the benches share: a person's world, a child whose cost is measured, and a table.
 //!
 //! The sandbox runs in the bench's own process, so the cost of a child is the client's alone:
-//! CPU seconds and peak memory come from the system, by `wait4`. Contenders take turns within a
+//! CPU seconds come from the system by `wait4`, peak memory by looking. Contenders take turns within a
 //! round, and the table shows medians and their ratio to the first line: a noisy machine is noisy
 //! for all of them. Folders are new in every round and removed after the last one, because ext4
 //! makes files slowly where others were just deleted.
@@ -28,14 +28,30 @@ pub(crate) fn measure(command: &mut Command) -> Cost {
     let began = Instant::now();
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let id = child.id();
+    let watching = std::thread::spawn(move || peak_while_it_runs(id));
     let ended = child.wait4().expect("a child can be waited for");
+    let peak_mb = watching.join().expect("a watch ends with its child");
     let wall_s = began.elapsed().as_secs_f64();
     assert!(ended.status.success(), "{command:?} ended with {}", ended.status);
     let used = ended.rusage;
-    Cost {
-        wall_s,
-        cpu_s: (used.utime + used.stime).as_secs_f64(),
-        peak_mb: used.maxrss as f64 / if cfg!(target_os = "linux") { 1048576.0 } else { 1024.0 },
+    Cost { wall_s, cpu_s: (used.utime + used.stime).as_secs_f64(), peak_mb }
+}
+
+/// The most memory of a child so far, in MB, as the system tells it while the child is there. What it tells
+/// afterwards counts the moment before the child became a program of its own, and with it the sandbox.
+fn peak_while_it_runs(id: u32) -> f64 {
+    const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
+    let mut peak_kb = f64::NAN;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let told = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let told = told.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        match told {
+            Some(kb) => peak_kb = peak_kb.max(kb),
+            None => return peak_kb / 1024.0,
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
