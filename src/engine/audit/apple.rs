@@ -56,14 +56,38 @@ pub async fn ask(client: &Client, reader: &Reader, account: AccountId) -> Result
             Err(error) => return Err(error.into()),
         };
         let known = followed.iter().find(|of| same(&of.zone, &zone));
-        let changed = match known.map(|of| (of.id, of.sync_token.clone())) {
+        let mut changed = match known.map(|of| (of.id, of.sync_token.clone())) {
             Some((id, Some(token))) => changed_since(client, reader, &zone, id, token).await?,
             Some((_, None)) => Changed::TooLongAgo,
             None => Changed::NotAsked,
         };
+        if changed == Changed::TooLongAgo
+            && known.is_some_and(|of| of.sync_token.is_some() && !of.is_behind)
+            && is_named_unchanged(client, reader, account, &zone).await?
+        {
+            changed = Changed::Told { assets: 0, more: false };
+        }
         asked.push(AskedLibrary { zone, count, changed });
     }
     Ok(Asked(asked))
+}
+
+/// Whether the database, asked from where the last sync asked it, does not name the library: then nothing
+/// changed in it, although the library's own token is void.
+async fn is_named_unchanged(
+    client: &Client,
+    reader: &Reader,
+    account: AccountId,
+    zone: &Zone,
+) -> Result<bool, Error> {
+    let Some(token) = reader.database_token(account, zone.database)? else { return Ok(false) };
+    match client.changed_libraries(zone.database, Some(&token.sync_token)).await {
+        Ok(changed) => Ok(!changed.zones.iter().any(|named| same(named, zone))),
+        Err(icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What changed in a library since a token, to the first page with an asset on it. Albums, and what the
