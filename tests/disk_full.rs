@@ -58,11 +58,6 @@ fn published_bytes(world: &World) -> u64 {
     world.published().keys().map(|path| fs::metadata(world.photos().join(path)).unwrap().len()).sum()
 }
 
-/// Runs with more in the environment.
-fn run_with(world: &World, args: &[&str], name: &str, value: &str) -> Ran {
-    Ran(world.rollbook(args).env(name, value).output().unwrap())
-}
-
 /// There is room again: the next run needs nobody, and fetches what is missing, once.
 fn goes_on(world: &World, what: &str) {
     let home = published_bytes(world);
