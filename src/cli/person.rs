@@ -39,7 +39,7 @@ pub(crate) fn is_attended() -> bool {
 impl Person for AtTerminal {
     fn password(&self) -> io::Result<Option<Secret>> {
         // A saved session needs no password and goes on; a password waits until Apple wants one.
-        let allowed_at = self.governor.as_ref().map(Reader::sign_in_allowed_at).transpose();
+        let allowed_at = self.governor.as_ref().map(|of| of.sign_in_allowed_at(now())).transpose();
         if let Some(at) = allowed_at.map_err(Problem::from)?.flatten().filter(|at| *at > now()) {
             return Err(explain::wait_until(at).into());
         }

@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 
@@ -19,6 +20,8 @@ use crate::fault;
 
 /// Room that a snapshot leaves to everybody else. The disk of the journal must not fill up for it.
 const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Clocks differ by less.
+const DAY_S: i64 = 86_400;
 /// The name of a snapshot that is being made.
 const NEW: &str = "new.db";
 
@@ -53,7 +56,8 @@ impl Snapshots {
         &self.journal
     }
 
-    /// The snapshots that there are, newest first.
+    /// The snapshots that there are, newest first. One with a date that is still to come was made by a clock
+    /// that was wrong: it counts as the oldest, or it would outlive all that follow.
     ///
     /// # Errors
     /// If the folder is there and cannot be read.
@@ -65,12 +69,16 @@ impl Snapshots {
             Err(e) => return Err(reading(e)),
         };
         let mut found = Vec::new();
+        let tomorrow = date(unix(fault::clock()).saturating_add(DAY_S));
         for entry in entries {
             let entry = entry.map_err(reading)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if let Some((run, date)) = parse(&name) {
                 let size_bytes = entry.metadata().map_err(reading)?.len();
-                found.push(((date, run), Snapshot { path: entry.path(), name, run, size_bytes }));
+                found.push((
+                    (date <= tomorrow, date, run),
+                    Snapshot { path: entry.path(), name, run, size_bytes },
+                ));
             }
         }
         found.sort_by(|a, b| b.0.cmp(&a.0));
@@ -83,7 +91,7 @@ impl Snapshots {
     /// If the system does not say.
     pub fn journal_is_gone(&self) -> Result<bool, Error> {
         match std::fs::metadata(&self.journal) {
-            Ok(found) => Ok(found.len() == 0),
+            Ok(found) => Ok(found.is_file() && found.len() == 0),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(e) => Err(Error::io("look at journal", &self.journal, e)),
         }
@@ -171,6 +179,11 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+fn unix(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// A time as part of a file name, so that names sort by it.

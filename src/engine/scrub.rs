@@ -95,6 +95,9 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
     let run = journal.begin_run_for(account, Verb::Verify, began).await?;
     let libraries = journal.reader().libraries()?.into_iter();
     let libraries: Vec<LibraryId> = libraries.filter(|of| of.username == username).map(|of| of.id).collect();
+    for library in &libraries {
+        journal.forget_checks_to_come(*library, began).await?;
+    }
     let mut scrub = Scrub {
         before: if wanted.all { i64::MAX } else { now() - FRESH_S },
         deadline: wanted.time_max.map(|length| Instant::now() + length),

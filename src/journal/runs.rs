@@ -49,10 +49,7 @@ impl Reader {
     /// # Errors
     /// If the journal cannot be read.
     pub fn next_allowed_at(&self, username: &str, now: i64) -> Result<Option<i64>, Error> {
-        // Longer than any wait we note: the clock was wrong then, or is now, and Apple says so again.
-        let longest = i64::try_from(backoff::RETRY_AFTER_MAX.as_secs()).unwrap_or(i64::MAX);
-        let noted = next_allowed_at(&*self.pool.get()?, username)?;
-        Ok(noted.filter(|at| *at <= now.saturating_add(longest)))
+        Ok(next_allowed_at(&*self.pool.get()?, username)?.filter(|at| *at <= latest(now)))
     }
 
     /// The row of an account, if there is one.
@@ -67,8 +64,8 @@ impl Reader {
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn sign_in_allowed_at(&self) -> Result<Option<i64>, Error> {
-        sign_in_allowed_at(&*self.pool.get()?)
+    pub fn sign_in_allowed_at(&self, now: i64) -> Result<Option<i64>, Error> {
+        Ok(sign_in_allowed_at(&*self.pool.get()?)?.filter(|at| *at <= latest(now)))
     }
 
     /// The id of the destination that an account's files go to, if it has one.
@@ -325,11 +322,18 @@ pub(super) fn sign_in_allowed_at(connection: &Connection) -> Result<Option<i64>,
     Ok(connection.query_row("SELECT sign_in_allowed_at FROM governor", [], |row| row.get(0))?)
 }
 
+/// The latest time that any wait of now can end. What is noted beyond it was noted by a clock that was
+/// wrong, or this one is: it counts for nothing, and Apple says it again.
+fn latest(now: i64) -> i64 {
+    now.saturating_add(i64::try_from(backoff::RETRY_AFTER_MAX.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// Remembers until when Apple put sign-ins off, for all accounts and processes.
 pub(super) fn put_off_sign_ins(connection: &Connection, at: i64) -> Result<(), Error> {
     connection.execute(
-        "UPDATE governor SET sign_in_allowed_at = max(coalesce(sign_in_allowed_at, 0), :at)",
-        named_params! { ":at": at },
+        "UPDATE governor SET sign_in_allowed_at =
+             iif(sign_in_allowed_at BETWEEN :at AND :latest, sign_in_allowed_at, :at)",
+        named_params! { ":at": at, ":latest": latest(at) },
     )?;
     Ok(())
 }

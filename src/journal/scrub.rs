@@ -109,6 +109,15 @@ impl Journal {
         self.writer.run(move |c| checked(c, &files, now)).await
     }
 
+    /// Forgets checks that are still to come: the clock was wrong when they were noted, and their files would
+    /// not be due for as long as it was ahead.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn forget_checks_to_come(&self, library: LibraryId, now: i64) -> Result<(), Error> {
+        self.writer.run(move |c| forget_checks_to_come(c, library, now)).await
+    }
+
     /// Records what was found wrong with a verified file. Unless it only could not be read, it is
     /// lost, and wanted again.
     ///
@@ -216,6 +225,21 @@ pub(super) fn checked(
         check.execute(named_params! { ":now": now, ":file": file.0, ":sha256": &sha256.0[..] })?;
         resolve.execute(named_params! { ":now": now, ":file": file.0 })?;
     }
+    Ok(())
+}
+
+/// Forgets checks that are still to come.
+pub(super) fn forget_checks_to_come(
+    connection: &Connection,
+    library: LibraryId,
+    now: i64,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file INDEXED BY asset_file_scrub SET checked_at = NULL
+         WHERE library_id = :library AND state = 'verified' AND released_at IS NULL
+           AND checked_at > :now",
+    )?;
+    statement.execute(named_params! { ":library": library.0, ":now": now })?;
     Ok(())
 }
 

@@ -65,3 +65,93 @@ fn a_wait_that_a_wrong_clock_noted_does_not_last_for_years() {
     world.run(&["sync"], 0);
     world.assert_complete();
 }
+
+const TEN_YEARS: i64 = 3650 * DAY;
+
+/// Another device signs this one out, so that the next run needs the password.
+fn sign_out(world: &World) {
+    for entry in std::fs::read_dir(world.data_dir()).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("session-") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_ten_years_ahead_puts_no_sign_in_off_for_ten_years() {
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    let put_off = || {
+        sign_out(&world);
+        let wait = What::retry_after(503, "1800");
+        world.sandbox.faults().add(Fault::once(Endpoint::SigninInit, wait));
+    };
+    put_off();
+    assert_eq!(sync(&world, &TEN_YEARS.to_string()), Some(5));
+    let noted: i64 =
+        world.journal().query_row("SELECT sign_in_allowed_at FROM governor", [], |r| r.get(0)).unwrap();
+    world.run(&["sync"], 0);
+    world.assert_complete();
+    // A wait of now counts, whatever stood there.
+    put_off();
+    world.run(&["sync"], 5);
+    assert!(world.sandbox.faults().waiting().is_empty());
+    let now: i64 =
+        world.journal().query_row("SELECT sign_in_allowed_at FROM governor", [], |r| r.get(0)).unwrap();
+    assert!(now < noted - TEN_YEARS + 2 * DAY, "{now}, {noted}");
+    let asked = world.sandbox.counters().of(Endpoint::SigninInit);
+    world.run(&["sync"], 5);
+    assert_eq!(world.sandbox.counters().of(Endpoint::SigninInit), asked, "nobody is asked meanwhile");
+}
+
+#[test]
+fn every_time_before_which_nothing_is_done_is_forgiven_when_it_lies_years_ahead() {
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    let ahead = TEN_YEARS.to_string();
+    assert_eq!(sync(&world, &ahead), Some(0));
+    let late = |args: &[&str]| {
+        let output = world.rollbook(args).env("ROLLBOOK_FAULT_CLOCK", &ahead).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    };
+    late(&["verify"]);
+    // Whatever else has a date: as if all of it had happened then.
+    let journal = world.journal();
+    let then = format!("unixepoch() + {TEN_YEARS}");
+    for set in [
+        "account SET next_allowed_at =",
+        "governor SET sign_in_allowed_at =",
+        "library SET recounted_at =",
+        "database_token SET asked_at =",
+    ] {
+        assert!(journal.execute(&format!("UPDATE {set} {then}"), []).unwrap() > 0, "{set}");
+    }
+    world.sandbox.reset_counters();
+    sign_out(&world);
+    world.run(&["sync"], 0);
+    assert!(world.sandbox.counters().of(Endpoint::QueryBatch) > 0, "the count is due");
+    let answer = world.run(&["verify", "--json"], 0).stdout();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["accounts"][0]["files_read"].as_i64(), Some(world.count("1")), "each is due again");
+}
+
+#[test]
+fn a_snapshot_from_the_future_does_not_outlive_those_of_today() {
+    let world = World::new(Options { assets: 2, ..Options::default() });
+    for _ in 0..3 {
+        assert_eq!(sync(&world, &TEN_YEARS.to_string()), Some(0));
+        world.sandbox.library().add_asset(rollbook_sandbox::Kind::Jpeg);
+    }
+    let runs = || {
+        let listed = world.run(&["journal", "snapshots", "--json"], 0).stdout();
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let runs = listed.as_array().unwrap().iter().map(|one| one["run"].as_i64().unwrap());
+        runs.collect::<Vec<_>>()
+    };
+    assert_eq!(runs(), [3, 2, 1]);
+    world.run(&["sync"], 0);
+    assert_eq!(runs(), [4, 3, 2], "the one of today is the newest");
+    for _ in 0..2 {
+        world.sandbox.library().add_asset(rollbook_sandbox::Kind::Jpeg);
+        world.run(&["sync"], 0);
+    }
+    assert_eq!(runs(), [6, 5, 4]);
+}
