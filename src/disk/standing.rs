@@ -161,12 +161,16 @@ pub fn digests(path: &Path, met: &LocalFile, go_on: impl Fn() -> bool) -> Result
 }
 
 /// Brings a file from outside under the final name in `folder`. `None`: the name is taken, and what
-/// stands there stays. The name is durable when this returns.
+/// stands there stays. The name is durable when this returns. The same bytes under that name were brought by
+/// a run that was killed before it could say so.
 ///
 /// # Errors
 /// The system's word, such as two file systems that cannot share a link.
 pub fn bring(source: &Path, how: Bring, folder: &Folder, digests: &Digests) -> Result<Option<()>, Error> {
     let target = folder.final_path();
+    if is_brought(source, folder, digests)? {
+        return folder.make_durable().map(Some);
+    }
     match how {
         Bring::Link => {
             fault::step("link", &target).map_err(|e| Error::io(LINK_FILE, &target, e))?;
@@ -179,6 +183,26 @@ pub fn bring(source: &Path, how: Bring, folder: &Folder, digests: &Digests) -> R
         }
         Bring::Copy => copy(source, folder, digests),
     }
+}
+
+/// Whether the very bytes stand under the final name already. They are durable then.
+fn is_brought(source: &Path, folder: &Folder, digests: &Digests) -> Result<bool, Error> {
+    let target = folder.final_path();
+    let reading = |e| Error::reading(&target, e);
+    // What cannot be opened is a stranger's, and holds its name.
+    let Ok(mut file) = open(&folder.handle, folder.name(), &target) else { return Ok(false) };
+    let meta = file.metadata().map_err(reading)?;
+    let wanted = open(CWD, source, source)?.metadata().map_err(|e| Error::reading(source, e))?;
+    if !meta.is_file() || meta.len() != wanted.len() {
+        return Ok(false);
+    }
+    let mut hasher = Hasher::default();
+    part::hash(&mut file, None, &mut hasher, || true).map_err(reading)?;
+    let is_same = hasher.finish() == *digests;
+    if is_same {
+        part::sync_whole(&file, &target).map_err(reading)?;
+    }
+    Ok(is_same)
 }
 
 fn copy(source: &Path, folder: &Folder, digests: &Digests) -> Result<Option<()>, Error> {

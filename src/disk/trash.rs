@@ -69,7 +69,7 @@ impl Destination {
         let place = Place { path: to.to_owned(), tag: String::new() };
         let target = self.folder(&place)?;
         let refused = |e: std::io::Error| Error::io("move file", &old_path.join(old), e);
-        fault::step("move", &old_path.join(old)).map_err(refused)?;
+        fault::relocate(&old_path.join(old), &target.path().join(target.name())).map_err(refused)?;
         let moved = match rename_between(&source, old, &target.handle, target.name()) {
             Ok(true) => Moved::Done,
             Ok(false) => Moved::Taken,

@@ -14,6 +14,7 @@ mod clock;
 mod disk;
 mod keeping;
 mod kill;
+mod moving;
 mod network;
 mod pool;
 mod power;
