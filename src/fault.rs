@@ -2,7 +2,7 @@
 //!
 //! Every durable step passes here first: each system call that changes the disk, and each commit
 //! of the journal. Between them the engine names the points it has reached. In a shipped binary all
-//! of that is nothing. Built with the feature `faults`, as the tests are, five variables speak to it:
+//! of that is nothing. Built with the feature `faults`, as the tests are, six variables speak to it:
 //!
 //! - `ROLLBOOK_FAULT_LOG=FILE`: each step is written there before it is taken, one line of
 //!   tab-separated fields: number, name, path, and what else matters (offset and length of a write,
@@ -19,12 +19,13 @@
 //!   n-th step on.
 //! - `ROLLBOOK_FAULT_FS=NUMBER`: every file system says that it is the one of this number (`statfs`).
 //! - `ROLLBOOK_FAULT_GROUP=N`: at most so many files are published together.
+//! - `ROLLBOOK_FAULT_HASTE=N`: whoever waits for the network or for an answer waits only the n-th part.
 
 #[cfg(feature = "faults")]
-pub(crate) use on::{clock, covered, file_system, group, point, relocate, rename, step, write};
+pub(crate) use on::{clock, covered, file_system, group, haste, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
-pub(crate) use off::{clock, covered, file_system, group, point, relocate, rename, step, write};
+pub(crate) use off::{clock, covered, file_system, group, haste, point, relocate, rename, step, write};
 
 #[cfg(not(feature = "faults"))]
 mod off {
@@ -74,6 +75,12 @@ mod off {
     #[inline]
     pub(crate) fn group(max: usize) -> usize {
         max
+    }
+
+    /// The length of a wait, as it is.
+    #[inline]
+    pub(crate) fn haste(wait: std::time::Duration) -> std::time::Duration {
+        wait
     }
 
     /// The clock on the wall.
@@ -216,6 +223,12 @@ mod on {
     pub(crate) fn group(max: usize) -> usize {
         let wanted = std::env::var("ROLLBOOK_FAULT_GROUP").ok().and_then(|n| n.parse().ok());
         wanted.map_or(max, |n: usize| n.clamp(1, max))
+    }
+
+    /// The length of a wait, or a part of it.
+    pub(crate) fn haste(wait: Duration) -> Duration {
+        let part = std::env::var("ROLLBOOK_FAULT_HASTE").ok().and_then(|n| n.parse().ok());
+        part.map_or(wait, |n: u32| wait / n.max(1))
     }
 
     /// The clock on the wall, or the one that the script has in its place.

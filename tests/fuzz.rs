@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use rollbook::icloud::raw;
 use rollbook::journal::{Journal, Place};
-use rollbook::model::asset::{Database, Zone};
+use rollbook::model::asset::{Asset, Captured, Database, Zone};
 use rollbook::model::backoff;
 use rollbook::model::checksum::AppleChecksum;
-use rollbook::model::layout::{FolderTemplate, NameTemplate, path_key};
+use rollbook::model::layout::{self, DateOf, FolderTemplate, Layout, LiveMovies, NameTemplate, path_key};
 use rollbook::model::signed_url::SignedUrl;
 use rusqlite::Connection;
 
@@ -133,37 +133,18 @@ fn any_page_becomes_rows_below_the_destination_and_twice_the_same() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let path = folder.path().join("journal.db");
     let journal = Journal::open(&path).unwrap();
-    let zone = Zone {
-        database: Database::Private,
-        name: "PrimarySync".into(),
-        owner: String::new(),
-        kind: String::new(),
-    };
-    let (library, run) = runtime.block_on(async {
-        let account = journal.account("u", "1", NOW).await.unwrap();
-        let library = journal.library(account, &zone, None).await.unwrap();
-        (library, journal.begin_run(account, NOW).await.unwrap())
-    });
+    let at = begin(&journal, &runtime);
     let reader = Connection::open(&path).unwrap();
     let tried = drive("page", |bytes| {
         let Some(page) = raw::page(bytes) else { return };
         let names: Vec<String> = page.assets.iter().map(|asset| asset.name.0.clone()).collect();
-        let at = Place { library, run, now: NOW };
         let record =
             |page| runtime.block_on(journal.record_page(at, std::sync::Arc::default(), page)).unwrap();
         record(page.clone());
         let once = rows(&reader, &names);
         record(page);
         assert_eq!(rows(&reader, &names), once, "a page that comes twice changes nothing");
-        let mut keys = BTreeMap::new();
-        for path in once.iter().map(|row| row.split('\t').next().unwrap()) {
-            assert!(
-                path.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255),
-                "{path:?}"
-            );
-            assert!(!path.starts_with('/') && !path.chars().any(char::is_control), "{path:?}");
-            assert!(keys.insert(path_key(path), path).is_none(), "{path:?} twice");
-        }
+        assert_paths(&once);
     });
     assert!(tried > 20);
 }
@@ -177,6 +158,135 @@ fn rows(reader: &Connection, assets: &[String]) -> Vec<String> {
         rows.extend(statement.query_map([asset], |r| r.get::<_, String>(0)).unwrap().map(Result::unwrap));
     }
     rows
+}
+
+/// What changed becomes rows, twice the same, whatever came before; and each path is one that any disk takes.
+#[test]
+fn any_changes_become_rows_below_the_destination_and_twice_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path).unwrap();
+    let at = begin(&journal, &runtime);
+    let reader = Connection::open(&path).unwrap();
+    let tried = drive("changes", |bytes| {
+        let Some(changes) = raw::changes(bytes) else { return };
+        let names: Vec<String> = changes
+            .page
+            .assets
+            .iter()
+            .map(|asset| asset.name.0.clone())
+            .chain(changes.purged.iter().cloned())
+            .collect();
+        let record = |changes| {
+            runtime.block_on(journal.record_changes(at, std::sync::Arc::default(), changes)).unwrap();
+        };
+        record(changes.clone());
+        let once = rows(&reader, &names);
+        record(changes);
+        assert_eq!(rows(&reader, &names), once, "changes that come twice change nothing");
+        assert_paths(&once);
+    });
+    assert!(tried > 20);
+    drop(journal);
+    let examined = rollbook::journal::examine(&path).unwrap();
+    assert!(examined.flaws.is_empty(), "{:?}", examined.flaws);
+}
+
+/// A session file is taken up, or begun anew; what is saved of it is taken up as it is.
+#[test]
+fn any_session_file_is_taken_up_or_begun_anew() {
+    let parse = |bytes: &[u8]| -> serde_json::Value { serde_json::from_slice(bytes).unwrap() };
+    let tried = drive("session", |bytes| {
+        let saved = raw::session(bytes);
+        let value = parse(&saved);
+        assert_eq!(value["username"], "u", "another account's session is none");
+        assert!(value["client_id"].is_string());
+        let again = parse(&raw::session(&saved));
+        for key in ["client_id", "scnt", "session_id", "session_token", "trust_token", "trusted_at"] {
+            assert_eq!(again[key], value[key], "{key}");
+        }
+        if let Some(theirs) = rollbook::icloud::icloudpd::convert("u", bytes) {
+            assert_eq!(parse(&raw::session(&theirs))["client_id"], parse(&theirs)["client_id"]);
+        }
+    });
+    assert!(tried > 100);
+}
+
+/// Bytes a file name may have. What follows a part's name is `.TAG.part`, of 12.
+const NAME_BYTES_MAX: usize = 255 - 12;
+
+/// Whatever a template, a name, a library and an album hold, the path stays below the destination.
+#[test]
+fn any_template_filled_with_anything_gives_a_path_below_the_destination() {
+    let sample = raw::page(ONE_OF_EACH).expect("a page").assets.remove(0);
+    let tried = drive("layout", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().unwrap_or_default();
+        let (folders, names) = (FolderTemplate::parse(line()), NameTemplate::parse(line()));
+        let (filename, zone, album) = (line().to_owned(), line(), line());
+        let (at_ms, offset) = (line().parse().ok(), line().parse().ok());
+        let captured = at_ms.map(|at_ms| Captured { at_ms, offset_seconds: offset });
+        let asset = Asset { filename, captured, added_at_ms: at_ms, ..sample.clone() };
+        for (date, live_movies) in
+            [(DateOf::Captured, LiveMovies::Suffix), (DateOf::Added, LiveMovies::SameStem)]
+        {
+            let layout = Layout {
+                folders: folders.clone().unwrap_or_default(),
+                names: names.clone().unwrap_or_default(),
+                date,
+                live_movies,
+            };
+            let (folder, stems) = layout.stems(&asset, zone, Some(album));
+            for stem in stems.take(4) {
+                for offer in &asset.offers {
+                    let name = layout.file_name(&stem, &asset, offer);
+                    let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+                    assert!(name.len() <= NAME_BYTES_MAX, "{} bytes: {name:?}", name.len());
+                    assert_safe(&path);
+                    for other in layout::other_paths(&path, &asset.name).take(3) {
+                        assert_safe(&other);
+                    }
+                }
+            }
+        }
+    });
+    assert!(tried > 100);
+}
+
+/// An asset with an original, a movie and an edit.
+const ONE_OF_EACH: &[u8] = include_bytes!("fuzz/corpus/page/plain.json");
+
+/// A path that any disk takes, below any destination.
+fn assert_safe(path: &str) {
+    assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255), "{path:?}");
+    assert!(!path.starts_with('/') && !path.chars().any(char::is_control), "{path:?}");
+}
+
+/// Paths of rows: each safe, and no two of them one file on some disk.
+fn assert_paths(rows: &[String]) {
+    let mut keys = BTreeMap::new();
+    for path in rows.iter().map(|row| row.split('\t').next().unwrap()) {
+        assert_safe(path);
+        assert!(keys.insert(path_key(path), path).is_none(), "{path:?} twice");
+    }
+}
+
+/// An account with a library, in a run.
+fn begin(journal: &Journal, runtime: &tokio::runtime::Runtime) -> Place {
+    let zone = Zone {
+        database: Database::Private,
+        name: "PrimarySync".into(),
+        owner: String::new(),
+        kind: String::new(),
+    };
+    let (library, run) = runtime.block_on(async {
+        let account = journal.account("u", "1", NOW).await.unwrap();
+        let library = journal.library(account, &zone, None).await.unwrap();
+        (library, journal.begin_run(account, NOW).await.unwrap())
+    });
+    Place { library, run, now: NOW }
 }
 
 /// A configuration is used, or refused with a reason or a cure.

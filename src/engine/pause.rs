@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::fault;
 use crate::model::ids::FileId;
 
 /// First pause when nobody says how long.
@@ -56,7 +57,7 @@ impl Pause {
                 false,
             ));
         }
-        let own = FIRST * 2_u32.saturating_pow(row.in_a_row);
+        let own = fault::haste(FIRST) * 2_u32.saturating_pow(row.in_a_row);
         let length = asked.unwrap_or_default().max(own);
         if asked.is_some_and(|asked| asked > LONGEST) || row.in_a_row >= IN_A_ROW_MAX {
             return None;

@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url, redirect};
 use serde::Deserialize;
 
+use crate::fault;
 use crate::icloud::auth::session::Session;
 use crate::icloud::clock::Clock;
 use crate::icloud::endpoints::Endpoints;
@@ -224,7 +225,7 @@ pub(super) fn builder(endpoints: &Endpoints, session: &Session) -> reqwest::Clie
 }
 
 fn client(endpoints: &Endpoints, session: &Session) -> Result<reqwest::Client, Unreachable> {
-    let built = builder(endpoints, session).read_timeout(READ_TIMEOUT).build();
+    let built = builder(endpoints, session).read_timeout(fault::haste(READ_TIMEOUT)).build();
     built.map_err(|error| Unreachable {
         host: "this machine".to_owned(),
         detail: NoAnswer::of(error),
@@ -245,7 +246,7 @@ pub(super) fn headers<const N: usize>(pairs: [(&'static str, &str); N]) -> Heade
 
 /// The Unix second now.
 pub(super) fn now() -> i64 {
-    let since = crate::fault::clock().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = fault::clock().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 

@@ -74,6 +74,11 @@ impl Value<'_> {
         self.number().is_some_and(|number| number != 0)
     }
 
+    /// The flag, where one can be read at all.
+    pub(super) fn flag(&self) -> Option<bool> {
+        self.number().map(|number| number != 0)
+    }
+
     /// The number or the text, as text: some answers give ids one way, some the other.
     pub(super) fn id(&self) -> Option<String> {
         match self {

@@ -19,3 +19,4 @@ mod network;
 mod pool;
 mod power;
 mod scene;
+mod service;

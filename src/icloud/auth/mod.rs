@@ -36,6 +36,7 @@ pub use person::{CodeEntry, CodePrompt, News, Person, Phone};
 pub use session::SessionStore;
 pub use standing::Standing;
 
+use crate::fault;
 use crate::icloud::auth::account::Outcome;
 use crate::icloud::auth::consent::Patience;
 use crate::icloud::auth::refusal::Refusal;
@@ -223,7 +224,7 @@ impl Login {
                 }
                 Ok(answer) => return Ok(answer),
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(fault::haste(wait)).await;
         }
         self.once(call).await
     }

@@ -328,6 +328,27 @@ fn random_uuid() -> io::Result<String> {
     Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
 }
 
+/// Opens what stands in a session file of the account `u`, and gives what would be saved, for fuzzing.
+#[cfg(feature = "faults")]
+pub(in crate::icloud) fn reopened(bytes: &[u8]) -> Vec<u8> {
+    use reqwest::cookie::CookieStore as _;
+    struct Held(Vec<u8>);
+    impl SessionStore for Held {
+        fn load(&self) -> io::Result<Option<Vec<u8>>> {
+            Ok(Some(self.0.clone()))
+        }
+        fn save(&self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let session = Session::open("u", Box::new(Held(bytes.to_vec()))).expect("a store that answers");
+    for url in ["https://setup.icloud.com/setup/ws/1", "https://p61-ckdatabasews.icloud.com/database"] {
+        let _ = session.jar.cookies(&url.parse().expect("a URL"));
+    }
+    let _ = (session.standing(), session.code_phone());
+    session.to_bytes().to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,13 +60,18 @@ impl Client {
             let answer: Lenient<ChangesAnswer<'_>> = read(ENDPOINT, &text)?;
             let malformed = |detail: &str| Error::Malformed { endpoint: ENDPOINT, detail: detail.to_owned() };
             let changed = answer.zones.0.as_deref().ok_or_else(|| malformed("no zones"))?;
+            if !changed.iter().all(|zone| zone.is_named()) {
+                // Which library it is of is not to be known, and its changes would be passed over.
+                return Err(malformed("a zone without a name"));
+            }
             for zone in changed.iter().filter_map(|zone| library(database, zone)) {
                 if !zones.contains(&zone) {
                     zones.push(zone);
                 }
             }
             let next = answer.sync_token.name().ok_or_else(|| malformed("no sync token"))?;
-            if !answer.more_coming.is_set() {
+            // Where it does not say whether more is to come, nothing must be left to come.
+            if !answer.more_coming.flag().unwrap_or(!changed.is_empty()) {
                 return Ok(ChangedLibraries { zones, sync_token: next.to_owned() });
             }
             token = Some(next.to_owned());

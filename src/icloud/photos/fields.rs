@@ -195,6 +195,12 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Whether nothing is there of what every master has: a name, a type, a file.
+    pub(super) fn are_absent(&self) -> bool {
+        let every = [&self.filename_enc, &self.item_type, &self.res_original_res];
+        every.iter().all(|field| field.value == Value::Absent)
+    }
+
     /// The file of a rendition, and its type.
     pub(super) fn resource(&self, rendition: Rendition) -> (&Value<'a>, &Value<'a>) {
         let (file, uti) = match rendition {

@@ -29,9 +29,12 @@ pub use changes::ChangedLibraries;
 pub use facts::facts;
 pub use listing::{Index, Listing};
 pub use lookup::{Found, FreshFile, LOOKUP_NAMES_MAX, Lookup, Missing};
+#[cfg(feature = "faults")]
+pub(super) use zone_changes::changes_of;
 pub use zone_changes::{ChangedPage, Delta, ZoneChanges};
 pub use zones::Libraries;
 
+use crate::fault;
 use crate::icloud::auth::Account;
 use crate::icloud::error::{Denial, Error};
 use crate::icloud::http::{self, Answer, Call, Unreachable};
@@ -120,7 +123,7 @@ impl Client {
                 return Err(Error::Throttled { retry_after: asked });
             }
             let Some(wait) = waits.next() else { return Err(error) };
-            tokio::time::sleep(wait.max(asked.unwrap_or_default())).await;
+            tokio::time::sleep(fault::haste(wait).max(asked.unwrap_or_default())).await;
         }
     }
 

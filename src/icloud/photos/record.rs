@@ -73,6 +73,10 @@ impl<'a> Record<'a> {
             return odd(None, OddityKind::Malformed, "the record has no name".to_owned());
         }
         let half = match wire.record_type.text() {
+            // Else its files would be gone, and its name made up, until it changes again.
+            Some("CPLMaster") if wire.fields.are_absent() => {
+                return odd(name, OddityKind::Malformed, "the record has no fields".to_owned());
+            }
             Some("CPLMaster") => Half::Master,
             Some("CPLAsset") => Half::Asset,
             // Some answers leave the type out: only assets point to a master.

@@ -218,8 +218,10 @@ impl ZoneChanges {
         }
         let records = zone.records.0.as_deref().ok_or_else(|| malformed("no records"))?;
         let token = zone.sync_token.name().ok_or_else(|| malformed("no sync token"))?;
-        let more = zone.more_coming.is_set();
-        let stands = more && records.is_empty() && token == self.token;
+        let stands = records.is_empty() && token == self.token;
+        // Where it does not say whether more is to come, the walk ends when it moves no more.
+        let more = zone.more_coming.flag().unwrap_or(!stands);
+        let stands = more && stands;
         self.standstills = if stands { self.standstills + 1 } else { 0 };
         if self.standstills >= STANDSTILLS_MAX {
             return Err(malformed("more is coming, without end"));
@@ -292,8 +294,8 @@ fn sort(records: &[&RawValue]) -> ChangedPage {
             },
             Some("CPLContainerRelation") => page.changes.members.extend(member(&record)),
             // Faces, memories, suggestions and whatever comes next are none of ours.
-            _ if record.server_error_code.name().is_none() => {}
-            // An error in place of a record is named.
+            Some(_) if name.is_some() && record.server_error_code.name().is_none() => {}
+            // An error in place of a record is named, and so is what cannot be told to be none of ours.
             _ => page.halves.push((*raw).to_owned()),
         }
     }
@@ -332,4 +334,18 @@ fn refused(code: &str, zone: &ZoneAnswer<'_>) -> Result<Delta, Error> {
 
 fn malformed(detail: &str) -> Error {
     Error::Malformed { endpoint: ENDPOINT, detail: detail.to_owned() }
+}
+
+/// Reads an answer of changes, whose halves nobody looks up, for fuzzing.
+#[cfg(feature = "faults")]
+pub(in crate::icloud) fn changes_of(answer: &[u8]) -> Option<Changes> {
+    let text = wire::text_of(answer);
+    let answer: Lenient<ZonesAnswer<'_>> = serde_json::from_str(&text).ok()?;
+    let page = sort(answer.zones.items().first()?.records.0.as_deref()?);
+    let mut changes = page.changes;
+    let mut pairing = Pairing::default();
+    let halves: Vec<&RawValue> = page.halves.iter().map(|raw| &**raw).collect();
+    pairing.take(&halves, "changes", now(), &mut changes.page);
+    pairing.finish(&mut changes.page);
+    Some(changes)
 }

@@ -53,6 +53,13 @@ pub(super) struct ZoneWire<'a> {
     deleted: Value<'a>,
 }
 
+impl ZoneWire<'_> {
+    /// Whether it says which zone it is.
+    pub(super) fn is_named(&self) -> bool {
+        self.zone_id.zone_name.name().is_some()
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct ZoneIdWire<'a> {
