@@ -44,12 +44,12 @@ impl DataDir {
     /// If it cannot be made.
     pub fn journal(&self) -> Result<PathBuf, Error> {
         let path = self.0.join("journal.db");
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|e| Error::io("create journal", &path, e))?;
+        let creating = |e| Error::io("create journal", &path, e);
+        // A pipe in its place would wait for a reader; that it is none of ours is said by who opens it.
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Ok(path);
+        }
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(creating)?;
         Ok(path)
     }
 
@@ -132,6 +132,8 @@ impl PrivateFile {
     /// If it is there and cannot be read.
     pub fn load(&self) -> io::Result<Option<Vec<u8>>> {
         match std::fs::metadata(&self.path) {
+            // A pipe would be waited for, and a device read for ever.
+            Ok(meta) if !meta.is_file() => return Err(io::Error::other("it is no plain file")),
             Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
                 std::fs::set_permissions(&self.path, Permissions::from_mode(0o600))?;
             }

@@ -386,7 +386,8 @@ impl Folder {
 
 fn read_marker(root: &OwnedFd, directory: &Path) -> Result<Option<String>, Error> {
     let path = directory.join(MARKER);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // NONBLOCK: a pipe that took the name must not hang us.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(root, MARKER, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => return Ok(None),
@@ -413,7 +414,8 @@ fn lock_marker(root: &OwnedFd, directory: &Path, id: &str) -> Result<Arc<File>, 
         return Ok(lock);
     }
     let path = directory.join(MARKER);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // NONBLOCK: a pipe that took the name must not hang us.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(root, MARKER, flags, Mode::empty())
         .map(File::from)
         .map_err(|e| Error::io("read marker", &path, e))?;

@@ -132,9 +132,14 @@ pub(super) fn log_is_left(path: &Path) -> bool {
     PathBuf::from(log).metadata().is_ok_and(|log| log.len() > 0)
 }
 
-/// Refuses a file that is shorter than any journal and not empty: SQLite would take it for a new one.
+/// Refuses a file that is shorter than any journal and not empty: SQLite would take it for a new one. And
+/// what is no file at all: SQLite would wait for the other end of a pipe for ever.
 pub(super) fn check_length(path: &Path) -> Result<(), Error> {
-    match path.metadata().map_or(0, |file| file.len()) {
+    let found = path.metadata();
+    if found.as_ref().is_ok_and(|found| !found.is_file()) {
+        return Err(Error::NotAJournal { path: path.to_owned() });
+    }
+    match found.map_or(0, |file| file.len()) {
         0 | SQLITE_PAGE_MIN.. => Ok(()),
         len => {
             Err(Error::Damaged { path: path.to_owned(), detail: format!("only {len} bytes are left of it") })

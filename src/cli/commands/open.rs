@@ -225,10 +225,17 @@ struct Store(PrivateFile);
 
 impl SessionStore for Store {
     fn load(&self) -> io::Result<Option<Vec<u8>>> {
-        self.0.load()
+        self.0.load().map_err(|error| self.named(&error))
     }
 
     fn save(&self, bytes: &[u8]) -> io::Result<()> {
-        self.0.save(bytes)
+        self.0.save(bytes).map_err(|error| self.named(&error))
+    }
+}
+
+impl Store {
+    fn named(&self, error: &io::Error) -> io::Error {
+        let path = output::sanitize(&self.0.path().to_string_lossy()).into_owned();
+        io::Error::new(error.kind(), format!("{path}: {error}"))
     }
 }
