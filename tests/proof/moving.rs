@@ -82,8 +82,11 @@ fn elsewhere(world: &World) -> std::path::PathBuf {
     world.photos().with_file_name("elsewhere")
 }
 
+/// Files by path, and rows.
+type Outcome = (BTreeMap<String, String>, Vec<String>);
+
 /// What is to be compared: each file by its path, links followed, without what only lies in wait.
-fn outcome(world: &World) -> (BTreeMap<String, String>, Vec<String>) {
+fn outcome(world: &World) -> Outcome {
     let sql = "SELECT path || ' ' || state || ' ' || coalesce(lower(hex(sha256)), '')
                    || ' ' || coalesce(trash_path, '') || ' ' || (trashed_at IS NOT NULL)
                FROM asset_file ORDER BY 1";
@@ -110,7 +113,7 @@ fn run(world: &World, of: &Move, fault: &str, log: Option<&Path>) -> Option<i32>
 
 #[test]
 fn whatever_moves_comes_to_the_same_end_when_it_is_cut_short_anywhere() {
-    let mut jobs: Vec<(&Move, u64, Option<Loss>, &(BTreeMap<String, String>, Vec<String>))> = Vec::new();
+    let mut jobs: Vec<(&Move, u64, Option<Loss>, &Outcome)> = Vec::new();
     for of in &MOVES {
         let world = (of.set)();
         let log = world.log_file();

@@ -140,7 +140,12 @@ fn strike(case: &Case, times: Times) {
 
 #[test]
 fn changes_and_counts_may_be_answered_with_anything_once() {
-    let cases = cases();
+    let mut cases = cases();
+    // Of what stands in a place once, null will do: what is asked again is asked again.
+    cases.retain(|case| match &case.what {
+        What::Spoil { value, .. } => value.is_null(),
+        _ => true,
+    });
     let injected = pool::each(&cases, |case| case.name.clone(), |case| strike(case, Times::Count(1)));
     println!("{injected} answers to questions for changes and counts, once");
 }
