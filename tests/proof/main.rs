@@ -16,6 +16,7 @@ mod keeping;
 mod kill;
 mod moving;
 mod network;
+mod order;
 mod owners;
 mod pool;
 mod power;
