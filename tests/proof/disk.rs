@@ -91,6 +91,7 @@ fn every_step_fails_in_every_way_and_nothing_is_lost() {
         world.assert_rows_are_true();
     });
     println!("injected {injected} faults of the disk");
+    assert!(injected >= 95, "the README says so");
 }
 
 #[test]

@@ -149,4 +149,5 @@ fn whatever_moves_comes_to_the_same_end_when_it_is_cut_short_anywhere() {
         },
     );
     println!("ended {ended} moves");
+    assert!(ended >= 200, "the README says so");
 }

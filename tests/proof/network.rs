@@ -181,6 +181,7 @@ fn a_file_that_meets_a_fault_once_comes_home() {
         },
     );
     println!("{injected} faults of the content host, once each");
+    assert!(injected >= 50, "the README says so");
 }
 
 #[test]
@@ -216,6 +217,7 @@ fn a_file_that_meets_a_fault_each_time_is_named_and_the_others_are_home() {
         },
     );
     println!("{injected} faults of the content host, each time");
+    assert!(injected >= 40, "the README says so");
 }
 
 #[test]
@@ -341,4 +343,5 @@ fn an_answer_of_the_photo_service_may_be_anything_once() {
         },
     );
     println!("{injected} faults of the photo service");
+    assert!(injected >= 130, "the README says so");
 }
