@@ -74,7 +74,7 @@ impl<'a> Record<'a> {
         }
         let half = match wire.record_type.text() {
             // Else its files would be gone, and its name made up, until it changes again.
-            Some("CPLMaster") if wire.fields.are_absent() => {
+            Some("CPLMaster") if wire.fields.are_absent() && !has_fields(raw) => {
                 return odd(name, OddityKind::Malformed, "the record has no fields".to_owned());
             }
             Some("CPLMaster") => Half::Master,
@@ -106,6 +106,17 @@ impl<'a> Record<'a> {
     pub(super) fn fields(&self) -> &Fields<'a> {
         &self.wire.fields
     }
+}
+
+/// Whether the fields of a record are an object at all. Read only where nothing was found in them.
+fn has_fields(raw: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        fields: Option<&'a RawValue>,
+    }
+    let fields = serde_json::from_str::<Envelope<'_>>(raw).ok().and_then(|envelope| envelope.fields);
+    fields.is_some_and(|fields| fields.get().starts_with('{'))
 }
 
 /// Joins the two halves of an item.
