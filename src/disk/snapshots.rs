@@ -3,7 +3,7 @@
 //! A snapshot is `snapshots/journal-RUN-DATE.db` in the data directory: made under another name,
 //! synced, and then renamed, so that what has the name is whole. Nothing here deletes anything but
 //! snapshots that newer ones have replaced. How one takes the place of a journal is
-//! [`super::succession`]'s business.
+//! the module `succession`'s business.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
