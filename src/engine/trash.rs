@@ -57,8 +57,13 @@ pub async fn undelete(
     wanted: Wanted,
 ) -> Result<Undeleted, Error> {
     let Some(account) = journal.reader().account_id(username)? else { return Ok(Undeleted::default()) };
-    let trash =
-        Trash { journal: Arc::clone(journal), destination: Arc::new(destination), account, run: None };
+    let trash = Trash {
+        journal: Arc::clone(journal),
+        destination: Arc::new(destination),
+        account,
+        run: None,
+        clock_ahead_s: 0,
+    };
     trash.settle().await?;
     let files = trash.journal.reader().named_in_trash(account, &wanted)?;
     trash.put_back(files, true).await
@@ -95,7 +100,7 @@ pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
         }
     }
     if let Some(days) = settings.policy.trash_days {
-        let before = now().saturating_sub(i64::from(days) * 86_400);
+        let before = apples_now(run).saturating_sub(i64::from(days) * 86_400);
         let old = held.into_iter().filter(|file| file.trashed_at.is_some_and(|at| at <= before)).collect();
         trash.purge(run, old).await?;
     }
@@ -110,7 +115,7 @@ pub(super) async fn recognise(run: &Run, files: Vec<(FileId, String)>) -> Result
     let found: Vec<FileId> = files.iter().map(|(id, _)| *id).collect();
     let count = found.len() as u64;
     run.journal.intend_trash(now(), files).await?;
-    run.journal.trashed(Some(run.id), now(), found).await?;
+    run.journal.trashed(Some(run.id), apples_now(run), found).await?;
     run.board.notice(Notice::StillInTrash { files: count });
     Ok(())
 }
@@ -120,6 +125,14 @@ struct Trash {
     destination: Arc<Destination>,
     account: AccountId,
     run: Option<RunId>,
+    /// See [`apples_now`].
+    clock_ahead_s: i64,
+}
+
+/// Now, by Apple's clock. What is removed for good is removed by it: a machine that wakes in 1970, or in 2040,
+/// must not make a day of thirty.
+fn apples_now(run: &Run) -> i64 {
+    now().saturating_sub(run.client.clock_ahead_s())
 }
 
 impl Trash {
@@ -129,6 +142,7 @@ impl Trash {
             destination: Arc::clone(&run.destination),
             account: run.account,
             run: Some(run.id),
+            clock_ahead_s: run.client.clock_ahead_s(),
         }
     }
 
@@ -157,7 +171,7 @@ impl Trash {
             let with = |ids: &[FileId]| files.iter().filter(|file| ids.contains(&file.id)).cloned().collect();
             self.take_sidecars(with(&in_trash), Way::There).await?;
             self.take_sidecars(with(&in_place), Way::Back).await?;
-            self.journal.trashed(self.run, now(), in_trash).await?;
+            self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), in_trash).await?;
             self.journal.in_place(self.run, now(), in_place, false).await?;
         }
         Ok(())
@@ -225,7 +239,7 @@ impl Trash {
                 done.missing += missing.len() as u64;
                 let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
                 self.journal.refetch_trashed(now(), ids(&wanted)).await?;
-                self.journal.trashed(self.run, now(), ids(&lost)).await?;
+                self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), ids(&lost)).await?;
                 left = taken;
                 for file in &mut left {
                     let taken = refused.entry(file.id).or_default();
@@ -237,7 +251,7 @@ impl Trash {
                     break;
                 }
             }
-            self.journal.trashed(self.run, now(), ids(&left)).await?;
+            self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), ids(&left)).await?;
         }
         Ok(done)
     }
@@ -296,7 +310,7 @@ impl Trash {
             }
         }
         if to_trash {
-            self.journal.trashed(self.run, now(), done).await?;
+            self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), done).await?;
         }
         Ok((taken, missing))
     }

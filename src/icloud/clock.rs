@@ -30,9 +30,14 @@ impl Clock {
         }
     }
 
+    /// Seconds by which ours is ahead; negative when it is behind.
+    pub(super) fn ahead_s(&self) -> i64 {
+        self.ahead_s.load(Ordering::Relaxed)
+    }
+
     /// Seconds by which ours is ahead, if that is too many; says so once.
     pub(super) fn news(&self) -> Option<i64> {
-        let ahead_s = self.ahead_s.load(Ordering::Relaxed);
+        let ahead_s = self.ahead_s();
         let wrong = ahead_s.unsigned_abs() > AHEAD_MAX_S.unsigned_abs();
         (wrong && !self.told.swap(true, Ordering::Relaxed)).then_some(ahead_s)
     }

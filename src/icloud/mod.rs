@@ -256,6 +256,12 @@ impl Client {
         self.generation()
     }
 
+    /// Seconds by which the clock of this machine is ahead of Apple's, by the last answer.
+    #[must_use]
+    pub fn clock_ahead_s(&self) -> i64 {
+        self.shared.http.clock().ahead_s()
+    }
+
     /// Apple's number for the account.
     #[must_use]
     pub fn dsid(&self) -> String {

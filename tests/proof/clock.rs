@@ -155,3 +155,30 @@ fn a_snapshot_from_the_future_does_not_outlive_those_of_today() {
     }
     assert_eq!(runs(), [6, 5, 4]);
 }
+
+#[test]
+fn a_wrong_clock_empties_no_trash_before_its_days() {
+    let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+    let jobs = [("trashed in 1970", -since_1970, 0), ("looked at ten years on", 0, 3650 * DAY)];
+    pool::each(
+        &jobs,
+        |(name, ..)| (*name).to_owned(),
+        |(_, when_trashed, when_emptied)| {
+            let world = World::new(Options { assets: 6, ..Options::default() });
+            world.run(&["sync"], 0);
+            let gone = world.sandbox.library().assets()[0].clone();
+            assert!(world.sandbox.library().delete_asset(&gone));
+            let trash = |clock: i64| {
+                let args = ["sync", "--deleted", "trash", "--trash-days", "30"];
+                let clock = clock.to_string();
+                let output = world.rollbook(&args).env("ROLLBOOK_FAULT_CLOCK", clock).output().unwrap();
+                assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            };
+            trash(*when_trashed);
+            let files = world.count("trash_path IS NOT NULL");
+            assert!(files > 0);
+            trash(*when_emptied);
+            assert_eq!(world.count("trash_path IS NOT NULL"), files, "thirty days are not over");
+        },
+    );
+}
