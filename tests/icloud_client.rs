@@ -326,7 +326,11 @@ async fn pages_are_under_way_together_each_of_them_once_and_none_before_the_firs
         assert!(!walking.is_finished(), "a page that stalls ends no walk");
         tokio::task::yield_now().await;
     }
-    sandbox.faults().release();
+    // It may not stall yet, only be on its way there.
+    while !walking.is_finished() {
+        sandbox.faults().release();
+        tokio::task::yield_now().await;
+    }
     walking.await.expect("a walk");
     let mut asked = ranks();
     asked.sort_unstable();
