@@ -2,7 +2,7 @@
 //!
 //! Every durable step passes here first: each system call that changes the disk, and each commit
 //! of the journal. Between them the engine names the points it has reached. In a shipped binary all
-//! of that is nothing. Built with the feature `faults`, as the tests are, six variables speak to it:
+//! of that is nothing. Built with the feature `faults`, as the tests are, seven variables speak to it:
 //!
 //! - `ROLLBOOK_FAULT_LOG=FILE`: each step is written there before it is taken, one line of
 //!   tab-separated fields: number, name, path, and what else matters (offset and length of a write,
@@ -17,15 +17,20 @@
 //!   of them at once, as on a disk that turns.
 //! - `ROLLBOOK_FAULT_CLOCK=SECONDS`: the clock on the wall is so much ahead; `SECONDS@N` from the
 //!   n-th step on.
+//! - `ROLLBOOK_FAULT_NAME_MAX=N`: every file system says that a name has at most so many bytes.
 //! - `ROLLBOOK_FAULT_FS=NUMBER`: every file system says that it is the one of this number (`statfs`).
 //! - `ROLLBOOK_FAULT_GROUP=N`: at most so many files are published together.
 //! - `ROLLBOOK_FAULT_HASTE=N`: whoever waits for the network or for an answer waits only the n-th part.
 
 #[cfg(feature = "faults")]
-pub(crate) use on::{clock, covered, file_system, group, haste, point, relocate, rename, step, write};
+pub(crate) use on::{
+    clock, covered, file_system, group, haste, name_max, point, relocate, rename, step, write,
+};
 
 #[cfg(not(feature = "faults"))]
-pub(crate) use off::{clock, covered, file_system, group, haste, point, relocate, rename, step, write};
+pub(crate) use off::{
+    clock, covered, file_system, group, haste, name_max, point, relocate, rename, step, write,
+};
 
 #[cfg(not(feature = "faults"))]
 mod off {
@@ -75,6 +80,12 @@ mod off {
     #[inline]
     pub(crate) fn group(max: usize) -> usize {
         max
+    }
+
+    /// The length of a name, as it is.
+    #[inline]
+    pub(crate) fn name_max(bytes: u64) -> u64 {
+        bytes
     }
 
     /// The length of a wait, as it is.
@@ -223,6 +234,11 @@ mod on {
     pub(crate) fn group(max: usize) -> usize {
         let wanted = std::env::var("ROLLBOOK_FAULT_GROUP").ok().and_then(|n| n.parse().ok());
         wanted.map_or(max, |n: usize| n.clamp(1, max))
+    }
+
+    /// The length of a name, or one that is said to be the longest.
+    pub(crate) fn name_max(bytes: u64) -> u64 {
+        std::env::var("ROLLBOOK_FAULT_NAME_MAX").ok().and_then(|n| n.parse().ok()).unwrap_or(bytes)
     }
 
     /// The length of a wait, or a part of it.

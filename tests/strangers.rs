@@ -150,3 +150,21 @@ fn two_runs_never_meet() {
     assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
     support::terminate(&mut first);
 }
+
+#[test]
+fn names_are_no_longer_than_the_file_system_takes() {
+    let world = World::new(Options { assets: 10, ..Options::default() });
+    let long = format!("{{stem}} {}", "ä".repeat(150));
+    let takes_143 = |args: &[&str]| {
+        let output = world.rollbook(args).env("ROLLBOOK_FAULT_NAME_MAX", "143").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    takes_143(&["sync", "--file-name", &long]);
+    world.assert_complete();
+    let part_adds = ".123456.part".len();
+    let longest = world.tree().keys().map(|path| path.rsplit('/').next().unwrap().len()).max().unwrap();
+    assert!((80..=143 - part_adds).contains(&longest), "{longest}: cut, and no more than it must be");
+    let moves = takes_143(&["relayout", "--dry-run", "--file-name", &long, "--json"]);
+    assert!(!moves.contains("\"from\""), "they stand where they should: {moves}");
+}

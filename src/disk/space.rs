@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::disk::error::Error;
+use crate::fault;
 
 /// Room that stays free unless a person says otherwise: what a system and its logs want of a disk for
 /// some days. See [`KEPT_SHARE`].
@@ -55,6 +56,16 @@ pub fn room(path: &Path, keep_bytes: Option<u64>) -> Result<Room, Error> {
 pub(super) fn room_at(folder: impl AsFd, path: &Path, keep_bytes: Option<u64>) -> Result<Room, Error> {
     let stat = rustix::fs::fstatvfs(folder).map_err(|e| Error::io("ask for free space of", path, e))?;
     Ok(room_in(&stat, keep_bytes))
+}
+
+/// What nearly every file system allows, and one that does not say.
+const NAME_BYTES_MAX: u64 = 255;
+
+/// The most bytes of a name in the file system of an open folder.
+pub(super) fn name_bytes_max(folder: impl AsFd, path: &Path) -> Result<u64, Error> {
+    let stat = rustix::fs::fstatvfs(folder).map_err(|e| Error::io("ask about names in", path, e))?;
+    let said = fault::name_max(stat.f_namemax);
+    Ok(if said == 0 { NAME_BYTES_MAX } else { said.min(NAME_BYTES_MAX) })
 }
 
 fn room_in(stat: &rustix::fs::StatVfs, keep_bytes: Option<u64>) -> Room {

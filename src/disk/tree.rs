@@ -108,6 +108,14 @@ impl Destination {
         space::room_at(&self.root, &self.directory, self.keep_bytes)
     }
 
+    /// The most bytes that a name may have here.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn name_bytes_max(&self) -> Result<u64, Error> {
+        space::name_bytes_max(&self.root, &self.directory)
+    }
+
     /// The id in the marker.
     #[must_use]
     pub fn id(&self) -> &str {

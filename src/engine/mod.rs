@@ -112,6 +112,15 @@ pub struct Settings {
     pub full: bool,
 }
 
+impl Settings {
+    /// The same for the file system of a destination: names are no longer than it takes.
+    fn at(&self, destination: &Destination) -> Result<Self, Error> {
+        let layout = self.choices.layout.clone().within(destination.name_bytes_max()?);
+        let choices = Arc::new(Choices { layout, ..(*self.choices).clone() });
+        Ok(Self { choices, ..self.clone() })
+    }
+}
+
 /// What a run works with. The caller holds the run lock of the journal's directory.
 pub struct Tools {
     /// The journal.
@@ -172,6 +181,7 @@ pub struct Plan {
 /// # Errors
 /// What ends the run early. Everything durable stays, and the next run goes on from there.
 pub async fn sync(tools: Tools, settings: &Settings) -> Result<Report, Error> {
+    let settings = &settings.at(&tools.destination)?;
     let run = Arc::new(begin(tools, settings, Verb::Sync).await?);
     if let Err(error) = sync_all(&run, settings).await {
         run.halt(error);
@@ -267,6 +277,7 @@ async fn beside(run: &Run, settings: &Settings) -> Result<(), Error> {
 /// # Errors
 /// What ends the enumeration early.
 pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
+    let settings = &settings.at(&tools.destination)?;
     let run = begin(tools, settings, Verb::Plan).await?;
     run.underway.send_replace(true);
     let listed = async {

@@ -18,9 +18,13 @@ use crate::model::ids::AssetName;
 use crate::model::template::{Subject, Template};
 use crate::model::uti;
 
-/// Longest stem in bytes. 255 is what file systems allow; the rest is room for a rendition's
-/// suffix, a tag of 16 digits, an extension, and the part file's own tag and `.part`.
-const STEM_BYTES_MAX: usize = 200;
+/// Bytes that are kept free behind a stem: for a rendition's suffix, a tag of 16 digits, an extension, and the
+/// part file's own tag and `.part`.
+const BEHIND_STEM_BYTES: usize = 55;
+/// Longest stem in bytes, where names may have the 255 of most file systems.
+const STEM_BYTES_MAX: usize = 255 - BEHIND_STEM_BYTES;
+/// A stem is not cut shorter than this, wherever it goes.
+const STEM_BYTES_MIN: usize = 16;
 /// Longest extension in bytes, dot excluded: anything longer is part of the name.
 const EXTENSION_BYTES_MAX: usize = 8;
 /// Bits of a path's key that name its folder. Ten years of days need twelve; the 44 others keep a flat
@@ -40,6 +44,18 @@ pub struct Layout {
     pub date: DateOf,
     /// What the movie of a Live Photo is called.
     pub live_movies: LiveMovies,
+    /// How long a name may be.
+    pub longest: Longest,
+}
+
+/// The longest stem and folder name that fit where the files go, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Longest(usize);
+
+impl Default for Longest {
+    fn default() -> Self {
+        Self(STEM_BYTES_MAX)
+    }
 }
 
 /// Which date a template means.
@@ -98,9 +114,10 @@ impl FolderTemplate {
 
     /// The folder of an asset: relative, `/` between components, empty for a flat tree.
     #[must_use]
-    pub fn folder(&self, subject: &Subject<'_>) -> String {
+    pub fn folder(&self, subject: &Subject<'_>, longest: Longest) -> String {
         let Some(template) = &self.0 else { return String::new() };
-        template.fill(subject).split('/').map(sanitize).collect::<Vec<_>>().join("/")
+        let folder = template.fill(subject);
+        folder.split('/').map(|name| component(name, longest)).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -128,6 +145,14 @@ impl NameTemplate {
 }
 
 impl Layout {
+    /// The same for a place where a name has at most so many bytes, as the file system says: 255 nearly
+    /// everywhere, 143 in the encrypted folders of some NAS (eCryptfs).
+    #[must_use]
+    pub fn within(self, name_bytes_max: u64) -> Self {
+        let room = usize::try_from(name_bytes_max).unwrap_or(usize::MAX).saturating_sub(BEHIND_STEM_BYTES);
+        Self { longest: Longest(room.clamp(STEM_BYTES_MIN, STEM_BYTES_MAX)), ..self }
+    }
+
     /// Whether an asset's album decides where it stands.
     #[must_use]
     pub fn uses_album(&self) -> bool {
@@ -151,7 +176,8 @@ impl Layout {
         let (stem, _) = split(&asset.filename);
         let library = library_word(zone);
         let subject = Subject { date, library: &library, kind: asset.kind, stem, album };
-        (self.folders.folder(&subject), tagged(sanitize(&self.names.0.fill(&subject)), &asset.name))
+        let stem = component(&self.names.0.fill(&subject), self.longest);
+        (self.folders.folder(&subject, self.longest), tagged(stem, &asset.name))
     }
 
     /// The file name of one offer under a stem: suffix by rendition, extension by type.
@@ -298,10 +324,15 @@ pub fn folder_name(text: &str) -> String {
     sanitize(text)
 }
 
-/// Makes one path component out of a stranger's text. Never empty, never special.
+/// Makes one path component of the usual length out of a stranger's text.
 fn sanitize(text: &str) -> String {
+    component(text, Longest::default())
+}
+
+/// Makes one path component out of a stranger's text. Never empty, never special.
+fn component(text: &str, longest: Longest) -> String {
     let clean: String = text.nfc().map(|c| if is_unsafe(c) { '_' } else { c }).collect();
-    let mut end = clean.len().min(STEM_BYTES_MAX);
+    let mut end = clean.len().min(longest.0);
     while !clean.is_char_boundary(end) {
         end -= 1;
     }
@@ -343,7 +374,8 @@ mod tests {
         // 2024-05-17 23:30 UTC is already the 18th in Berlin.
         let at_ms = 1_715_988_600_000;
         let folder = |template: &FolderTemplate, date| {
-            template.folder(&Subject { date, library: "x", kind: MediaKind::Photo, stem: "..", album: None })
+            let subject = Subject { date, library: "x", kind: MediaKind::Photo, stem: "..", album: None };
+            template.folder(&subject, Longest::default())
         };
         let template = FolderTemplate::default();
         let dated = |at_ms, offset_seconds| folder(&template, Some(Captured { at_ms, offset_seconds }));

@@ -50,7 +50,8 @@ pub(super) async fn run(args: &Args, config: &Config, stop: Stop) -> Result<Exit
     let mut exit = Exit::Done;
     for settings in &settings {
         let destination = engine::open_destination(&house.journal, settings).await?;
-        let layout = &settings.choices.layout;
+        let names = destination.name_bytes_max().map_err(engine::Error::from)?;
+        let layout = &settings.choices.layout.clone().within(names);
         let relaid = match house.journal.reader().known_account(&settings.username)? {
             // Nothing of this account is here yet: nothing has a place.
             None => Relaid::default(),
