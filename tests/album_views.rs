@@ -302,3 +302,26 @@ fn a_relayout_takes_the_views_along_and_a_kill_in_it_leaves_what_the_next_sync_m
         assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
     }
 }
+
+#[test]
+fn a_link_of_an_album_is_never_taken_for_the_place_where_a_photo_went() {
+    for deleted in [false, true] {
+        let world = with_albums();
+        let sync = ["sync", "--check-files", "--album-views", "hardlink"];
+        world.run(&sync, 0);
+        let sql = "SELECT f.path FROM v_file f JOIN asset a ON a.record_name = f.asset
+             JOIN album_asset m ON m.asset_name = a.record_name WHERE f.state = 'verified' LIMIT 1";
+        let path: String = world.journal().query_row(sql, [], |row| row.get(0)).unwrap();
+        fs::create_dir(world.photos().join("mine")).unwrap();
+        let away = world.photos().join("mine/moved.jpg");
+        match deleted {
+            true => fs::remove_file(world.photos().join(&path)).unwrap(),
+            false => fs::rename(world.photos().join(&path), &away).unwrap(),
+        }
+        world.run(&sync, 0);
+        assert_eq!(world.count("path LIKE 'Albums/%'"), 0, "no row leads into the view");
+        assert_eq!(world.history("relocated"), i64::from(!deleted));
+        assert_eq!(world.history("released"), i64::from(deleted), "what is deleted here is said");
+        world.run(&["audit"], 0);
+    }
+}

@@ -187,3 +187,16 @@ fn a_half_fetched_file_takes_its_part_along() {
     let rest: u64 = world.sandbox.truth().iter().map(|f| f.size).filter(|s| *s < size).sum();
     assert!(world.sandbox.counters().cdn_bytes <= size - kept as u64 + rest, "it went on from its promise");
 }
+
+#[test]
+fn what_lies_in_the_trash_is_not_in_the_way_of_a_relayout() {
+    let world = World::new(library(12));
+    world.run(&["sync"], 0);
+    let gone = world.sandbox.library().assets()[0].clone();
+    assert!(world.sandbox.library().delete_asset(&gone));
+    world.run(&["sync", "--deleted", "trash"], 0);
+    assert!(world.count("trash_path IS NOT NULL") > 0);
+    world.run(&[&["relayout"], &LAYOUT[..]].concat(), 0);
+    world.run(&["undelete", "--all"], 0);
+    world.run(&["audit"], 0);
+}

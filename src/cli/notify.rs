@@ -14,8 +14,9 @@ use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::settings;
 
-/// How long the end of a run waits for the command. Long for a mail, and short for whoever asks to stop.
-const WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long the end of a run waits for the command. Long for a mail, and less than whoever asks to stop waits
+/// before they kill: the ten seconds of a container.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Something that somebody may want to hear of.
 #[derive(Debug)]

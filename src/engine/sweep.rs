@@ -186,9 +186,10 @@ async fn forgotten_in_trash(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> R
 /// Files of the destination that have one of these lengths and that the journal does not know.
 async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec<LocalFile>, Error> {
     let stop = run.stop.clone();
-    let walked = run.on_disk(move |of| walk(of.directory(), &[], || !stop.is_requested())).await;
-    let sights = match walked {
-        Err(_) if run.stop.is_requested() => Vec::new(),
+    let walked = run
+        .on_disk(move |of| Ok((of.real_directory()?, walk(of.directory(), &[], || !stop.is_requested())?)));
+    let (root, sights) = match walked.await {
+        Err(_) if run.stop.is_requested() => return Ok(Vec::new()),
         walked => walked?,
     };
     let mut files: HashMap<String, LocalFile> = HashMap::new();
@@ -200,7 +201,10 @@ async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec
         }
     }
     let (reader, account) = (run.journal.reader().clone(), run.account);
-    let mut paths: Vec<String> = files.keys().cloned().collect();
+    // A link of an album is the photo and not its new place: it goes when the album does.
+    let of = reader.clone();
+    let own = off_thread(move || of.own_paths(account, &root.to_string_lossy())).await?;
+    let mut paths: Vec<String> = files.keys().filter(|path| !own.contains(*path)).cloned().collect();
     // The same finding whatever order the walk had.
     paths.sort();
     let unknown = off_thread(move || reader.unknown_paths(account, paths)).await?;

@@ -239,7 +239,9 @@ fn files(connection: &Connection, asset: AssetId) -> Result<Vec<File>, Error> {
         "SELECT file_id, rendition, checksum, size_bytes, uti, f.path, state, offset_bytes,
                 claim_run_id IS NOT NULL AS held, superseded_at IS NOT NULL AS superseded,
                 s.sha256 IS NOT NULL AS has_sidecar
-         FROM asset_file f LEFT JOIN sidecar s USING (file_id) WHERE asset_id = :asset ORDER BY file_id",
+         FROM asset_file f LEFT JOIN sidecar s USING (file_id)
+         -- What lies in the trash has its place there, and the old one only should it come back.
+         WHERE asset_id = :asset AND f.trash_path IS NULL ORDER BY file_id",
     )?;
     let mut rows = statement.query(named_params! { ":asset": asset.0 })?;
     let mut files = Vec::new();
