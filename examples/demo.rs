@@ -32,8 +32,8 @@ fn main() -> ExitCode {
         let ours: [(&str, OsString); 5] = [
             ("ROLLBOOK_USERNAME", sandbox.username().into()),
             ("ROLLBOOK_PASSWORD", sandbox.password().into()),
-            ("ROLLBOOK_DIRECTORY", folder.join("photos").into()),
-            ("ROLLBOOK_DATA_DIR", folder.join("data").into()),
+            ("ROLLBOOK_DIRECTORY", whole(&folder.join("photos"))),
+            ("ROLLBOOK_DATA_DIR", whole(&folder.join("data"))),
             ("ROLLBOOK_ENDPOINT", sandbox.endpoint().into()),
         ];
         process.chain(ours.into_iter().map(|(name, value)| (name.into(), value))).collect()
@@ -64,4 +64,9 @@ Run the demo again: nothing is fetched twice."
 #[expect(clippy::print_stdout, reason = "a tour talks")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+/// A path that means the same from anywhere: an environment of our own has no folder that it is in.
+fn whole(path: &Path) -> OsString {
+    std::path::absolute(path).map_or_else(|_| path.into(), Into::into)
 }
