@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use rollbook_sandbox::Options;
@@ -75,4 +76,30 @@ fn a_command_that_fails_changes_nothing_but_is_said() {
     let ran = finish(run.unwrap(), 0);
     assert!(ran.stderr().contains("warning: notify-command ended with exit status: 9"), "{}", ran.stderr());
     world.assert_complete();
+}
+
+#[test]
+fn the_example_of_the_readme_pings_after_each_success_and_tells_of_each_change() {
+    let readme = include_str!("../README.md");
+    let (_, example) = readme.split_once("```toml\nnotify-command").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let world = World::new(Options { assets: 1, ..Options::default() });
+    let bin = tempfile::tempdir().unwrap();
+    let curl = bin.path().join("curl");
+    fs::write(&curl, "#!/bin/sh\necho \"$*\" >> \"$TOLD\"\n").unwrap();
+    fs::set_permissions(&curl, fs::Permissions::from_mode(0o755)).unwrap();
+    let config = bin.path().join("config.toml");
+    fs::write(&config, format!("notify-command{example}")).unwrap();
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    for code in [0, 0, 4] {
+        if code == 4 {
+            fs::remove_dir_all(world.photos()).unwrap();
+        }
+        let mut command = world.rollbook(&["sync", "--config", config.to_str().unwrap()]);
+        command.env("PATH", &path).env("TOLD", world.log_file()).stdout(Stdio::piped());
+        finish(command.stderr(Stdio::piped()).spawn().unwrap(), code);
+    }
+    let heads: Vec<String> = told(&world).iter().map(|line| line.chars().take(15).collect()).collect();
+    // A ping and the first word; a ping, and no word; a word of the trouble, and no ping.
+    assert_eq!(heads, ["-fsS https://hc", "-fsS -d 1 asset", "-fsS https://hc", "-fsS -d cannot "]);
 }

@@ -95,7 +95,7 @@ fn command(line: &str, username: &str, event: &Event) -> Command {
             said
         }
     };
-    // A message may hold a file's name, and no variable can hold a zero byte.
-    command.env("ROLLBOOK_MESSAGE", output::sanitize(said).replace('\0', "\u{fffd}"));
+    // A message may hold a stranger's words: no control character of theirs gets into a mail.
+    command.env("ROLLBOOK_MESSAGE", output::sanitize(said).as_ref());
     command
 }
