@@ -100,7 +100,7 @@ pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
         }
     }
     if let Some(days) = settings.policy.trash_days {
-        let before = apples_now(run).saturating_sub(i64::from(days) * 86_400);
+        let before = trash.apples_now().saturating_sub(i64::from(days) * 86_400);
         let old = held.into_iter().filter(|file| file.trashed_at.is_some_and(|at| at <= before)).collect();
         trash.purge(run, old).await?;
     }
@@ -115,7 +115,7 @@ pub(super) async fn recognise(run: &Run, files: Vec<(FileId, String)>) -> Result
     let found: Vec<FileId> = files.iter().map(|(id, _)| *id).collect();
     let count = found.len() as u64;
     run.journal.intend_trash(now(), files).await?;
-    run.journal.trashed(Some(run.id), apples_now(run), found).await?;
+    run.journal.trashed(Some(run.id), Trash::of(run).apples_now(), found).await?;
     run.board.notice(Notice::StillInTrash { files: count });
     Ok(())
 }
@@ -125,14 +125,8 @@ struct Trash {
     destination: Arc<Destination>,
     account: AccountId,
     run: Option<RunId>,
-    /// See [`apples_now`].
+    /// See [`Trash::apples_now`].
     clock_ahead_s: i64,
-}
-
-/// Now, by Apple's clock. What is removed for good is removed by it: a machine that wakes in 1970, or in 2040,
-/// must not make a day of thirty.
-fn apples_now(run: &Run) -> i64 {
-    now().saturating_sub(run.client.clock_ahead_s())
 }
 
 impl Trash {
@@ -144,6 +138,12 @@ impl Trash {
             run: Some(run.id),
             clock_ahead_s: run.client.clock_ahead_s(),
         }
+    }
+
+    /// Now, by Apple's clock. What is removed for good is removed by it: a machine that wakes in 1970, or in
+    /// 2040, must not make a day of thirty.
+    fn apples_now(&self) -> i64 {
+        now().saturating_sub(self.clock_ahead_s)
     }
 
     /// Records of each file in motion where it stands.
@@ -171,7 +171,7 @@ impl Trash {
             let with = |ids: &[FileId]| files.iter().filter(|file| ids.contains(&file.id)).cloned().collect();
             self.take_sidecars(with(&in_trash), Way::There).await?;
             self.take_sidecars(with(&in_place), Way::Back).await?;
-            self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), in_trash).await?;
+            self.journal.trashed(self.run, self.apples_now(), in_trash).await?;
             self.journal.in_place(self.run, now(), in_place, false).await?;
         }
         Ok(())
@@ -239,7 +239,7 @@ impl Trash {
                 done.missing += missing.len() as u64;
                 let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
                 self.journal.refetch_trashed(now(), ids(&wanted)).await?;
-                self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), ids(&lost)).await?;
+                self.journal.trashed(self.run, self.apples_now(), ids(&lost)).await?;
                 left = taken;
                 for file in &mut left {
                     let taken = refused.entry(file.id).or_default();
@@ -251,7 +251,7 @@ impl Trash {
                     break;
                 }
             }
-            self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), ids(&left)).await?;
+            self.journal.trashed(self.run, self.apples_now(), ids(&left)).await?;
         }
         Ok(done)
     }
@@ -310,7 +310,7 @@ impl Trash {
             }
         }
         if to_trash {
-            self.journal.trashed(self.run, now().saturating_sub(self.clock_ahead_s), done).await?;
+            self.journal.trashed(self.run, self.apples_now(), done).await?;
         }
         Ok((taken, missing))
     }
