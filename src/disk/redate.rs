@@ -14,10 +14,10 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::disk::error::Error;
-use crate::disk::part::PartFile;
+use crate::disk::part::{self, PartFile};
 use crate::disk::tree::{Destination, Folder, Place, sync_directory};
 use crate::fault;
-use crate::model::checksum::Sha256Digest;
+use crate::model::checksum::{Hasher, Sha256Digest};
 
 /// A file that was read whole, and is what the journal says.
 #[derive(Debug)]
@@ -197,12 +197,7 @@ fn sha256_of(mut file: File, folder: &Folder) -> Result<Option<Sha256Digest>, Er
     if !file.metadata().map_err(reading)?.is_file() {
         return Ok(None);
     }
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; crate::disk::part::PIECE_BYTES];
-    loop {
-        match file.read(&mut piece).map_err(reading)? {
-            0 => return Ok(Some(Sha256Digest(hasher.finalize().into()))),
-            read => hasher.update(&piece[..read]),
-        }
-    }
+    let mut hasher = Hasher::default();
+    part::hash(&mut file, None, &mut hasher, || true).map_err(reading)?;
+    Ok(Some(hasher.finish().sha256))
 }
