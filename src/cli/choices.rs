@@ -9,7 +9,7 @@ use crate::cli::layers::{Layers, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
 use crate::model::choices::Choices;
-use crate::model::layout::{DateOf, FolderTemplate, Layout, LiveMovies, Longest, NameTemplate};
+use crate::model::layout::{DateOf, FolderTemplate, Layout, LiveMovies, NameTemplate};
 use crate::model::renditions::{LivePhotos, Raw, Renditions, Size};
 use crate::model::selection::{Contradiction, LibraryWord, Moment, NamePattern, Recent, Selection, Word};
 
@@ -56,12 +56,12 @@ fn layout(layers: &Layers<'_>) -> Result<Layout, Problem> {
             "added" => Ok(DateOf::Added),
             _ => Err(format!("it is captured or added, not {word:?}")),
         })?,
-        longest: Longest::default(),
         live_movies: needed(layers, &settings::LIVE_PHOTO_MOV_FILENAME_POLICY, |word| match word {
             "original" => Ok(LiveMovies::SameStem),
             "suffix" => Ok(LiveMovies::Suffix),
             _ => Err(format!("it is original or suffix, not {word:?}")),
         })?,
+        ..Layout::default()
     })
 }
 

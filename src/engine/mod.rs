@@ -302,8 +302,8 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
     Ok(Plan { summary, interrupted, room: run.on_disk(|destination| destination.room()).await? })
 }
 
-/// Opens the account's destination, and ends what a killed relayout, or a killed change of dates, left there. Comes before signing in: where nothing can be written, nobody is
-/// asked for anything.
+/// Opens the account's destination, and ends what a killed relayout, or a killed change of dates, left
+/// there. Comes before signing in: where nothing can be written, nobody is asked for anything.
 ///
 /// # Errors
 /// [`crate::disk::Error::Absent`] and its kin.

@@ -25,7 +25,8 @@ pub struct Contents {
     pub files: u64,
     /// Of those, verified ones.
     pub files_verified: u64,
-    /// The last lines of both histories and the last file: equal in two copies that hold the same, and growing with all that happens.
+    /// The last lines of both histories and the last file: equal in two copies that hold the same, and
+    /// growing with all that happens.
     pub(super) mark: [i64; 3],
 }
 
