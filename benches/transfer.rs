@@ -76,7 +76,7 @@ fn compare(workload: &Workload, tls: Option<Certificate>) {
     let size = mean_size_bytes / 1000;
     let title = format!("{name} over {over}: {files} files of about {size} KB, {THREADS} at once");
     let mut table = Table::new(title, "files", f64::from(files));
-    let (curl, aria2) = (is_installed("curl"), is_installed("aria2c"));
+    let (curl, aria2, rclone) = (is_installed("curl"), is_installed("aria2c"), is_installed("rclone"));
     for round in 0..rounds() {
         let folder = world.fresh();
         table.add("floor (no journal, no sync)", measure(&mut floor(&world, &list, &folder)));
@@ -98,6 +98,10 @@ fn compare(workload: &Workload, tls: Option<Certificate>) {
         if curl {
             let folder = world.fresh();
             table.add("curl -Z (no hash)", measure(&mut curl_of(&world, &urls, &folder)));
+        }
+        if rclone {
+            let folder = world.fresh();
+            table.add("rclone copyurl (no hash)", measure(&mut rclone_of(&world, &urls, &folder)));
         }
         // Once: with many small files it takes minutes.
         if aria2 && round == 0 {
@@ -246,6 +250,19 @@ fn aria2_of(world: &World, urls: &[String], folder: &Path) -> Command {
     command.stderr(Stdio::null());
     if let Some(authority) = &world.authority {
         command.arg(format!("--ca-certificate={}", authority.display()));
+    }
+    command
+}
+
+fn rclone_of(world: &World, urls: &[String], folder: &Path) -> Command {
+    let list: PathBuf = folder.join("list.csv");
+    let line = |(number, url): (usize, &String)| format!("\"{url}\",{number}.jpg\n");
+    std::fs::write(&list, urls.iter().enumerate().map(line).collect::<String>()).expect("a file");
+    let mut command = Command::new("rclone");
+    command.args(["copyurl", "--config", "/dev/null", "-q", "--transfers", THREADS, "--urls"]);
+    command.arg(list).arg(folder).stderr(Stdio::null());
+    if let Some(authority) = &world.authority {
+        command.arg("--ca-cert").arg(authority);
     }
     command
 }
