@@ -189,6 +189,65 @@ fn a_strangers_file_at_the_old_place_stays_and_ours_takes_another_name() {
     assert_settled(&world, 0);
 }
 
+/// Moves everything in the trash back by hand, as a person does who found it there.
+fn move_back_by_hand(world: &World) {
+    let journal = world.journal();
+    let sql = "SELECT trash_path, path FROM asset_file WHERE trash_path IS NOT NULL";
+    let mut statement = journal.prepare(sql).unwrap();
+    let both = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    for both in statement.query_map([], both).unwrap() {
+        let (from, to) = both.unwrap();
+        fs::rename(world.photos().join(from), world.photos().join(to)).unwrap();
+    }
+}
+
+#[test]
+fn what_a_person_moved_back_by_hand_is_known_where_it_stands() {
+    let world = synced(10);
+    let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+    let learned = || {
+        assert_eq!(world.tree(), tree);
+        assert_settled(&world, 0);
+        assert!(world.run(&["trash", "list"], 0).stdout().contains("the trash is empty"));
+    };
+    let gone = delete(&world, 2);
+
+    world.run(&TRASH, 0);
+    move_back_by_hand(&world);
+    let said = world.run(&["undelete", "--all"], 0).stdout();
+    assert!(said.contains("back in their places"), "{said}");
+    learned();
+
+    // A sync sees it too, and what a person took out does not go again.
+    restore(&world, &gone);
+    world.run(&["sync"], 0);
+    delete(&world, 2);
+    world.run(&TRASH, 0);
+    assert!(world.count("trash_path IS NOT NULL") >= 2);
+    move_back_by_hand(&world);
+    world.run(&TRASH, 0);
+    learned();
+    world.run(&TRASH, 0);
+    learned();
+
+    // Other bytes of that length are a stranger's, and the photo is missed.
+    restore(&world, &gone);
+    world.run(&["sync"], 0);
+    delete(&world, 1);
+    world.run(&TRASH, 0);
+    move_back_by_hand(&world);
+    let path: String = world
+        .journal()
+        .query_row("SELECT path FROM asset_file WHERE trash_path IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    let length = fs::metadata(world.photos().join(&path)).unwrap().len();
+    fs::write(world.photos().join(&path), vec![7; length as usize]).unwrap();
+    let said = world.run(&["undelete", "--all"], 1).stderr();
+    assert!(said.contains("cannot find 1 file in the trash"), "{said}");
+    assert_eq!(fs::read(world.photos().join(&path)).unwrap(), vec![7; length as usize]);
+    assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
+}
+
 /// Runs with a fault; whether it was killed.
 fn killed(world: &World, args: &[&str], step: u32) -> bool {
     let mut command = world.rollbook(args);

@@ -104,8 +104,12 @@ async fn look(run: &Run, after: FileId) -> Result<(Vec<Expected>, Vec<Presence>)
     Ok(looked.await?)
 }
 
-/// Released files that stand in their places again are ours again, if they are what they were.
+/// Files that were deleted here, or are in the trash, and stand in their places again are ours again, if
+/// they are what they were.
 async fn take_back(run: &Run, returned: Vec<Expected>) -> Result<(), Error> {
+    let (from_trash, returned): (Vec<_>, Vec<_>) =
+        returned.into_iter().partition(|file| file.trash_path.is_some());
+    trash::taken_out(run, &from_trash.iter().map(|file| file.id).collect()).await?;
     let mut same = Vec::new();
     for file in returned {
         let local = LocalFile { path: file.path, size_bytes: file.size_bytes, modified_ns: 0, inode: 0 };

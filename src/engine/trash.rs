@@ -6,6 +6,7 @@
 //! start by a look at where the file is. A sidecar of ours goes with its file. Files are removed for good only after the days that the
 //! person chose.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::policy::brake;
 use crate::engine::run::{Run, now, off_thread};
+use crate::engine::stop::Stop;
 use crate::journal::{Journal, Trashed, Wanted};
 use crate::model::ids::{AccountId, FileId, RunId};
 use crate::model::xmp;
@@ -62,6 +64,7 @@ pub async fn undelete(
         destination: Arc::new(destination),
         account,
         run: None,
+        stop: Stop::default(),
         clock_ahead_s: 0,
     };
     trash.settle().await?;
@@ -120,11 +123,31 @@ pub(super) async fn recognise(run: &Run, files: Vec<(FileId, String)>) -> Result
     Ok(())
 }
 
+/// Learns that a person moved files of the trash back to where they were. One that lies in the trash
+/// as well was copied, and stays there.
+pub(super) async fn taken_out(run: &Run, standing: &HashSet<FileId>) -> Result<(), Error> {
+    if standing.is_empty() {
+        return Ok(());
+    }
+    let trash = Trash::of(run);
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let mut held = off_thread(move || reader.trash(account)).await?;
+    held.retain(|file| standing.contains(&file.id));
+    let gone = trash.on_disk(move |of| {
+        let presence = of.presence(held.iter().map(trash_path))?;
+        let both = held.into_iter().zip(presence);
+        Ok(both.filter(|(_, in_trash)| *in_trash == Presence::Absent).map(|(file, _)| file).collect())
+    });
+    let (homes, _) = trash.moved_by_hand(gone.await?).await?;
+    trash.settle_in_place(homes, true).await
+}
+
 struct Trash {
     journal: Arc<Journal>,
     destination: Arc<Destination>,
     account: AccountId,
     run: Option<RunId>,
+    stop: Stop,
     /// See [`Trash::apples_now`].
     clock_ahead_s: i64,
 }
@@ -136,6 +159,7 @@ impl Trash {
             destination: Arc::clone(&run.destination),
             account: run.account,
             run: Some(run.id),
+            stop: run.stop.clone(),
             clock_ahead_s: run.client.clock_ahead_s(),
         }
     }
@@ -226,16 +250,17 @@ impl Trash {
         let mut done = Undeleted::default();
         for batch in files.chunks(BATCH) {
             let mut left = batch.to_vec();
-            let mut refused: std::collections::HashMap<FileId, Vec<String>> = Default::default();
+            let mut refused: HashMap<FileId, Vec<String>> = Default::default();
             for _ in 0..NAMES_MAX {
                 self.journal.intend_back(ids(&left)).await?;
                 let moved =
                     self.relocate(&left, |file| (trash_path(file).to_owned(), file.path.clone())).await?;
-                let homes: Vec<Trashed> = done_of(&left, &moved);
-                done.files += homes.len() as u64;
-                self.take_sidecars(homes.clone(), Way::Back).await?;
-                self.journal.in_place(self.run, now(), ids(&homes), kept).await?;
+                let mut homes = done_of(&left, &moved);
                 let (taken, missing) = self.sort(&mut left, moved, false).await?;
+                let (by_hand, missing) = self.moved_by_hand(missing).await?;
+                homes.extend(by_hand);
+                done.files += homes.len() as u64;
+                self.settle_in_place(homes, kept).await?;
                 done.missing += missing.len() as u64;
                 let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
                 self.journal.refetch_trashed(now(), ids(&wanted)).await?;
@@ -254,6 +279,31 @@ impl Trash {
             self.journal.trashed(self.run, self.apples_now(), ids(&left)).await?;
         }
         Ok(done)
+    }
+
+    /// Of files that are not in the trash, those that stand in their places with the right bytes; and the
+    /// others.
+    async fn moved_by_hand(&self, missing: Vec<Trashed>) -> Result<(Vec<Trashed>, Vec<Trashed>), Error> {
+        let stop = self.stop.clone();
+        let stands = move |of: &Destination, file: &Trashed| {
+            let mut standing = of.standing(&file.path).ok()?;
+            let is_as_long = standing.size_bytes().ok()? == file.size_bytes;
+            is_as_long.then(|| standing.sha256(|| !stop.is_requested()).ok())?
+        };
+        self.on_disk(move |of| {
+            Ok(missing.into_iter().partition(|file| {
+                let found = stands(of, file);
+                found.is_some() && found == file.sha256
+            }))
+        })
+        .await
+    }
+
+    /// Records that files stand in their places, and takes their sidecars there before.
+    async fn settle_in_place(&self, homes: Vec<Trashed>, kept: bool) -> Result<(), Error> {
+        let ids = ids(&homes);
+        self.take_sidecars(homes, Way::Back).await?;
+        Ok(self.journal.in_place(self.run, now(), ids, kept).await?)
     }
 
     /// Removes files for good: the person said after how many days.

@@ -24,8 +24,10 @@ pub struct Expected {
     pub size_bytes: u64,
     /// The digest of its bytes.
     pub sha256: Sha256Digest,
-    /// It was missed before, and released.
+    /// It was missed before, and released; or it lies in the trash.
     pub released: bool,
+    /// Where it lies in the trash, should it be there.
+    pub trash_path: Option<String>,
 }
 
 /// How far the look at whether files still stand has come. A round ends with the last file.
@@ -202,9 +204,10 @@ pub(super) fn expected(
 ) -> Result<Vec<Expected>, Error> {
     // By row, not by an index: the order is that of the rows, and nearly all of them are wanted.
     let mut statement = connection.prepare_cached(
-        "SELECT file_id, path, coalesce(disk_bytes, size_bytes) AS size_bytes, sha256, released_at IS NOT NULL AS released
+        "SELECT file_id, path, coalesce(disk_bytes, size_bytes) AS size_bytes, sha256, released_at IS NOT NULL AS released,
+             trash_path
          FROM asset_file NOT INDEXED
-         WHERE file_id > :after AND state = 'verified' AND trash_path IS NULL
+         WHERE file_id > :after AND state = 'verified'
            AND library_id IN (SELECT library_id FROM library WHERE account_id = :account)
            AND file_id NOT IN (SELECT file_id FROM relocation)
          ORDER BY file_id LIMIT :limit",
@@ -220,6 +223,7 @@ pub(super) fn expected(
             size_bytes: row::bytes(row, "size_bytes")?,
             sha256: sha256.ok_or_else(|| Error::UnknownWord { what: "sha256", value: "NULL".into() })?,
             released: row.get("released")?,
+            trash_path: row.get("trash_path")?,
         });
     }
     Ok(files)

@@ -31,6 +31,8 @@ pub struct Trashed {
     pub trashed_at: Option<i64>,
     /// Its length.
     pub size_bytes: u64,
+    /// The digest of its bytes.
+    pub sha256: Option<Sha256Digest>,
     /// Its asset is in iCloud again.
     pub restored: bool,
     /// The digest of the sidecar that we wrote beside it, if it has one.
@@ -38,7 +40,7 @@ pub struct Trashed {
 }
 
 const COLUMNS: &str = "f.file_id, a.record_name, f.path, f.trash_path, f.trashed_at,
-    coalesce(f.disk_bytes, f.size_bytes) AS size_bytes,
+    coalesce(f.disk_bytes, f.size_bytes) AS size_bytes, f.sha256 AS sha256,
     a.removed_at IS NULL AS restored,
     (SELECT s.sha256 FROM sidecar s WHERE s.file_id = f.file_id) AS sidecar";
 
@@ -192,6 +194,7 @@ fn read(
             trash_path: row.get("trash_path")?,
             trashed_at: row.get("trashed_at")?,
             size_bytes: row::bytes(row, "size_bytes")?,
+            sha256: row::digest(row, "sha256")?,
             restored: row.get("restored")?,
             sidecar: row::digest(row, "sidecar")?,
         });
