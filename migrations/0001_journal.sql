@@ -673,8 +673,10 @@ SELECT 'file' AS what, l.zone_name AS library, a.record_name AS record, f.path A
        f.error_kind AS kind, f.error_detail AS detail, f.attempts, f.moved_at AS since_at, f.retry_at
 FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
 WHERE f.state = 'failed' AND f.excluded_by IS NULL AND f.released_at IS NULL
-  -- A file that Apple no longer offers waits for nothing, but it never came: it keeps its name here.
-  AND (f.superseded_at IS NULL OR f.error_kind = 'gone')
+  -- A file that Apple no longer offers waits for nothing, but it is missed: it keeps its name here. Not
+  -- so where it was never here and its asset left the library: that is no more than v_asset says.
+  AND (f.superseded_at IS NULL OR (f.error_kind = 'gone' AND (a.removed_at IS NULL OR EXISTS (
+      SELECT 1 FROM history h WHERE h.file_id = f.file_id AND h.to_state = 'verified'))))
 UNION ALL
 SELECT 'record', l.zone_name, p.record_name, p.record_name, p.kind, p.detail, 0, p.seen_at, NULL
 FROM record_problem p JOIN library l USING (library_id) WHERE p.resolved_at IS NULL

@@ -135,11 +135,13 @@ fn a_repair_in_one_go_ends_with_zero_and_what_apple_lost_is_said() {
     flip(&world.photos().join(&path));
     verify(&world, &["--all", "--repair"], 1);
     assert_eq!(aside(&world.photos().join(&path)).len(), 1);
-    let kind: String = world
-        .journal()
-        .query_row("SELECT kind FROM v_problem WHERE name = ?1", [&path], |r| r.get(0))
-        .unwrap();
-    assert_eq!(kind, "gone");
+    let kind = || -> String {
+        let sql = "SELECT kind FROM v_problem WHERE name = ?1";
+        world.journal().query_row(sql, [&path], |r| r.get(0)).unwrap()
+    };
+    assert_eq!(kind(), "gone");
+    world.run(&["sync"], 0);
+    assert_eq!(kind(), "gone", "though by now the asset has left the library");
 }
 
 #[test]
