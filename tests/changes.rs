@@ -209,6 +209,41 @@ fn a_photo_that_moves_to_the_shared_library_is_not_fetched_again() {
 }
 
 #[test]
+fn photos_that_move_to_a_library_that_is_left_out_before_they_came_are_no_problem() {
+    let world = World::new(Options { assets: 30, shared_zone: true, ..Options::default() });
+    let primary = ["sync", "--library", "primary"];
+    world.run(&["plan", "--library", "primary"], 0);
+    world.journal().execute_batch("UPDATE asset_file SET url_expires_at = 1000000").unwrap();
+    world.sandbox.expire_urls();
+    let library = world.sandbox.library();
+    let moved = library.assets()[5..8].to_vec();
+    let names = moved.join("', '");
+    let theirs = format!("asset_id IN (SELECT asset_id FROM asset WHERE record_name IN ('{names}'))");
+    assert!(moved.iter().all(|asset| library.move_to_shared(asset).is_some()));
+    // The addresses are asked for before anybody has heard that the photos are gone.
+    let late = What::StallAfter { bytes: 0, hold_ms: None };
+    world.sandbox.faults().add(Fault::always(Endpoint::ChangesZone, late));
+    let run = world.spawn(&primary);
+    support::wait_until("Apple has none of them, and the others are here", || {
+        world.count(&format!("NOT iif({theirs}, error_kind IS 'gone', state = 'verified')")) == 0
+    });
+    world.sandbox.faults().clear();
+    let ran = support::finish(run, 0);
+    assert!(ran.stdout().starts_with("27 assets, "), "{}", ran.stdout());
+    assert_eq!(world.told("purged"), 3);
+
+    let problems =
+        || world.journal().query_row("SELECT count(*) FROM v_problem", [], |r| r.get::<_, i64>(0)).unwrap();
+    assert_eq!(problems(), 0);
+    let status = world.run(&["status"], 0).stdout();
+    assert!(!status.contains("problem"), "{status}");
+    // Where that library is wanted again, they come, and it is known whereto they went.
+    world.run(&["sync"], 0);
+    world.assert_follows();
+    assert_eq!((world.told("moved"), problems()), (3, 0));
+}
+
+#[test]
 fn albums_and_folders_are_known_and_followed() {
     let world = World::new(Options { assets: 30, ..Options::default() });
     let library = world.sandbox.library();

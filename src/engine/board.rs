@@ -91,6 +91,12 @@ impl Board {
         });
     }
 
+    /// Apple no longer offers a file; perhaps its asset waits for nothing else.
+    pub(super) fn gone(&self, asset_complete: bool, notice: Notice) {
+        self.change(|counts| counts.progress.assets_done += u64::from(asset_complete));
+        self.monitor.notice(notice);
+    }
+
     /// A file failed.
     pub(super) fn failed(&self, notice: Notice) {
         self.change(|counts| counts.progress.files_failed += 1);

@@ -82,14 +82,13 @@ async fn renew_batch(run: &Run, library: &Library, expired: Vec<Expired>) -> Res
             Ok(url) => renewed.push((row.id, url)),
             Err(failure) => {
                 let told = run.journal.failed_at_rest(run.id, row.id, now(), failure.clone()).await?;
-                if told && failure.kind == FailureKind::Gone {
-                    forget_part(run, &row).await?;
-                }
-                match failure.kind {
+                let Some(asset_complete) = told else { continue };
+                if failure.kind == FailureKind::Gone {
                     // Apple's owner deleted or changed it: nothing went wrong here.
-                    FailureKind::Gone if told => run.board.notice(Notice::NoLongerOffered { path: row.path }),
-                    _ if told => run.board.failed(Notice::FileFailed { path: row.path, failure }),
-                    _ => {}
+                    forget_part(run, &row).await?;
+                    run.board.gone(asset_complete, Notice::NoLongerOffered { path: row.path });
+                } else {
+                    run.board.failed(Notice::FileFailed { path: row.path, failure });
                 }
             }
         }

@@ -79,8 +79,9 @@ impl Journal {
         self.writer.run(move |c| failed(c, &claim, now, &failure, keep_part)).await
     }
 
-    /// Records that renewal found nothing to fetch any more. `false`: the row was no longer waiting
-    /// for a URL, and stays as it is.
+    /// Records that renewal found nothing to fetch any more, and says whether the asset is complete with
+    /// that: it waits for none of its files. `None`: the row was no longer waiting for a URL, and stays as
+    /// it is.
     ///
     /// # Errors
     /// If the journal cannot be written.
@@ -90,8 +91,14 @@ impl Journal {
         file: FileId,
         now: i64,
         failure: Failure,
-    ) -> Result<bool, Error> {
-        self.writer.run(move |c| failed_at_rest(c, run, file, now, &failure)).await
+    ) -> Result<Option<bool>, Error> {
+        self.writer
+            .run(move |c| {
+                let was_open = is_open(c, file)?;
+                let told = failed_at_rest(c, run, file, now, &failure)?;
+                told.then(|| Ok(was_open && waits_for_none(c, file)?)).transpose()
+            })
+            .await
     }
 
     /// Records that the URL of a claimed row has run out. Burns no attempt. `refused` says that the
@@ -538,6 +545,20 @@ fn forget_url(connection: &Connection, file: FileId) -> Result<(), Error> {
 
 fn attempts(connection: &Connection, file: FileId) -> Result<u32, Error> {
     let mut statement = connection.prepare_cached("SELECT attempts FROM asset_file WHERE file_id = :file")?;
+    Ok(statement.query_row(named_params! { ":file": file.0 }, |row| row.get(0))?)
+}
+
+/// Whether the asset of a file waits for it.
+fn is_open(connection: &Connection, file: FileId) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached("SELECT is_open FROM asset_file WHERE file_id = :file")?;
+    Ok(statement.query_row(named_params! { ":file": file.0 }, |row| row.get(0))?)
+}
+
+/// Whether the asset of a file waits for none of its files.
+fn waits_for_none(connection: &Connection, file: FileId) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT files_open = 0 FROM asset JOIN asset_file USING (asset_id) WHERE file_id = :file",
+    )?;
     Ok(statement.query_row(named_params! { ":file": file.0 }, |row| row.get(0))?)
 }
 
