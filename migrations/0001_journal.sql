@@ -499,7 +499,8 @@ CREATE TABLE adoption (
 ) STRICT, WITHOUT ROWID;
 
 -- Links of ours in a view of albums: where, to which file, and what they are known by on the disk, so
--- that only our own are ever removed. Serves Reader::album_links.
+-- that only our own are ever removed. A row without an inode is an intent: that link is being made.
+-- Serves Reader::album_links.
 CREATE TABLE album_link (
     account_id  INTEGER NOT NULL REFERENCES account,
     directory   TEXT    NOT NULL,
@@ -507,9 +508,10 @@ CREATE TABLE album_link (
     file_id     INTEGER NOT NULL REFERENCES asset_file,
     media       TEXT    NOT NULL,
     kind        TEXT    NOT NULL CHECK (kind IN ('hardlink', 'reflink', 'symlink')),
-    inode       INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL,
-    PRIMARY KEY (account_id, directory, path)
+    inode       INTEGER,
+    modified_ns INTEGER,
+    PRIMARY KEY (account_id, directory, path),
+    CHECK ((inode IS NULL) = (modified_ns IS NULL))
 ) STRICT, WITHOUT ROWID;
 -- Serves Journal::date_written: a clone of a file that got other bytes is made again.
 CREATE INDEX album_link_reflink ON album_link (file_id) WHERE kind = 'reflink';

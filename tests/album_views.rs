@@ -235,6 +235,31 @@ fn a_kill_while_links_are_made_leaves_links_that_are_known_again() {
 }
 
 #[test]
+fn a_link_that_a_killed_run_made_is_no_place_where_a_photo_went() {
+    let mut kills = 0;
+    // A kill before every third step: some make folders and links, some tell the journal.
+    for step in (1..).step_by(3) {
+        let world = with_albums();
+        world.run(&["sync"], 0);
+        if !killed(&world, &["albums", "build"], step) {
+            break;
+        }
+        kills += 1;
+        let photo = |link: &PathBuf| {
+            let inode = fs::metadata(link).unwrap().ino();
+            let mut photos = files(&world.photos()).into_iter();
+            photos
+                .find(|path| !path.starts_with(albums(&world)) && fs::metadata(path).unwrap().ino() == inode)
+        };
+        let Some(photo) = files(&albums(&world)).last().and_then(photo) else { continue };
+        fs::remove_file(photo).unwrap();
+        world.run(&["sync", "--check-files"], 0);
+        assert_eq!((world.history("relocated"), world.history("released")), (0, 1), "kill:{step}");
+    }
+    assert!(kills > 3, "{kills}");
+}
+
+#[test]
 fn membership_is_exported_as_json_and_as_a_table() {
     let world = with_albums();
     world.run(&["plan"], 0);

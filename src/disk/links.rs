@@ -71,7 +71,6 @@ impl View {
         let refused = |e: Errno| Error::io(MAKE_LINK, &full, e);
         fault::step("link", &full).map_err(|e| Error::io(MAKE_LINK, &full, e))?;
         let source = destination.standing(media)?;
-        let original = rustix::fs::fstat(source.file()).map_err(refused)?;
         let made = match kind {
             LinkKind::Hardlink => {
                 let (from, from_name) = source.place();
@@ -84,27 +83,56 @@ impl View {
             LinkKind::Reflink => clone_file(source.file(), &folder, name),
         };
         match made {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(e) => return Err(refused(e)),
+            Ok(()) => {
+                let stat = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
+                Ok(Linked::Stands(id(&stat)))
+            }
+            Err(Errno::EXIST) => {
+                let standing = self.recognise(destination, media, path, kind)?;
+                Ok(standing.map_or(Linked::Foreign, Linked::Stands))
+            }
+            Err(e) => Err(refused(e)),
         }
-        let stat = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
-        let ours = made.is_ok()
-            || match kind {
-                LinkKind::Hardlink => stat.st_ino == original.st_ino && stat.st_dev == original.st_dev,
-                LinkKind::Symlink => {
-                    let target = rustix::fs::readlinkat(&folder, name, Vec::new());
-                    let media = destination.real_directory()?.join(media);
-                    target.is_ok_and(|target| {
-                        target.as_bytes() == between(&walked, &media).as_os_str().as_encoded_bytes()
-                    })
-                }
-                LinkKind::Reflink => {
-                    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-                        && stat.st_size == original.st_size
-                        && stat.st_mtime == original.st_mtime
-                }
-            };
-        Ok(if ours { Linked::Stands(id(&stat)) } else { Linked::Foreign })
+    }
+
+    /// What a link to `media` is known by that stands at `path` already; nothing, if what stands there is
+    /// none of ours.
+    ///
+    /// # Errors
+    /// The system's word, such as that the photo itself cannot be opened.
+    pub fn recognise(
+        &self,
+        destination: &Destination,
+        media: &str,
+        path: &str,
+        kind: LinkKind,
+    ) -> Result<Option<LinkId>, Error> {
+        let Some((folder, walked, name)) = self.folder(path, false)? else { return Ok(None) };
+        let full = walked.join(name);
+        let refused = |e: Errno| Error::io("look at link", &full, e);
+        let stat = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(refused(e)),
+        };
+        let source = destination.standing(media)?;
+        let original = rustix::fs::fstat(source.file()).map_err(refused)?;
+        let is_ours = match kind {
+            LinkKind::Hardlink => stat.st_ino == original.st_ino && stat.st_dev == original.st_dev,
+            LinkKind::Symlink => {
+                let target = rustix::fs::readlinkat(&folder, name, Vec::new());
+                let media = destination.real_directory()?.join(media);
+                target.is_ok_and(|target| {
+                    target.as_bytes() == between(&walked, &media).as_os_str().as_encoded_bytes()
+                })
+            }
+            LinkKind::Reflink => {
+                FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                    && stat.st_size == original.st_size
+                    && stat.st_mtime == original.st_mtime
+            }
+        };
+        Ok(is_ours.then(|| id(&stat)))
     }
 
     /// Writes a small file into the view, whole. One that stands there is replaced only if `is_ours` says

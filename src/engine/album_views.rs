@@ -1,8 +1,9 @@
 //! Albums as folders: a tree of links to the one copy of each photo, kept in step with the journal.
 //!
 //! What is wanted is worked out from the journal alone and compared with the links that stand, so a run
-//! that changes nothing touches no file. Links are made before the journal knows of them, and known
-//! again if a kill came between.
+//! that changes nothing touches no file. Each link is intended, made, and confirmed, in this order, many at a
+//! time: so at no moment can a link of ours be taken for a photo. What a kill leaves between is settled by the
+//! next call.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ pub async fn build_albums(
         Ok::<_, crate::journal::Error>((reader.album_members(account)?, reader.album_links(account, &of)?))
     })
     .await?;
+    let shelf = Shelf { journal, view: &view, name: &name, account };
+    let links = shelf.settle(destination, links).await?;
     let mut standing: HashMap<String, Link> =
         links.into_iter().map(|link| (link.path.clone(), link)).collect();
     let (mut missing, mut kept) = (Vec::new(), Vec::new());
@@ -85,7 +88,6 @@ pub async fn build_albums(
         built.stand -= gone.len() as u64;
         missing.extend(gone);
     }
-    let shelf = Shelf { journal, view: &view, name: &name, account };
     // First what goes: its name may be wanted for another file.
     let leave: Vec<Link> = standing.into_values().collect();
     for batch in leave.chunks(BATCH) {
@@ -122,17 +124,34 @@ struct Shelf<'a> {
 }
 
 impl Shelf<'_> {
+    /// Looks which of the links that a kill left intended were made.
+    async fn settle(&self, destination: &Arc<Destination>, links: Vec<Link>) -> Result<Vec<Link>, Error> {
+        let (mut known, intended): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.id.is_some());
+        if !intended.is_empty() {
+            let (view, destination) = (Arc::clone(self.view), Arc::clone(destination));
+            let (made, others) = off_thread(move || recognise_all(&view, &destination, intended)).await?;
+            known.extend(made.iter().cloned());
+            self.record(made, others).await?;
+        }
+        Ok(known)
+    }
+
+    async fn record(&self, made: Vec<Link>, gone: Vec<String>) -> Result<(), Error> {
+        Ok(self.journal.record_links(self.account, self.name.to_owned(), made, gone).await?)
+    }
+
     async fn remove(&self, links: Vec<Link>) -> Result<u64, Error> {
         let view = Arc::clone(self.view);
         let gone: Vec<String> = off_thread(move || {
             links
                 .into_iter()
-                .map(|link| view.unlink(&link.path, link.id, link.kind).map(|()| link.path))
+                .filter_map(|link| link.id.map(|id| (link, id)))
+                .map(|(link, id)| view.unlink(&link.path, id, link.kind).map(|()| link.path))
                 .collect::<Result<_, disk::Error>>()
         })
         .await?;
         let count = gone.len() as u64;
-        self.journal.record_links(self.account, self.name.to_owned(), Vec::new(), gone).await?;
+        self.record(Vec::new(), gone).await?;
         Ok(count)
     }
 
@@ -143,28 +162,46 @@ impl Shelf<'_> {
         batch: Vec<Wanted>,
         kind: LinkKind,
     ) -> Result<Vec<String>, Error> {
+        let intent = |Wanted { path, file, media }| Link { path, file, media, kind, id: None };
+        let batch: Vec<Link> = batch.into_iter().map(intent).collect();
+        self.record(batch.clone(), Vec::new()).await?;
         let (view, destination) = (Arc::clone(self.view), Arc::clone(destination));
-        let (made, foreign) = off_thread(move || link_all(&view, &destination, batch, kind)).await?;
-        self.journal.record_links(self.account, self.name.to_owned(), made, Vec::new()).await?;
+        let (made, foreign) = off_thread(move || link_all(&view, &destination, batch)).await?;
+        self.record(made, foreign.clone()).await?;
         Ok(foreign)
     }
 }
 
+/// Of links that were intended, those that stand; and the names of the others.
+fn recognise_all(
+    view: &View,
+    destination: &Destination,
+    intended: Vec<Link>,
+) -> Result<(Vec<Link>, Vec<String>), disk::Error> {
+    let (mut made, mut others) = (Vec::new(), Vec::new());
+    for link in intended {
+        match view.recognise(destination, &link.media, &link.path, link.kind) {
+            Ok(Some(id)) => made.push(Link { id: Some(id), ..link }),
+            Ok(None) => others.push(link.path),
+            Err(error) if is_of_this_link(&error) => others.push(link.path),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((made, others))
+}
+
+/// Makes links. Gives them, and the names that others hold.
 fn link_all(
     view: &View,
     destination: &Destination,
-    batch: Vec<Wanted>,
-    kind: LinkKind,
+    batch: Vec<Link>,
 ) -> Result<(Vec<Link>, Vec<String>), disk::Error> {
     let (mut made, mut foreign) = (Vec::new(), Vec::new());
-    for Wanted { path, file, media } in batch {
-        match view.link(destination, &media, &path, kind) {
-            Ok(Linked::Stands(id)) => made.push(Link { path, file, media, kind, id }),
-            Ok(Linked::Foreign) => foreign.push(path),
-            // A file or a link holds the name of a folder.
-            Err(disk::Error::InTheWay { .. }) => foreign.push(path),
-            // The photo itself is gone: that is for others to find and say.
-            Err(disk::Error::Io { action: "read file", .. }) => foreign.push(path),
+    for link in batch {
+        match view.link(destination, &link.media, &link.path, link.kind) {
+            Ok(Linked::Stands(id)) => made.push(Link { id: Some(id), ..link }),
+            Ok(Linked::Foreign) => foreign.push(link.path),
+            Err(error) if is_of_this_link(&error) => foreign.push(link.path),
             Err(error) => return Err(error),
         }
     }
@@ -179,11 +216,23 @@ fn link_all(
     Ok((made, foreign))
 }
 
+/// Whether an error concerns one link, and others can be made.
+fn is_of_this_link(error: &disk::Error) -> bool {
+    match error {
+        // A file or a link holds the name of a folder.
+        disk::Error::InTheWay { .. } => true,
+        // The photo itself is gone: that is for others to find and say.
+        disk::Error::Io { action, .. } => *action == "read file",
+        _ => false,
+    }
+}
+
 /// Of links that should stand, those that do not.
 fn still_there(view: &View, kept: Vec<(Link, Wanted)>) -> Result<Vec<Wanted>, disk::Error> {
     let mut gone = Vec::new();
     for (link, wanted) in kept {
-        if !view.stands(&link.path, link.id, link.kind)? {
+        let Some(id) = link.id else { continue };
+        if !view.stands(&link.path, id, link.kind)? {
             gone.push(wanted);
         }
     }

@@ -22,8 +22,8 @@ pub struct Link {
     pub media: String,
     /// How it was made.
     pub kind: LinkKind,
-    /// What it is known by.
-    pub id: LinkId,
+    /// What it is known by; nothing before it is made.
+    pub id: Option<LinkId>,
 }
 
 /// One line of the membership of albums.
@@ -78,7 +78,7 @@ impl Reader {
 }
 
 impl Journal {
-    /// Remembers links that stand in a view, and forgets those that are gone.
+    /// Remembers links that stand in a view, or are about to, and forgets those that are gone.
     ///
     /// # Errors
     /// If the journal cannot be written.
@@ -177,21 +177,21 @@ pub(super) fn links(
     let mut links = Vec::new();
     while let Some(found) = rows.next()? {
         let word: String = found.get("kind")?;
+        let inode: Option<i64> = found.get("inode")?;
+        let modified_ns: Option<i64> = found.get("modified_ns")?;
+        let id = inode.zip(modified_ns);
         links.push(Link {
             path: found.get("path")?,
             file: FileId(found.get("file_id")?),
             media: found.get("media")?,
             kind: LinkKind::parse(&word).ok_or(Error::UnknownWord { what: "kind of link", value: word })?,
-            id: LinkId {
-                inode: found.get::<_, i64>("inode")?.cast_unsigned(),
-                modified_ns: found.get("modified_ns")?,
-            },
+            id: id.map(|(inode, modified_ns)| LinkId { inode: inode.cast_unsigned(), modified_ns }),
         });
     }
     Ok(links)
 }
 
-/// Remembers links that stand, and forgets those that are gone.
+/// Remembers links that stand, or are about to, and forgets those that are gone.
 pub(super) fn record(
     connection: &Connection,
     account: AccountId,
@@ -213,8 +213,8 @@ pub(super) fn record(
         )?;
         statement.execute(named_params! {
             ":account": account.0, ":directory": directory, ":path": link.path, ":file": link.file.0,
-            ":media": link.media, ":kind": link.kind.as_str(), ":inode": link.id.inode.cast_signed(),
-            ":modified": link.id.modified_ns,
+            ":media": link.media, ":kind": link.kind.as_str(),
+            ":inode": link.id.map(|id| id.inode.cast_signed()), ":modified": link.id.map(|id| id.modified_ns),
         })?;
     }
     Ok(())
