@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
+use crate::engine::library::Library;
 use crate::engine::run::{Run, now, off_thread};
 use crate::fault;
 use crate::icloud::{self, ChangedPage, Delta, ZoneChanges};

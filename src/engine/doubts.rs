@@ -4,11 +4,10 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::engine::monitor::Notice;
-use crate::engine::run::{Run, now};
-use crate::journal;
+use crate::journal::{self, Journal};
 use crate::model::asset::Rendition;
 use crate::model::checksum::{AppleChecksum, Digests, Proof};
+use crate::model::ids::RunId;
 
 /// The renditions in doubt.
 #[derive(Default)]
@@ -29,22 +28,33 @@ impl Doubts {
         checksum.prove(digests).or_else(|| self.lock().contains(&rendition).then_some(Proof::Length))
     }
 
+    /// A file came whole and does not match: perhaps none of its kind does. `true`: so it is, from now on.
+    pub(super) async fn mismatched(
+        &self,
+        journal: &Journal,
+        run: RunId,
+        rendition: Rendition,
+        at: i64,
+    ) -> Result<bool, journal::Error> {
+        let doubted = journal.weigh_doubt(run, rendition, at).await?;
+        if doubted {
+            self.lock().insert(rendition);
+        }
+        Ok(doubted)
+    }
+
+    /// A file matched: the doubt about its kind, if there was one, is over.
+    pub(super) async fn matched(
+        &self,
+        journal: &Journal,
+        run: RunId,
+        rendition: Rendition,
+    ) -> Result<(), journal::Error> {
+        let doubted = self.lock().remove(&rendition);
+        if doubted { journal.end_doubt(run, rendition).await } else { Ok(()) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashSet<Rendition>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A file came whole and does not match: perhaps none of its kind does.
-pub(super) async fn mismatched(run: &Run, rendition: Rendition) -> Result<(), journal::Error> {
-    if run.journal.weigh_doubt(run.id, rendition, now()).await? {
-        run.doubts.lock().insert(rendition);
-        run.board.notice(Notice::ChecksumsDoubted { rendition });
-    }
-    Ok(())
-}
-
-/// A file matched: the doubt about its kind, if there was one, is over.
-pub(super) async fn matched(run: &Run, rendition: Rendition) -> Result<(), journal::Error> {
-    let doubted = run.doubts.lock().remove(&rendition);
-    if doubted { run.journal.end_doubt(run.id, rendition).await } else { Ok(()) }
 }

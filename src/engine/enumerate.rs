@@ -16,34 +16,22 @@ use tokio::sync::mpsc;
 
 use crate::engine::catch_up::{CaughtUp, catch_up};
 use crate::engine::error::Error;
+use crate::engine::library::{Library, Need};
+use crate::engine::met::Met;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
 use crate::engine::settle;
-use crate::engine::survey::{Need, Survey};
+use crate::engine::survey::Survey;
 use crate::fault;
 use crate::icloud::{self, Index, Listing};
 use crate::journal::{Enumerated, Place};
-use crate::model::asset::{Page, Zone};
+use crate::model::asset::Page;
 use crate::model::change::Counts;
 use crate::model::choices::Choices;
-use crate::model::ids::{AssetId, LibraryId};
 
 /// Pages that are fetched before they must be rows, and at most become rows in one transaction. Where
 /// the service is slow each goes alone; where the disk is, they gather. Sixteen are a few megabytes.
 const PAGES_TOGETHER: usize = 16;
-
-/// A library of this run.
-#[derive(Clone, Debug)]
-pub(super) struct Library {
-    pub(super) id: LibraryId,
-    pub(super) zone: Zone,
-    /// What there is to do for it.
-    pub(super) need: Need,
-    /// Whether Apple's count is to be compared with ours.
-    pub(super) recount: bool,
-    /// Whether it changed earlier, while it was left out by choice.
-    pub(super) behind: bool,
-}
 
 /// Brings the rows of every library up to date. A failure that concerns more than one library halts
 /// the run.
@@ -166,15 +154,14 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
     if albums_first {
         settle::albums(run, library).await?;
     }
-    let mut roll = Roll { until_found: choices.until_found, ..Roll::default() };
+    let mut met = Met::until(choices.until_found);
     let token =
-        list(run, library, Index::Visible, announced.map(|counts| counts.visible), choices, &mut roll)
-            .await?;
-    if roll.is_ended() {
+        list(run, library, Index::Visible, announced.map(|counts| counts.visible), choices, &mut met).await?;
+    if met.is_enough() {
         // What changed behind the point where it ended is asked for by the next run.
         return Ok(run.journal.set_behind(library.id, Some(now())).await?);
     }
-    match list(run, library, Index::Hidden, announced.map(|counts| counts.hidden), choices, &mut roll).await {
+    match list(run, library, Index::Hidden, announced.map(|counts| counts.hidden), choices, &mut met).await {
         // Not every library has such a list.
         Err(Error::Service(icloud::Error::Server { .. } | icloud::Error::Malformed { .. }))
             if !library.zone.is_primary() => {}
@@ -182,12 +169,12 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
             listed?;
         }
     }
-    settle::unmet(run, library, choices, &roll, announced).await?;
+    settle::unmet(run, library, choices, &met, announced).await?;
     if !albums_first {
         settle::albums(run, library).await?;
     }
     let found = Enumerated {
-        count: roll.called(),
+        count: met.count(),
         apple_count: announced.map(Counts::total),
         sync_token: token.clone(),
     };
@@ -216,11 +203,11 @@ async fn list(
     index: Index,
     announced: Option<u64>,
     choices: &Arc<Choices>,
-    roll: &mut Roll,
+    met: &mut Met,
 ) -> Result<Option<String>, Error> {
     let mut listing = run.client.listing(&library.zone, index);
     // A walk that may end early asks for no more pages than it must.
-    let together = if roll.until_found.is_some() { 1 } else { PAGES_TOGETHER };
+    let together = if met.may_be_enough() { 1 } else { PAGES_TOGETHER };
     let (pages, mut fetched) = mpsc::channel(together);
     let fetching = async move {
         let mut count = 0_u64;
@@ -257,13 +244,13 @@ async fn list(
             for seen in seen {
                 run.board.seen(&seen);
                 run.clear(seen.leftovers).await?;
-                seen.assets.iter().for_each(|asset| roll.call(*asset));
-                roll.unusable += seen.oddities;
-                roll.count_found(&seen.already_here);
+                seen.assets.iter().for_each(|asset| met.add(*asset));
+                met.add_unusable(seen.oddities);
+                met.count_found(&seen.already_here);
             }
             run.first_page.store(true, Ordering::SeqCst);
             run.bell.notify_one();
-            if roll.is_ended() {
+            if met.is_enough() {
                 fetched.close();
                 break;
             }
@@ -272,65 +259,6 @@ async fn list(
     };
     let ((), token) = futures::try_join!(fetching, recording)?;
     Ok(token)
-}
-
-/// The assets that a walk has met, each counted once: ranks shift, so some come twice.
-///
-/// One bit for each row of the journal: an eighth of a megabyte for a million assets.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Roll {
-    bits: Vec<u64>,
-    count: u64,
-    unusable: u64,
-    /// Assets in a row that were here already, and how many of them are enough.
-    found: u64,
-    until_found: Option<u64>,
-}
-
-impl Roll {
-    fn call(&mut self, asset: AssetId) {
-        let (word, bit) = Self::place(asset);
-        if word >= self.bits.len() {
-            self.bits.resize(word + 1, 0);
-        }
-        self.count += u64::from(self.bits[word] & bit == 0);
-        self.bits[word] |= bit;
-    }
-
-    fn count_found(&mut self, already_here: &[bool]) {
-        for here in already_here {
-            if self.is_ended() {
-                return;
-            }
-            self.found = if *here { self.found + 1 } else { 0 };
-        }
-    }
-
-    /// Whether the walk is to end early: so many in a row are here that older ones will be too.
-    fn is_ended(&self) -> bool {
-        self.until_found.is_some_and(|enough| self.found >= enough)
-    }
-
-    /// Whether the walk has met the asset.
-    pub(super) fn was_called(&self, asset: AssetId) -> bool {
-        let (word, bit) = Self::place(asset);
-        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
-    }
-
-    /// How many it has met.
-    pub(super) fn called(&self) -> u64 {
-        self.count
-    }
-
-    /// Records that could not be used: Apple may count them.
-    pub(super) fn unusable(&self) -> u64 {
-        self.unusable
-    }
-
-    fn place(asset: AssetId) -> (usize, u64) {
-        let place = usize::try_from(asset.0).expect("SQLite row ids of ours are positive");
-        (place / 64, 1 << (place % 64))
-    }
 }
 
 /// Asks for the next page, through pauses that Apple or the network imposes.

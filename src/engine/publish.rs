@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 
 use crate::disk::{Folder, PartFile, Together, publish as disk_publish};
 use crate::engine::check::Checked;
-use crate::engine::doubts;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
@@ -93,7 +92,7 @@ async fn record(run: &Run, group: Vec<Published>) {
         return;
     }
     for published in group.iter().filter(|published| published.proof != Proof::Length) {
-        if let Err(error) = doubts::matched(run, published.claim.file().rendition).await {
+        if let Err(error) = run.doubts.matched(&run.journal, run.id, published.claim.file().rendition).await {
             run.halt(error);
         }
     }

@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
+use crate::engine::library::Library;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now};
 use crate::fault;

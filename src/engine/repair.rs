@@ -6,11 +6,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
+use crate::engine::library::{Library, Need};
 use crate::engine::monitor::Phase;
 use crate::engine::run::{Run, now};
-use crate::engine::survey::Need;
 use crate::engine::{Policy, Report, Settings, Tools, begin, close, recover, summary, sweep, work};
 use crate::journal::{Missing, Requeue, Verb};
 use tokio::sync::watch;

@@ -6,50 +6,11 @@
 //! its end, and what is proved is published. A later run, or the next one of a watch, goes on alone.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::disk::{self, space::Room};
 use crate::engine::monitor::Notice;
 use crate::engine::run::Run;
 use crate::journal::{Claim, Summary};
-
-/// Files that may be put aside. Their claims are held in memory until the run ends; with so many, a
-/// person has to make room before the rest is worth a look.
-const ASIDE_MAX: usize = 10_000;
-
-/// What a run knows of a destination that is full.
-#[derive(Default)]
-pub(super) struct Fullness {
-    /// Nothing more is begun.
-    is_full: AtomicBool,
-    /// What the system said first.
-    said: Mutex<Option<disk::Error>>,
-    /// Files that do not fit.
-    aside: Mutex<Vec<Claim>>,
-}
-
-impl Fullness {
-    /// The system says that the disk is full. The first word of it is kept.
-    pub(super) fn fill(&self, error: disk::Error) {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.is_full.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether nothing more is begun.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full.load(Ordering::SeqCst)
-    }
-
-    /// Holds a claim on a file that does not fit, so that it is not asked for again in this run.
-    pub(super) fn put_aside(&self, claim: Claim) {
-        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
-        aside.push(claim);
-        if aside.len() >= ASIDE_MAX {
-            self.is_full.store(true, Ordering::SeqCst);
-        }
-    }
-}
 
 /// Warns, with figures, when not all that is known to be open fits. `true`: it was said.
 pub(super) async fn forecast(run: &Run, summary: &Summary) -> bool {
@@ -69,8 +30,7 @@ pub(super) async fn forecast(run: &Run, summary: &Summary) -> bool {
 
 /// Gives back what was put aside. Says what the run could not do for want of room, if anything.
 pub(super) async fn settle(run: &Run) -> Option<disk::Error> {
-    let aside = std::mem::take(&mut *run.fullness.aside.lock().unwrap_or_else(PoisonError::into_inner));
-    let said = run.fullness.said.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (said, aside) = run.fullness.take();
     let files = aside.len() as u64;
     let left = |claim: &Claim| claim.file().size_bytes - claim.file().offset_bytes;
     let needed_bytes = aside.iter().map(left).sum();

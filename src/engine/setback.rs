@@ -1,7 +1,6 @@
 //! How a claim ends when the file did not come home, and what the row is told.
 
 use crate::disk::{self, Place};
-use crate::engine::doubts;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::prepare::place;
@@ -119,7 +118,11 @@ impl Unfinished {
                 let mut told = run.journal.failed(claim, now(), failure.clone(), keep_part).await;
                 run.board.failed(Notice::FileFailed { path, failure });
                 if told.is_ok() && kind == FailureKind::WrongBytes {
-                    told = doubts::mismatched(run, rendition).await;
+                    let doubted = run.doubts.mismatched(&run.journal, run.id, rendition, now()).await;
+                    if let Ok(true) = doubted {
+                        run.board.notice(Notice::ChecksumsDoubted { rendition });
+                    }
+                    told = doubted.map(|_| ());
                 }
                 told
             }

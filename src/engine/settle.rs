@@ -4,8 +4,9 @@
 //! shifted. So nothing is believed of it before its name was looked up.
 
 use crate::engine::catch_up;
-use crate::engine::enumerate::{Library, Roll};
 use crate::engine::error::Error;
+use crate::engine::library::Library;
+use crate::engine::met::Met;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::icloud::{self, LOOKUP_NAMES_MAX};
@@ -20,14 +21,14 @@ pub(super) async fn unmet(
     run: &Run,
     library: &Library,
     choices: &Arc<Choices>,
-    roll: &Roll,
+    met: &Met,
     counts: Option<Counts>,
 ) -> Result<(), Error> {
-    if counts.is_some_and(|counts| counts.total() > roll.called() + roll.unusable()) {
+    if counts.is_some_and(|counts| counts.total() > met.count() + met.unusable()) {
         return Ok(());
     }
-    let (reader, id, roll) = (run.journal.reader().clone(), library.id, roll.clone());
-    let names = off_thread(move || reader.unmet(id, |asset| roll.was_called(asset))).await?;
+    let (reader, id, met) = (run.journal.reader().clone(), library.id, met.clone());
+    let names = off_thread(move || reader.unmet(id, |asset| met.has(asset))).await?;
     for names in names.chunks(LOOKUP_NAMES_MAX) {
         let ask = async || run.client.look_up_assets(&library.zone, names).await;
         let mut changes = match run.through_pauses(ask).await {

@@ -4,8 +4,8 @@
 //! last run. Its token is kept only when all that it named is in the journal, so a run that is cut
 //! short is told again.
 
-use crate::engine::enumerate::Library;
 use crate::engine::error::Error;
+use crate::engine::library::{Library, Need};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::icloud;
@@ -16,17 +16,6 @@ use crate::model::asset::{Database, Zone};
 /// whether it has one by now. Changes say all there is to say; this is for what they miss, and once
 /// a day costs a run by the hour one request in twenty-four.
 const RECOUNT_EVERY_S: i64 = 24 * 3600;
-
-/// What a library needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Need {
-    /// To be listed from end to end.
-    Listing,
-    /// Its changes, from a token on.
-    Changes(String),
-    /// Nothing: it did not change.
-    Nothing,
-}
 
 /// What was found out.
 #[derive(Debug, Default)]

@@ -13,8 +13,8 @@ use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::watch;
 
 use crate::engine::check::{Checked, check};
-use crate::engine::enumerate::Library;
 use crate::engine::governor::Governor;
+use crate::engine::library::Library;
 use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::publish::{Published, Publisher};
 use crate::engine::renew::renew;
