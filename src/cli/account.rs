@@ -8,13 +8,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::cli::config::{self, Shown};
 use crate::cli::config_file::AccountTable;
 use crate::cli::exit::Exit;
 use crate::cli::layers::{Layers, Source, text, unset};
 use crate::cli::password::Passwords;
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
+use crate::cli::shown::{Shown, show};
+use crate::cli::typed::apple_name;
 use crate::icloud::{Endpoints, Region};
 use crate::model::secret::Secret;
 
@@ -177,7 +178,7 @@ impl Account {
         account: Option<String>,
     ) -> Shown {
         if setting.key == settings::PASSWORD.key {
-            return config::show(None, setting, account);
+            return show(None, setting, account);
         }
         let placed = |(value, source): (std::ffi::OsString, Source)| match setting.key {
             key if key == settings::DIRECTORY.key || key == settings::PASSWORD_FILE.key => {
@@ -192,20 +193,13 @@ impl Account {
             }
             table => layers.find(setting, table.as_ref()),
         };
-        config::show(found.map(placed), setting, account)
+        show(found.map(placed), setting, account)
     }
 
     fn is_called(&self, name: &OsStr) -> bool {
         let is_it = |known: Option<&str>| known.is_some_and(|known| name.eq_ignore_ascii_case(known));
         is_it(self.username.as_deref()) || is_it(self.table.as_ref().and_then(|table| table.name.as_deref()))
     }
-}
-
-/// The name of an account as Apple's sign-in takes it: two other clients of its SRP found that capitals are
-/// refused as a wrong password (Dadoum/Sideloader issue 6, Matchstic/ReProvision issue 111). It is also one
-/// account, and one journal's, however it is typed.
-pub(crate) fn apple_name(typed: &str) -> String {
-    typed.trim().to_lowercase()
 }
 
 /// A path with the account's name in its place.

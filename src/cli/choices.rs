@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 
 use crate::cli::clock::now;
-use crate::cli::config::truth;
 use crate::cli::exit::Exit;
 use crate::cli::layers::{Layers, text};
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
+use crate::cli::typed::truth;
 use crate::model::choices::Choices;
 use crate::model::layout::{DateOf, FolderTemplate, Layout, LiveMovies, NameTemplate};
 use crate::model::renditions::{LivePhotos, Raw, Renditions, Size};

@@ -3,8 +3,7 @@
 //! What is one account's own stands in [`super::account`]. Every value is kept as text too, with
 //! its source, so that `rollbook config show` can say both.
 
-use std::ffi::OsString;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,23 +19,12 @@ use crate::cli::layers::{Layers, Source, text};
 use crate::cli::notify::Notifier;
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, Setting};
+use crate::cli::shown::{Shown, show};
+use crate::cli::typed::{album_views, bandwidth, level, number, sidecars, size, threads, truth};
 use crate::engine::{Bandwidth, Deleted, Policy, Threads};
 use crate::journal::Missing;
 use crate::model::choices::Choices;
 use crate::model::views::LinkKind;
-
-/// A setting, its value as text, and where that comes from.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown {
-    /// The account it is for; `None` where it is for all, or there is but one.
-    pub(crate) account: Option<String>,
-    /// Its name.
-    pub(crate) key: &'static str,
-    /// Its value; `None` when it has none.
-    pub(crate) value: Option<String>,
-    /// Where it comes from.
-    pub(crate) source: Source,
-}
 
 /// Every setting, read.
 #[derive(Debug)]
@@ -161,24 +149,6 @@ impl Config {
     }
 }
 
-/// How albums are kept as folders.
-fn album_views(typed: &str) -> Result<Option<LinkKind>, String> {
-    match (typed, LinkKind::parse(typed)) {
-        ("none", _) => Ok(None),
-        (_, Some(kind)) => Ok(Some(kind)),
-        _ => Err(format!("it is none, hardlink, reflink or symlink, not \"{typed}\"")),
-    }
-}
-
-/// Whether there are to be sidecars.
-fn sidecars(typed: &str) -> Result<bool, String> {
-    match typed {
-        "xmp" => Ok(true),
-        "none" => Ok(false),
-        _ => Err(format!("it is xmp or none, not \"{typed}\"")),
-    }
-}
-
 /// What is for all accounts, then what is one account's own.
 fn shown(layers: &Layers<'_>, accounts: &[Account]) -> Vec<Shown> {
     let several = !layers.file.accounts.is_empty();
@@ -197,33 +167,6 @@ fn shown(layers: &Layers<'_>, accounts: &[Account]) -> Vec<Shown> {
         lines.extend(settings.map(|setting| account.show(layers, setting, label.clone())));
     }
     lines
-}
-
-/// A setting as it is found.
-pub(crate) fn show(
-    found: Option<(OsString, Source)>,
-    setting: &'static Setting,
-    account: Option<String>,
-) -> Shown {
-    let (value, source) = found.unzip();
-    let value = value.map(|value| value.to_string_lossy().into_owned());
-    let value = value.map(|value| if setting.many { settings::words(&value).join(", ") } else { value });
-    Shown { account, key: setting.key, value, source: source.unwrap_or(Source::Default) }
-}
-
-/// A number of bytes as people write it: `500MB`, `1.5 GB`, `0`.
-fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, f64); 6] =
-        [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1.0), ("", 1.0)];
-    let upper = text.trim().to_ascii_uppercase();
-    let (number, unit) = UNITS
-        .iter()
-        .find_map(|(unit, bytes)| Some((upper.strip_suffix(unit)?, bytes)))
-        .unwrap_or((&upper, &1.0));
-    match number.trim_end().parse::<f64>() {
-        Ok(number) if number >= 0.0 && number.is_finite() => Ok((number * unit) as u64),
-        _ => Err(format!("it is a size such as 500MB, 2GB or 0, not {text:?}")),
-    }
 }
 
 /// What becomes of files that vanish.
@@ -261,49 +204,6 @@ fn idle_trash(layers: &Layers<'_>, policy: &Policy) -> Vec<String> {
     idle.iter().filter(is_idle).map(line).collect()
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("it is a whole number, not {text:?}"))
-}
-
-fn threads(text: &str) -> Result<Threads, String> {
-    let ceiling = NonZeroUsize::new(settings::THREADS_MAX).expect("the most is more than none");
-    if text.eq_ignore_ascii_case("auto") {
-        return Ok(Threads::Auto { ceiling });
-    }
-    let number = text.parse().ok().filter(|number| *number <= ceiling);
-    let number = number.ok_or_else(|| format!("it is auto or a number from 1 to {ceiling}, not {text:?}"))?;
-    Ok(Threads::Fixed(number))
-}
-
-/// Reads a rate: a size, and `/s` behind it is understood.
-fn bandwidth(text: &str) -> Result<Bandwidth, String> {
-    let bytes = size(text.trim().trim_end_matches("/s"))?;
-    let limit = NonZeroU64::new(bytes).filter(|bytes| bytes.get() >= BANDWIDTH_MIN);
-    limit.map(Bandwidth::new).ok_or_else(|| format!("it is at least 10KB, not {text:?}"))
-}
-
-/// At less than this a photo takes longer than its address lives.
-const BANDWIDTH_MIN: u64 = 10_000;
-
-/// Reads a switch.
-pub(crate) fn truth(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(format!("it is true or false, not {text:?}")),
-    }
-}
-
-fn level(text: &str) -> Result<LevelFilter, String> {
-    match text {
-        "error" => Ok(LevelFilter::ERROR),
-        "warn" => Ok(LevelFilter::WARN),
-        "info" => Ok(LevelFilter::INFO),
-        "debug" => Ok(LevelFilter::DEBUG),
-        other => Err(format!("it is error, warn, info or debug, not {other:?}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
@@ -324,17 +224,6 @@ mod tests {
         let flags: Vec<&OsStr> = flags.split_whitespace().map(OsStr::new).collect();
         let environment = [("HOME", "/home/u")].iter().chain(variables).copied().collect();
         Config::new(&args(&flags), &environment)
-    }
-
-    #[test]
-    fn a_rate_is_a_size_and_not_a_trickle() {
-        let limit = |text: &str| bandwidth(text).map(|limit| limit.bytes_per_s());
-        for (text, bytes) in [("5MB", 5_000_000), ("1.5 mb/s", 1_500_000), ("10000", 10_000)] {
-            assert_eq!(limit(text), Ok(bytes), "{text}");
-        }
-        for wrong in ["", "MB", "0", "5", "-5MB", "5 MB a day", "nan MB"] {
-            assert!(limit(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

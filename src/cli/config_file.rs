@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::cli::account::apple_name;
 use crate::cli::exit::Exit;
 use crate::cli::problem::Problem;
 use crate::cli::settings::{self, PathFrom, Setting};
+use crate::cli::typed::apple_name;
 use crate::disk;
 
 /// What a configuration file says.

@@ -38,9 +38,11 @@ mod problem;
 mod reading_args;
 mod runtime;
 mod settings;
+mod shown;
 mod signals;
 mod standing;
 mod together;
+mod typed;
 mod unit;
 
 use std::ffi::OsString;

@@ -63,12 +63,12 @@ pub use exit_kit::{KitLaidOut, KitWish, lay_out_kit};
 pub use governor::Threads;
 pub use keep::{Looked, Rebuilt, Restored, keep_snapshot, rebuild, restore, snapshots};
 pub use monitor::{Monitor, Notice, Phase, Progress, Silent};
-pub use policy::Policy;
+pub use policy::{Deleted, Policy};
 pub use relayout::{Relaid, Relayouting, relayout, relayout_dry};
 pub use repair::repair;
 pub use scrub::{Bench, FRESH_S, Scrubbed, Wanted, Wrong, scrub};
 pub use stop::Stop;
-pub use trash::{Deleted, Undeleted, undelete};
+pub use trash::{Undeleted, undelete};
 
 use crate::disk::Destination;
 use crate::disk::space::Room;

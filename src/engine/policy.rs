@@ -1,6 +1,5 @@
 //! What a person chose for files that vanish, here or in iCloud, and the brake on it.
 
-use crate::engine::trash::Deleted;
 use crate::journal::Missing;
 
 /// Most files that may vanish at once, unless the person says.
@@ -9,6 +8,16 @@ const FILES_MAX: u64 = 50;
 const PERCENT_MAX: u64 = 5;
 /// So few are never too many: in a library of fifty, three are more than five percent.
 const FILES_MIN: u64 = 5;
+
+/// What becomes of files whose asset is gone from iCloud.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deleted {
+    /// They stay where they are.
+    #[default]
+    Kept,
+    /// They go to the trash of the destination.
+    Trashed,
+}
 
 /// What becomes of files that vanish.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::disk::{self, Destination};
 use crate::engine::Settings;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
-use crate::engine::policy::brake;
+use crate::engine::policy::{Deleted, brake};
 use crate::engine::run::{Run, now, off_thread};
 use crate::engine::stop::Stop;
 use crate::journal::{Journal, Trashed, Wanted};
@@ -28,16 +28,6 @@ use crate::model::xmp;
 const BATCH: usize = 64;
 /// Names tried for one file. Each that is taken is a stranger's, or an older version of ours.
 const NAMES_MAX: usize = 8;
-
-/// What becomes of files whose asset is gone from iCloud.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Deleted {
-    /// They stay where they are.
-    #[default]
-    Kept,
-    /// They go to the trash of the destination.
-    Trashed,
-}
 
 /// What came of taking files out of the trash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,11 +5,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::answer::{print, print_json, table};
-use crate::cli::config::{Config, Shown};
+use crate::cli::config::Config;
 use crate::cli::exit::Exit;
 use crate::cli::icloudpd;
 use crate::cli::layers::Source;
 use crate::cli::problem::Problem;
+use crate::cli::shown::Shown;
 use crate::disk::private;
 
 /// A setting, for a program. The keys are a contract.

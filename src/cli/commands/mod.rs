@@ -8,6 +8,7 @@ mod bring;
 mod config;
 mod exit_kit;
 mod export;
+mod happened;
 mod health;
 mod journal;
 mod list;

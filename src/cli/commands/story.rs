@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::answer::{print, print_json, table};
 use crate::cli::clock::now;
-use crate::cli::commands::log::Line;
+use crate::cli::commands::happened::Line;
 use crate::cli::commands::open;
 use crate::cli::config::Config;
 use crate::cli::exit::Exit;
