@@ -95,6 +95,39 @@ fn what_was_deleted_here_stays_away_is_said_once_and_comes_back_when_wanted() {
 }
 
 #[test]
+fn what_apple_no_longer_has_is_named_when_it_is_wanted_back() {
+    let world = synced(8);
+    let library = world.sandbox.library();
+    let photos: Vec<(String, String)> = {
+        let journal = world.journal();
+        let sql = "SELECT asset, path FROM v_file WHERE rendition = 'original' ORDER BY file_id LIMIT 3";
+        let mut statement = journal.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    for (_, path) in &photos {
+        fs::remove_file(world.photos().join(path)).unwrap();
+    }
+    assert!(library.delete_asset(&photos[0].0) && library.purge(&photos[1].0));
+    world.run(&["sync"], 0);
+    let ran = world.run(&["refetch", "--all"], 1);
+    let said = ran.stderr();
+    assert!(ran.stdout().contains("1 file to come") && said.contains("cannot bring back 2 files"), "{said}");
+    for ((_, path), is_named) in photos.iter().zip([true, true, false]) {
+        assert_eq!(said.contains(path), is_named, "{path}: {said}");
+    }
+    world.run(&["refetch", &photos[1].1], 1);
+    // The hint is true.
+    assert!(library.restore_asset(&photos[0].0));
+    world.run(&["sync"], 0);
+    world.run(&["refetch", &photos[0].1], 0);
+    world.run(&["sync"], 0);
+    for ((_, path), is_here) in photos.iter().zip([true, false, true]) {
+        assert_eq!(world.photos().join(path).exists(), is_here, "{path}");
+    }
+}
+
+#[test]
 fn deleted_files_come_again_in_the_same_run_where_that_is_the_policy() {
     let world = synced(8);
     for path in &paths(&world)[..2] {

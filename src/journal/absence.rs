@@ -62,6 +62,15 @@ pub enum Missing {
     Refetched,
 }
 
+/// What came of wanting released files back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refetched {
+    /// Files that are wanted again.
+    pub files: u64,
+    /// Paths of those that stay away: Apple no longer has them.
+    pub gone: Vec<String>,
+}
+
 /// Which released files are wanted back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -151,11 +160,11 @@ impl Journal {
         self.writer.run(move |c| returned(c, run, now, &files)).await
     }
 
-    /// Wants released files back; says how many.
+    /// Wants released files back.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub async fn refetch(&self, username: &str, wanted: Wanted, now: i64) -> Result<usize, Error> {
+    pub async fn refetch(&self, username: &str, wanted: Wanted, now: i64) -> Result<Refetched, Error> {
         let username = username.to_owned();
         self.writer.run(move |c| refetch(c, &username, &wanted, now)).await
     }
@@ -300,33 +309,41 @@ pub(super) fn returned(connection: &Connection, run: RunId, now: i64, files: &[F
     Ok(())
 }
 
-/// Wants released files back. Returns how many; those that are gone from iCloud stay away.
+/// Wants released files back. Those that are gone from iCloud stay away; where the photo moved to another
+/// library, the file there is another row.
 pub(super) fn refetch(
     connection: &Connection,
     username: &str,
     wanted: &Wanted,
     now: i64,
-) -> Result<usize, Error> {
+) -> Result<Refetched, Error> {
     let name = match wanted {
         Wanted::All => None,
         Wanted::Named(name) => Some(name.trim_end_matches('/')),
     };
     let mut statement = connection.prepare(
-        "SELECT f.file_id FROM asset_file f INDEXED BY asset_file_released
+        "SELECT f.file_id, f.path, f.superseded_at IS NULL AND a.removed_at IS NULL AS offered
+         FROM asset_file f INDEXED BY asset_file_released
          JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
          JOIN account c USING (account_id)
          WHERE f.released_at IS NOT NULL AND f.trash_path IS NULL AND f.state = 'verified'
-           AND f.superseded_at IS NULL AND a.removed_at IS NULL AND c.username = :username
+           AND a.removed_as IS NOT 'moved' AND c.username = :username
            AND (:name IS NULL OR f.path = :name OR a.filename = :name
                 OR substr(f.path, 1, length(:name) + 1) = :name || '/')",
     )?;
-    let files = statement
-        .query_map(named_params! { ":username": username, ":name": name }, |row| row.get(0).map(FileId))?
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut rows = statement.query(named_params! { ":username": username, ":name": name })?;
+    let (mut files, mut gone) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        match row.get("offered")? {
+            true => files.push(FileId(row.get("file_id")?)),
+            false => gone.push(row.get("path")?),
+        }
+    }
     for file in &files {
         moves::refetched(connection, *file, now)?;
     }
-    Ok(files.len())
+    gone.sort();
+    Ok(Refetched { files: files.len() as u64, gone })
 }
 
 fn set_released(connection: &Connection, file: FileId, at: Option<i64>) -> Result<(), Error> {

@@ -20,6 +20,9 @@ use crate::disk::DataDir;
 use crate::engine;
 use crate::journal::{Reader, Wanted};
 
+/// Files that are named; the others are counted.
+const NAMED_MAX: usize = 20;
+
 /// A file of the trash, for a program. The keys are a contract: they are added to, never renamed.
 #[derive(Debug, Serialize)]
 struct Held {
@@ -96,13 +99,33 @@ pub(super) async fn refetch(config: &Config, names: &[String]) -> Result<Exit, P
     let accounts: &[Account] = config.accounts()?;
     let house = open::house(config)?;
     let mut files = 0;
+    let mut gone = Vec::new();
     for account in accounts {
         let nowhere = Path::new("");
         for wanted in wanted(names, account.directory().map_or(nowhere, |directory| directory)) {
-            files += house.journal.refetch(account.username()?, wanted, now()).await? as u64;
+            let refetched = house.journal.refetch(account.username()?, wanted, now()).await?;
+            files += refetched.files;
+            gone.extend(refetched.gone);
         }
     }
-    found(files, names, "to come with the next sync", "to come with the next sync")
+    if files > 0 || gone.is_empty() {
+        found(files, names, "to come with the next sync", "to come with the next sync")?;
+    }
+    if gone.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let lost = format::counted(gone.len() as u64, "file");
+    let more = gone.len().saturating_sub(NAMED_MAX);
+    gone.truncate(NAMED_MAX);
+    if more > 0 {
+        gone.push(format!("and {more} more"));
+    }
+    Err(Problem::new(Exit::FilesOpen, format!("cannot bring back {lost}: iCloud no longer has such bytes"))
+        .why(gone.join(", "))
+        .hint(
+            "put a copy of your own in its place, and the next sync knows it; or restore the photo from \
+             Recently Deleted, sync, and refetch it then",
+        ))
 }
 
 /// What the command line names: nothing is all of it. A path below the destination counts from there.
