@@ -220,6 +220,9 @@ fn a_look_at_the_files_goes_on_where_the_last_run_stopped_and_ends_within_a_week
     journal.execute_batch("UPDATE sweep SET after_file_id = 3").unwrap();
     world.run(&["sync"], 0);
     assert_eq!(world.count("standing = 'released'"), 0);
+    assert_eq!(swept().0, 0, "the round is over");
+    // Who asks for a look at every file is not put off to the next round.
+    journal.execute_batch("UPDATE sweep SET after_file_id = 3").unwrap();
     world.run(&["sync", "--check-files"], 0);
     assert_eq!(world.count("standing = 'released'"), 1);
 }

@@ -47,6 +47,10 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
     let fresh = state.after == FileId(0) && state.missing == 0 && state.ended_at.is_some_and(is_young);
     let due = state.ended_at.is_none_or(|at| now().saturating_sub(at) > ROUND_S_MAX || at > now());
     let whole = due || settings.policy.check_files;
+    if settings.policy.check_files {
+        // All of them, also those that stand before the mark of a round under way.
+        (state.after, state.missing) = (FileId(0), 0);
+    }
     let mut gone = Vec::new();
     let mut misfits = HashSet::new();
     let mut returned = Vec::new();
@@ -54,6 +58,7 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
         let (files, presence) = look(run, state.after).await?;
         let Some(last) = files.last() else { break true };
         state.after = last.id;
+        let was_last = files.len() < BATCH;
         for (file, presence) in files.into_iter().zip(presence) {
             match presence {
                 Presence::Absent if !file.released => gone.push(file),
@@ -66,6 +71,9 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
                 }
                 _ => {}
             }
+        }
+        if was_last {
+            break true;
         }
         if run.stop.is_requested() || (!whole && began.elapsed() > BUDGET) {
             break false;

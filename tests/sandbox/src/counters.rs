@@ -107,7 +107,7 @@ pub struct Counters {
     pub names_looked_up: u64,
     /// Content requests with a `Range` header.
     pub cdn_ranged: u64,
-    /// Bytes of content sent.
+    /// Bytes of content sent, in answers to requests that came since then.
     pub cdn_bytes: u64,
     /// Content answers that are under way.
     pub cdn_at_once: u64,
@@ -171,19 +171,13 @@ pub struct RequestLog {
 #[derive(Debug)]
 pub(crate) struct Books {
     inner: Mutex<Inner>,
-    cdn_bytes: Arc<AtomicU64>,
     flights: Arc<Flights>,
     began: Instant,
 }
 
 impl Default for Books {
     fn default() -> Self {
-        Self {
-            inner: Mutex::default(),
-            cdn_bytes: Arc::default(),
-            flights: Arc::default(),
-            began: Instant::now(),
-        }
+        Self { inner: Mutex::default(), flights: Arc::default(), began: Instant::now() }
     }
 }
 
@@ -207,6 +201,9 @@ impl Drop for Flight {
 #[derive(Debug, Default)]
 struct Inner {
     counters: Counters,
+    /// A new one for each reset: an answer that began before it, perhaps for a client that is dead, does not
+    /// count after it.
+    cdn_bytes: Arc<AtomicU64>,
     sequence: u64,
     log: VecDeque<(RequestLog, Arc<AtomicU64>)>,
 }
@@ -229,7 +226,7 @@ impl Books {
         inner.counters.cdn_ranged += u64::from(entry.range.is_some());
         inner.counters.faults += u64::from(entry.is_faulted);
         if entry.endpoint == Endpoint::Cdn {
-            counted.push(self.cdn_bytes.clone());
+            counted.push(inner.cdn_bytes.clone());
         }
         inner.sequence += 1;
         entry.sequence = inner.sequence;
@@ -242,8 +239,10 @@ impl Books {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let mut counters = self.inner.lock().unwrap_or_else(PoisonError::into_inner).counters.clone();
-        counters.cdn_bytes = self.cdn_bytes.load(Ordering::Relaxed);
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counters = inner.counters.clone();
+        counters.cdn_bytes = inner.cdn_bytes.load(Ordering::Relaxed);
+        drop(inner);
         counters.cdn_at_once = self.flights.now.load(Ordering::SeqCst);
         counters.cdn_at_once_max = self.flights.max.load(Ordering::SeqCst);
         counters
@@ -263,7 +262,7 @@ impl Books {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.counters = Counters::default();
         inner.log.clear();
-        self.cdn_bytes.store(0, Ordering::Relaxed);
+        inner.cdn_bytes = Arc::default();
         self.flights.max.store(0, Ordering::SeqCst);
     }
 }
