@@ -41,7 +41,8 @@ fn every_flag_of_the_readme_is_known() {
         for flag in flags {
             named.insert(flag.to_owned());
             let typed = if flag == "--smtp-*" { "--smtp-host" } else { flag };
-            let page = says(&["config", "from-icloudpd", "icloudpd", typed, "7"]);
+            let output = rollbook(&["config", "from-icloudpd", "icloudpd", typed, "7"]);
+            let page = String::from_utf8(output.stdout).unwrap();
             assert!(!page.contains(&format!("# {typed}: is no flag")), "{flag}: {page}");
         }
     }
@@ -119,4 +120,23 @@ fn what_it_prints_is_a_configuration_that_is_taken() {
     fs::write(&conf, "apple_id=me@example.com\ndownload_path=/photos\nphoto_size=original\n").unwrap();
     let page = says(&["config", "from-icloudpd", "--conf", conf.to_str().unwrap()]);
     assert!(page.contains("directory = \"/photos\""), "{page}");
+}
+
+#[test]
+fn what_would_not_be_taken_is_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = folder.path().join("icloudpd.conf");
+    fs::write(&conf, "download_path=/photos\nrecent_only=many\n").unwrap();
+    for (words, named) in [
+        (&["icloudpd", "-d", ""][..], "\"directory\" is empty"),
+        (&["icloudpd", "-d", "photos"], "\"directory\" must be a whole path"),
+        (&["icloudpd", "-d", "/photos", "--recent", "abc"], "\"recent\""),
+        (&["icloudpd", "-d", "/photos", "-u", "a@b.c", "-u", "d@e.f"], "two accounts"),
+        (&["--conf", conf.to_str().unwrap()], "\"recent\""),
+    ] {
+        let output = rollbook(&[&["config", "from-icloudpd"], words].concat());
+        let (page, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {page}{said}");
+        assert!(page.contains("directory = ") && said.contains(named) && said.contains("hint: "), "{said}");
+    }
 }

@@ -3,8 +3,9 @@
 //! What is one account's own stands in [`super::account`]. Every value is kept as text too, with
 //! its source, so that `rollbook config show` can say both.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 use crate::cli::account::{self, Account};
 use crate::cli::args::Args;
 use crate::cli::choices;
+use crate::cli::config_file::ConfigFile;
 use crate::cli::environment::Environment;
 use crate::cli::interval;
 use crate::cli::layers::{Layers, Source, text};
@@ -78,25 +80,40 @@ impl Config {
     /// # Errors
     /// A problem that names the setting and where its value comes from.
     pub(crate) fn new(args: &Args, environment: &Environment) -> Result<Self, Problem> {
-        let layers = Layers::new(args, environment)?;
+        Self::of(&Layers::new(args, environment)?)
+    }
+
+    /// Says whether a configuration file with this text, and nothing beside it, would be taken.
+    ///
+    /// # Errors
+    /// As [`Config::new`], and [`Config::accounts`] if there are several.
+    pub(crate) fn try_text(called: &Path, text: &str) -> Result<(), Problem> {
+        let args = Args::parse(["rollbook", "config", "show"].map(OsString::from));
+        let args = args.expect("the line is one of ours");
+        let nowhere = Environment::from_iter([("HOME", "/")]);
+        let file = ConfigFile::parse(called, text)?;
+        account::check_apart(&Self::of(&Layers::with_file(&args, &nowhere, file))?.accounts)
+    }
+
+    fn of(layers: &Layers<'_>) -> Result<Self, Problem> {
         let data_dir: PathBuf =
             layers.required(&settings::DATA_DIR, None, |value| Ok(PathBuf::from(value)))?;
         // Where there is no home, as in a container, the data directory is the only place of our own.
         let key_file = layers
             .read(&settings::KEY_FILE, None, |value| Ok(PathBuf::from(value)))?
             .unwrap_or_else(|| data_dir.join("key"));
-        let accounts = account::read(&layers, &data_dir, &key_file)?;
-        let shown = shown(&layers, &accounts);
-        let choices = choices::read(&layers)?;
-        let policy = policy(&layers)?;
-        let warnings = idle_trash(&layers, &policy);
+        let accounts = account::read(layers, &data_dir, &key_file)?;
+        let shown = shown(layers, &accounts);
+        let choices = choices::read(layers)?;
+        let policy = policy(layers)?;
+        let warnings = idle_trash(layers, &policy);
         Ok(Self {
             accounts,
             data_dir,
             threads: layers.required(&settings::THREADS_NUM, None, |value| threads(text(value)?))?,
             bandwidth: layers.read(&settings::BANDWIDTH_LIMIT, None, |value| bandwidth(text(value)?))?,
             choices: Arc::new(choices),
-            limit: choices::one(&layers, &settings::LIMIT, |word| {
+            limit: choices::one(layers, &settings::LIMIT, |word| {
                 let count = choices::count(word)?;
                 Ok(NonZeroUsize::new(usize::try_from(count).unwrap_or(usize::MAX))
                     .unwrap_or(NonZeroUsize::MIN))

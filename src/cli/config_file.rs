@@ -72,7 +72,11 @@ impl ConfigFile {
         Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, Problem> {
+    /// Reads the text of a file that stands, or is to stand, at `path`.
+    ///
+    /// # Errors
+    /// As [`ConfigFile::read`].
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, Problem> {
         let refused = || Problem::new(Exit::Usage, format!("cannot use configuration: {}", path.display()));
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
             // Not the line itself, which could hold a secret.

@@ -159,8 +159,15 @@ pub(crate) fn translate(words: &[String]) -> String {
 #[must_use]
 pub(crate) fn translate_docker(text: &str) -> String {
     let (mut words, mut notes) = (Vec::new(), Vec::new());
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
-        let Some((key, value)) = line.split_once('=') else { continue };
+    for (index, line) in text.lines().map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            // Not the line itself, which could hold a secret.
+            notes.push(format!("line {}: is left out, for it is no key=value", index + 1));
+            continue;
+        };
         let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']));
         if value.is_empty() || value == "false" {
             continue;
@@ -411,7 +418,7 @@ mod tests {
         let page = translate_docker(
             "apple_id=me@example.com\ndownload_path=/home/user/iCloud\nphoto_size=\"original,adjusted\"\n\
              skip_videos=true\nskip_live_photos=false\nphoto_album=\nskip_album=\"Hidden,Live\"\nicloud_china=true\n\
-             convert_heic_to_jpeg=true\nphoto_library=\"all libraries\"\nkeep_unicode=true\n",
+             convert_heic_to_jpeg=true\n\n# Note\nrecent_only 500\nphoto_library=\"all libraries\"\nkeep_unicode=true\n",
         );
         for expected in [
             "username = \"me@example.com\"",
@@ -421,6 +428,7 @@ mod tests {
             "domain = \"cn\"",
             "skip-videos = true",
             "# convert_heic_to_jpeg: has no equivalent here",
+            "# line 12: is left out, for it is no key=value",
         ] {
             assert!(page.lines().any(|line| line == expected), "{expected}: {page}");
         }

@@ -50,12 +50,17 @@ pub(crate) struct Layers<'a> {
 impl<'a> Layers<'a> {
     /// Reads the configuration file, whose place the other layers say.
     pub(crate) fn new(args: &'a Args, environment: &'a Environment) -> Result<Self, Problem> {
-        let mut layers = Self { args, environment, file: ConfigFile::default() };
+        let mut layers = Self::with_file(args, environment, ConfigFile::default());
         if let Some((path, source)) = layers.find(&settings::CONFIG, None) {
             let asked_for = source != Source::Default;
             layers.file = ConfigFile::read(path.as_ref(), asked_for)?;
         }
         Ok(layers)
+    }
+
+    /// The same with a file at hand.
+    pub(crate) fn with_file(args: &'a Args, environment: &'a Environment, file: ConfigFile) -> Self {
+        Self { args, environment, file }
     }
 
     /// The value of the uppermost layer that has one, for an account if it has a table. A path is made

@@ -38,7 +38,8 @@ impl<'a> From<&'a Shown> for Line<'a> {
     }
 }
 
-/// Prints what an icloudpd command line, or the configuration of docker-icloudpd, means here.
+/// Prints what an icloudpd command line, or the configuration of docker-icloudpd, means here; and says so
+/// if no command would take that.
 pub(super) fn from_icloudpd(conf: Option<&Path>, words: &[String]) -> Result<Exit, Problem> {
     let page = match (conf, words) {
         (Some(path), _) => {
@@ -51,7 +52,13 @@ pub(super) fn from_icloudpd(conf: Option<&Path>, words: &[String]) -> Result<Exi
         (None, [line]) => icloudpd::translate(&icloudpd::split(line)),
         (None, words) => icloudpd::translate(words),
     };
-    print(&page).map(|()| Exit::Done)
+    print(&page)?;
+    match Config::try_text(Path::new("the page above"), &page) {
+        Ok(()) => Ok(Exit::Done),
+        Err(problem) => Err(Problem::new(Exit::Usage, "cannot use what icloudpd was told as it is")
+            .why(problem.in_a_line())
+            .hint("correct that flag or key, or the page above before you keep it")),
+    }
 }
 
 /// Shows the settings.
