@@ -444,3 +444,33 @@ fn a_file_in_the_trash_that_no_row_names_is_a_note_and_ours_are_none() {
     assert_eq!((answer["notes_total"].as_u64(), answer["balanced"].as_bool()), (Some(1), Some(true)));
     assert!(world.run(&["audit"], 0).stdout().contains("1 note:"));
 }
+
+#[test]
+fn what_lies_in_the_trash_is_looked_at_and_read_too() {
+    let world = synced(Options { assets: 8, ..Options::default() });
+    let asset = world.sandbox.library().assets()[0].clone();
+    assert!(world.sandbox.library().delete_asset(&asset));
+    world.run(&["sync", "--deleted", "trash"], 0);
+    let held = world.count("trash_path IS NOT NULL");
+    let said = world.run(&["verify"], 0).stdout();
+    assert!(said.contains(&format!("{held} file")) && said.contains("in the trash not read"), "{said}");
+    assert!(named(&audit(&world, &["--deep"], 0)).is_empty());
+
+    let path: String = world
+        .journal()
+        .query_row("SELECT trash_path FROM v_file WHERE trash_path IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    let file = world.photos().join(&path);
+    let bytes = fs::read(&file).unwrap();
+    let mut rotten = bytes.clone();
+    rotten[bytes.len() / 2] ^= 1;
+    fs::write(&file, rotten).unwrap();
+    assert!(named(&audit(&world, &[], 0)).is_empty(), "only a reading finds it");
+    let found = |kind: &str| BTreeSet::from([(kind.to_owned(), path.clone())]);
+    assert_eq!(named(&audit(&world, &["--deep"], 6)), found("damaged"));
+    fs::write(&file, &bytes[1..]).unwrap();
+    assert_eq!(named(&audit(&world, &[], 6)), found("size"));
+    // Emptied by hand, it is a note.
+    fs::remove_file(&file).unwrap();
+    assert_eq!(named(&audit(&world, &[], 0)), found("trash"));
+}

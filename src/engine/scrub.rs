@@ -81,6 +81,8 @@ pub struct Scrubbed {
     pub missing: u64,
     /// Files that are due and were not read: the budget ended, or someone asked to stop.
     pub due_left: u64,
+    /// Files in the trash. They are not read: nothing could be fetched in their place.
+    pub in_trash: u64,
     /// Someone asked to stop.
     pub interrupted: bool,
 }
@@ -121,6 +123,7 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
         let before = if wanted.all { began } else { before };
         done.due_left += journal.reader().line(library, before)?.due;
     }
+    done.in_trash = journal.reader().trash(account)?.len() as u64;
     // They stay at the head of the line until a sync has looked for them.
     done.due_left = done.due_left.saturating_sub(done.missing);
     if done.missing > 0 {

@@ -44,6 +44,8 @@ pub struct RollRow {
     pub checksum: String,
     /// Whether the person moved or deleted it on purpose.
     pub is_released: bool,
+    /// Where it lies in the trash, if it does and is not on its way.
+    pub trash_path: Option<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
     /// When it is tried again, if it failed.
@@ -53,6 +55,7 @@ pub struct RollRow {
 const ROLL: &str = "
     SELECT f.file_id, f.library_id, a.record_name, f.path, f.rendition, f.size_bytes, f.state, f.standing,
            f.sha256, f.verified_by, f.checksum, f.disk_bytes, f.released_at IS NOT NULL AS is_released,
+           iif(f.trashed_at IS NULL, NULL, f.trash_path) AS trash_path,
            f.error_kind || ': ' || f.error_detail AS error, f.retry_at,
            coalesce((SELECT h.to_state FROM history h WHERE h.file_id = f.file_id
                      ORDER BY h.history_id DESC LIMIT 1), 'pending') AS last_told
@@ -84,6 +87,7 @@ pub(super) fn roll(
             verified_by: row.get("verified_by")?,
             checksum: row.get("checksum")?,
             is_released: row.get("is_released")?,
+            trash_path: row.get("trash_path")?,
             error: row.get("error")?,
             retry_at: row.get("retry_at")?,
         });

@@ -66,6 +66,8 @@ struct OfAccount {
     files_open: u64,
     /// Files that are due and were not read.
     files_due: u64,
+    /// Files in the trash: `audit --deep` reads those.
+    files_in_trash: u64,
     interrupted: bool,
 }
 
@@ -175,6 +177,7 @@ impl OfAccount {
             bytes_fetched: 0,
             files_open: summary.open().files,
             files_due: of.due_left,
+            files_in_trash: of.in_trash,
             interrupted: of.interrupted,
         })
     }
@@ -231,6 +234,10 @@ impl OfAccount {
             parts.push(format!("{due} not read yet; \"rollbook verify\" goes on there"));
         } else if self.files_read == 0 {
             parts.push("all were checked within the last 30 days; --all reads them again".to_owned());
+        }
+        if self.files_in_trash > 0 {
+            let held = format::counted(self.files_in_trash, "file");
+            parts.push(format!("{held} in the trash not read: that is for \"rollbook audit --deep\""));
         }
         parts.join("; ")
     }

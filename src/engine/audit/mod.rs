@@ -165,6 +165,10 @@ impl Audit {
             );
             self.tell(Some(sheet), Kind::Journal, row.asset.clone(), row.path.clone(), reason);
         }
+        if let Some(path) = &row.trash_path {
+            let path = path.clone();
+            return self.look_into_trash(sheet, RollRow { path, ..row });
+        }
         if row.is_released {
             return Ok(());
         }
@@ -184,19 +188,41 @@ impl Audit {
 
     fn look_at(&mut self, sheet: &mut Sheet, row: RollRow) -> Result<(), disk::Error> {
         add(&mut sheet.kept, row.size_bytes);
-        let (kind, reason) = match self.compare(&row) {
+        match self.found_wrong(&row)? {
+            Some((kind, reason)) => self.tell(Some(sheet), kind, row.asset, row.path, reason),
+            None if self.stop.is_requested() => {}
+            None => add(&mut sheet.on_disk, row.size_bytes),
+        }
+        Ok(())
+    }
+
+    /// A file in the trash may be the last copy there is. One that is not there was taken out or emptied by
+    /// hand: that unbalances nothing.
+    fn look_into_trash(&mut self, sheet: &mut Sheet, row: RollRow) -> Result<(), disk::Error> {
+        match self.found_wrong(&row)? {
+            Some((Kind::Missing, _)) => {
+                let reason =
+                    "it is in the trash no more: \"rollbook undelete\" knows it if it is back in its place";
+                self.tell(Some(sheet), Kind::Trash, row.asset, row.path, reason.to_owned());
+            }
+            Some((kind, reason)) => self.tell(Some(sheet), kind, row.asset, row.path, reason),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a file, if it could be looked at.
+    fn found_wrong(&mut self, row: &RollRow) -> Result<Option<(Kind, String)>, disk::Error> {
+        match self.compare(row) {
             Ok(None) => {
                 self.done.read.files += 1;
-                add(&mut sheet.on_disk, row.size_bytes);
-                return Ok(());
+                Ok(None)
             }
-            Ok(Some(wrong)) => wrong,
-            Err(error) if error.is_interrupted() => return Ok(()),
-            Err(error) if error.ends_the_run() => return Err(error),
-            Err(error) => (Kind::Unreadable, error.to_string()),
-        };
-        self.tell(Some(sheet), kind, row.asset, row.path, reason);
-        Ok(())
+            Ok(wrong) => Ok(wrong),
+            Err(error) if error.is_interrupted() => Ok(None),
+            Err(error) if error.ends_the_run() => Err(error),
+            Err(error) => Ok(Some((Kind::Unreadable, error.to_string()))),
+        }
     }
 
     /// Compares a verified row with what stands under its name.

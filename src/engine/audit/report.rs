@@ -43,7 +43,7 @@ pub enum Kind {
     LeftOverPart,
     /// A note: a damaged file that was set aside.
     SetAside,
-    /// A note: a file in the trash that no row names.
+    /// A note: a file in the trash that no row names, or the row of one that is not there any more.
     Trash,
 }
 
