@@ -88,7 +88,15 @@ CREATE TABLE destination (
     account_id     INTEGER PRIMARY KEY REFERENCES account,
     destination_id TEXT    NOT NULL,
     directory      TEXT    NOT NULL,
-    created_at     INTEGER NOT NULL
+    created_at     INTEGER NOT NULL,
+    -- What its file system does, as it was tried on that device. NULL: not known. Names that differ in
+    -- letter case (Unicode form) only are two files, one, or one that is told in another spelling; the
+    -- characters that names may not hold; the links that cannot be made, with commas between them.
+    device         INTEGER,
+    letter_case    TEXT    CHECK (letter_case IN ('two', 'one', 'respelled')),
+    unicode_form   TEXT    CHECK (unicode_form IN ('two', 'one', 'respelled')),
+    refused        TEXT,
+    no_links       TEXT
 ) STRICT;
 
 -- One photo or video as the service knows it.

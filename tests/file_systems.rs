@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use rollbook_sandbox::Options;
+use serde_json::{Value, json};
 use support::{World, sha256};
 use tempfile::TempDir;
 
@@ -61,9 +62,10 @@ fn run(words: &[&str]) -> Option<String> {
 }
 
 /// Runs rollbook on the mounted directory.
-fn rollbook(world: &World, at: &Mounted, args: &[&str], code: i32) {
+fn rollbook(world: &World, at: &Mounted, args: &[&str], code: i32) -> Output {
     let output = world.rollbook(args).env("ROLLBOOK_DIRECTORY", at.photos()).output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+    output
 }
 
 /// Every file below a folder by path, with its digest and inode; the marker not.
@@ -124,19 +126,56 @@ fn albums_of_clones_follow_their_photos_where_files_can_share_their_bytes() {
         rollbook(&world, &at, &["relayout", "--folder-structure", "none"], 0);
         check();
         rollbook(&world, &at, &["audit", "--deep"], 0);
+        assert_eq!(
+            seen(&world, &at),
+            json!({
+                "directory": at.photos(), "letter_case": "two", "unicode_form": "two", "refused": [], "no_links": []
+            })
+        );
     }
+}
+
+/// What `status` says of the file system.
+fn seen(world: &World, at: &Mounted) -> Value {
+    let status = rollbook(world, at, &["status", "--json"], 0);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    status["accounts"][0]["destination"].clone()
 }
 
 #[test]
 fn every_name_stands_where_case_does_not_count_and_colons_are_refused() {
-    for (make, mount) in [
-        (&["mkfs.exfat"][..], &["mount.exfat-fuse"][..]),
-        (&["mkfs.ntfs", "-F", "-Q"][..], &["lowntfs-3g", "-o", "windows_names,ignore_case"][..]),
+    let refused = [":", "?", "\"", "<", ">", "|", "*", "\\"];
+    let at_end = [".", " "];
+    for (make, mount, twins, refused, no_links) in [
+        (
+            &["mkfs.exfat"][..],
+            &["mount.exfat-fuse"][..],
+            "one",
+            refused.to_vec(),
+            &["hardlink", "reflink", "symlink"][..],
+        ),
+        (
+            &["mkfs.ntfs", "-F", "-Q"][..],
+            &["lowntfs-3g", "-o", "windows_names,ignore_case"][..],
+            "respelled",
+            [&refused[..], &at_end[..]].concat(),
+            &["reflink"][..],
+        ),
     ] {
         let Some(at) = Mounted::new(make, mount) else { continue };
         let world = World::new(Options { assets: 15, odd_records: true, ..Options::default() });
+        let library = world.sandbox.library();
+        let rome = library.add_album("Rome", None, false);
+        library.assets().iter().take(5).for_each(|asset| assert!(library.join(&rome, asset)));
         // Two of the oddities have no address: they stay open, whatever the disk.
         rollbook(&world, &at, &["sync", "--sidecars", "xmp"], 1);
+        assert_eq!(
+            seen(&world, &at),
+            json!({
+                "directory": at.photos(), "letter_case": twins, "unicode_form": "two", "refused": refused,
+                "no_links": no_links
+            })
+        );
         let check = |what: &str| {
             let mut on_disk = files(&at.photos());
             let sidecars = on_disk.len();
@@ -164,5 +203,50 @@ fn every_name_stands_where_case_does_not_count_and_colons_are_refused() {
         rollbook(&world, &at, &["sync", "--folder-structure", "none", "--sidecars", "xmp"], 1);
         check("after another run");
         assert_eq!(world.sandbox.counters().cdn_bytes, before);
+        if !no_links.contains(&"hardlink") {
+            rollbook(&world, &at, &["albums", "build", "--as", "hardlink"], 0);
+            assert!(at.photos().join("Albums/Rome").exists());
+        }
+        // Told in small letters, a file is no stranger, and none that is new.
+        let audit = rollbook(&world, &at, &["audit", "--json"], 6);
+        let audit = String::from_utf8(audit.stdout).unwrap();
+        assert!(audit.contains("not-here") && !audit.contains("stranger"), "{make:?}: {audit}");
+        let adopted = rollbook(&world, &at, &["adopt", "--dry-run", "--json"], 0);
+        let adopted: Value = serde_json::from_slice(&adopted.stdout).unwrap();
+        assert!(adopted[0]["already_files"].as_u64() > Some(100), "{adopted}");
+        assert_eq!((&adopted[0]["unknown_files"], &adopted[0]["duplicate_files"]), (&json!(0), &json!(0)));
+        // A link that cannot be made is refused before anything is asked for.
+        let asked = world.sandbox.counters();
+        let refused = rollbook(&world, &at, &["sync", "--album-views", "reflink"], 2);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.contains("cannot make a reflink"), "{told}");
+        assert_eq!(world.sandbox.counters(), asked);
     }
+}
+
+#[test]
+fn a_probe_leaves_nothing_fails_nothing_and_is_made_once() {
+    let world = World::new(Options { assets: 2, ..Options::default() });
+    let folder = world.photos().join(".rollbook-probe");
+    let run = |fault: &str, log: Option<&Path>| {
+        let mut command = world.rollbook(&["sync"]);
+        log.map(|log| command.env("ROLLBOOK_FAULT_LOG", log));
+        command.env("ROLLBOOK_FAULT", fault).output().unwrap().status.code()
+    };
+    let knows = || {
+        let status = world.rollbook(&["status", "--json"]).output().unwrap();
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        let seen = &status["accounts"][0]["destination"];
+        assert_eq!(seen["letter_case"].is_null(), seen["no_links"].is_null());
+        !seen["letter_case"].is_null()
+    };
+    assert_eq!(run("kill:probed", None), None);
+    assert!(folder.exists(), "killed in the middle");
+    assert_eq!(run("28:probe", None), Some(0), "no room to try it, and nothing fails");
+    assert!(!folder.exists() && !knows());
+    assert_eq!(run("", None), Some(0));
+    assert!(!folder.exists() && knows());
+    let log = world.log_file();
+    assert_eq!(run("", Some(&log)), Some(0));
+    assert!(!fs::read_to_string(&log).unwrap().contains("probe"), "what is known is not tried again");
 }

@@ -46,6 +46,17 @@ impl From<engine::Error> for Problem {
                     .why(&error)
                     .hint("set --to to a folder outside of --directory, on the same disk for hard links")
             }
+            engine::Error::NoSuchLinks { ref others, .. } => {
+                let words: Vec<&str> = others.iter().map(|kind| kind.as_str()).collect();
+                let hint = match words.as_slice() {
+                    [] => "set --album-directory to a folder on another disk, and --album-views symlink"
+                        .to_owned(),
+                    words => {
+                        format!("make others: --as {0} (for a sync: --album-views {0})", words.join(" or "))
+                    }
+                };
+                Self::new(Exit::Usage, "cannot make such links there").why(&error).hint(hint)
+            }
             engine::Error::OutsideDestination { ref folder, .. } => {
                 let folder = folder.display();
                 Self::new(Exit::Usage, "cannot adopt what lies elsewhere").why(&error).hint(format!(

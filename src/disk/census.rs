@@ -7,10 +7,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::disk::error::Error;
+use crate::disk::probe;
+use crate::disk::trash;
 use crate::disk::tree::{Destination, MARKER, MARKER_NEW};
 
 /// Folders at the top that are ours: what lies in them is no part of the library.
-const OWN_FOLDERS: [&str; 1] = [".rollbook-trash"];
+const OWN_FOLDERS: [&str; 2] = [trash::FOLDER, probe::FOLDER];
 
 /// Something that stands below the destination and is no folder.
 #[derive(Clone, Debug, PartialEq, Eq)]

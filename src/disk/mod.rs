@@ -22,6 +22,7 @@ pub mod network;
 pub mod notify;
 pub mod part;
 pub mod private;
+mod probe;
 pub mod publish;
 pub mod redate;
 pub mod relocate;

@@ -23,11 +23,21 @@ impl Folder {
         for entry in Dir::read_from(&self.handle).map_err(reading)? {
             let entry = entry.map_err(reading)?;
             let Ok(name) = entry.file_name().to_str() else { continue };
-            if name != mine && name.ends_with(&suffix) {
+            // Told by another spelling, it is our own all the same.
+            if name != mine && name.ends_with(&suffix) && !self.is_mine(name) {
                 self.take_in(name)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a name means the part file that has its present name already.
+    fn is_mine(&self, name: &str) -> bool {
+        let number = |name: &str| {
+            let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            (stat.st_nlink == 1).then_some(stat.st_ino)
+        };
+        number(name).is_some_and(|of| Some(of) == number(&self.part_name()))
     }
 
     fn take_in(&self, stray: &str) -> Result<(), Error> {

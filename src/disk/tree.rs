@@ -20,6 +20,7 @@ use crate::disk::part::PartFile;
 use crate::disk::publish::rename_new;
 use crate::disk::space::{self, Room};
 use crate::fault;
+use crate::model::file_system::FileSystem;
 use crate::model::layout::PART_SUFFIX;
 use crate::model::recovery::Final;
 
@@ -50,6 +51,7 @@ pub struct Destination {
     id: String,
     /// Bytes that stay free here; `None` for what is usual.
     keep_bytes: Option<u64>,
+    pub(super) file_system: FileSystem,
     names: Arc<FolderNames>,
     _lock: Arc<File>,
 }
@@ -89,6 +91,7 @@ impl Destination {
             directory: directory.to_owned(),
             id,
             keep_bytes: None,
+            file_system: FileSystem::default(),
             names: Arc::default(),
             _lock: lock,
         })
@@ -114,6 +117,12 @@ impl Destination {
     /// If the system does not say.
     pub fn name_bytes_max(&self) -> Result<u64, Error> {
         space::name_bytes_max(&self.root, &self.directory)
+    }
+
+    /// What is known of its file system: see [`Self::acquainted`].
+    #[must_use]
+    pub fn file_system(&self) -> &FileSystem {
+        &self.file_system
     }
 
     /// The id in the marker.

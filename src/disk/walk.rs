@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::error::Error;
 use crate::disk::tree::{MARKER, MARKER_NEW};
+use crate::disk::{probe, trash};
 use crate::model::adoption::LocalFile;
 use crate::model::layout::PART_SUFFIX;
 
@@ -108,13 +109,14 @@ fn look(
     }));
 }
 
-/// Whether a name is one of rollbook's own: its marker, its trash, or a part file `NAME.TAG.part`.
+/// Whether a name is one of rollbook's own: its marker, its folders, or a part file `NAME.TAG.part`.
 fn is_ours(name: &str) -> bool {
     let is_part = || {
         let (_, tag) = name.strip_suffix(PART_SUFFIX)?.rsplit_once('.')?;
         Some(tag.len() == 6 && tag.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    name == MARKER || name == MARKER_NEW || name == ".rollbook-trash" || is_part().unwrap_or(false)
+    let own = [MARKER, MARKER_NEW, trash::FOLDER, probe::FOLDER];
+    own.contains(&name) || is_part().unwrap_or(false)
 }
 
 fn nameless(root: &Path, path: &Path) -> LocalFile {

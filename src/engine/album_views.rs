@@ -32,6 +32,23 @@ pub struct AlbumViews {
     pub directory: PathBuf,
 }
 
+impl AlbumViews {
+    /// Refuses a kind of link that is not to be had at the destination, before anything is begun. What a
+    /// folder outside of it lies on is seen when the first link is made there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLinks`].
+    pub fn check(&self, destination: &Destination) -> Result<(), Error> {
+        let file_system = destination.file_system();
+        let folder = destination.directory().join(&self.directory);
+        if !folder.starts_with(destination.directory()) || file_system.may_link(self.kind) {
+            return Ok(());
+        }
+        let others = LinkKind::ALL.into_iter().filter(|kind| file_system.may_link(*kind)).collect();
+        Err(Error::NoSuchLinks { directory: destination.directory().to_owned(), kind: self.kind, others })
+    }
+}
+
 /// What was done to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlbumsBuilt {

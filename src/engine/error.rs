@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::model::views::LinkKind;
 use crate::{disk, icloud, journal};
 
 /// Why a run ended before its work was done. Everything durable stays; the next run goes on.
@@ -34,6 +35,16 @@ pub enum Error {
     KitInDestination {
         /// Where it was to be.
         folder: PathBuf,
+    },
+    /// Albums are to be links of a kind that the file system of the photos has not.
+    #[error("the file system of {} cannot make a {}", directory.display(), kind.as_str())]
+    NoSuchLinks {
+        /// The destination.
+        directory: PathBuf,
+        /// What was wanted.
+        kind: LinkKind,
+        /// What can be made there instead.
+        others: Vec<LinkKind>,
     },
     /// A tree to adopt does not lie in the destination, and nobody said how its files are to come there.
     #[error("{} does not lie in the destination {}", folder.display(), destination.display())]

@@ -311,10 +311,15 @@ pub async fn plan(tools: Tools, settings: &Settings) -> Result<Plan, Error> {
 /// # Errors
 /// [`crate::disk::Error::Absent`] and its kin.
 pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<Destination, Error> {
-    let expected = journal.reader().destination(&settings.username)?;
+    let known = journal.reader().destination(&settings.username)?;
+    let (expected, remembered) = known.map(|of| (of.id, of.file_system)).unzip();
     let directory = settings.directory.clone();
-    let opened = run::off_thread(move || Destination::open(&directory, expected.as_deref())).await?;
-    let opened = opened.keeping(settings.keep_free_bytes);
+    let wanted = settings.album_views.as_ref().map(|views| views.kind);
+    let opened = run::off_thread(move || {
+        let opened = Destination::open(&directory, expected.as_deref())?;
+        Ok::<_, crate::disk::Error>(opened.acquainted(remembered.unwrap_or_default(), wanted))
+    });
+    let opened = opened.await?.keeping(settings.keep_free_bytes);
     match journal.reader().known_account(&settings.username)? {
         Some((account, _)) => {
             let opened = relayout::finish(journal, opened, account).await?;
@@ -328,7 +333,8 @@ pub async fn open_destination(journal: &Journal, settings: &Settings) -> Result<
 async fn begin(tools: Tools, settings: &Settings, verb: Verb) -> Result<Run, Error> {
     let Tools { journal, client, destination, monitor, stop } = tools;
     let account = journal.account(&settings.username, &client.dsid(), now()).await?;
-    journal.add_destination(account, destination.id(), destination.directory(), now()).await?;
+    let (id, file_system) = (destination.id(), destination.file_system());
+    journal.add_destination(account, id, destination.directory(), file_system, now()).await?;
     fault::point("destination-kept");
     client.ask_for_previews(settings.choices.renditions.previews());
     let id = journal.begin_run_for(account, verb, now()).await?;

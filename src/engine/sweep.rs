@@ -186,12 +186,13 @@ async fn forgotten_in_trash(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> R
         walked => walked?,
     };
     let (reader, account) = (run.journal.reader().clone(), run.account);
+    let told_by = run.destination.file_system();
     let known: HashSet<String> = off_thread(move || reader.trash(account))
         .await?
         .into_iter()
-        .filter_map(|file| file.trash_path)
+        .filter_map(|file| Some(told_by.fold(&file.trash_path?).into_owned()))
         .collect();
-    files.retain(|file| sizes.contains_key(&file.size_bytes) && !known.contains(&file.path));
+    files.retain(|file| sizes.contains_key(&file.size_bytes) && !known.contains(&*told_by.fold(&file.path)));
     Ok(files)
 }
 
@@ -216,10 +217,14 @@ async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec
     // A link of an album is the photo and not its new place: it goes when the album does.
     let of = reader.clone();
     let own = off_thread(move || of.own_paths(account, &root.to_string_lossy())).await?;
-    let mut paths: Vec<String> = files.keys().filter(|path| !own.contains(*path)).cloned().collect();
+    let told_by = run.destination.file_system().clone();
+    let own: HashSet<_> = own.iter().map(|path| told_by.fold(path)).collect();
+    let mut paths: Vec<String> =
+        files.keys().filter(|path| !own.contains(&told_by.fold(path))).cloned().collect();
     // The same finding whatever order the walk had.
     paths.sort();
-    let unknown = off_thread(move || reader.unknown_paths(account, paths)).await?;
+    let told_by = told_by.clone();
+    let unknown = off_thread(move || reader.unknown_paths(account, paths, &told_by)).await?;
     Ok(unknown.into_iter().filter_map(|path| files.remove(&path)).collect())
 }
 

@@ -11,6 +11,7 @@ use crate::journal::error::Error;
 use crate::journal::{moves, place, row};
 use crate::model::checksum::Sha256Digest;
 use crate::model::events::Note;
+use crate::model::file_system::FileSystem;
 use crate::model::ids::{AccountId, FileId, RunId};
 
 /// A file that should stand somewhere.
@@ -97,12 +98,17 @@ impl Reader {
         expected(&*self.pool.get()?, account, after, limit)
     }
 
-    /// Those of `paths` under which no verified file of the account is known.
+    /// Those of `paths`, as `told_by` tells names, under which no verified file of the account is known.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn unknown_paths(&self, account: AccountId, paths: Vec<String>) -> Result<Vec<String>, Error> {
-        unknown_paths(&*self.pool.get()?, account, paths)
+    pub fn unknown_paths(
+        &self,
+        account: AccountId,
+        paths: Vec<String>,
+        told_by: &FileSystem,
+    ) -> Result<Vec<String>, Error> {
+        unknown_paths(&*self.pool.get()?, account, paths, told_by)
     }
 }
 
@@ -243,15 +249,16 @@ pub(super) fn unknown_paths(
     connection: &Connection,
     account: AccountId,
     paths: Vec<String>,
+    told_by: &FileSystem,
 ) -> Result<Vec<String>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT 1 FROM asset_file WHERE path_key = :key AND path = :path AND state = 'verified'",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT path FROM asset_file WHERE path_key = :key AND state = 'verified'")?;
     let mut unknown = Vec::new();
     for path in paths {
         let key = place::key(account, &path);
-        let known = statement.exists(named_params! { ":key": key, ":path": path })?;
-        if !known {
+        let known: Option<String> =
+            statement.query_row(named_params! { ":key": key }, |row| row.get(0)).optional()?;
+        if !known.is_some_and(|known| told_by.is_same(&known, &path)) {
             unknown.push(path);
         }
     }

@@ -9,6 +9,7 @@ use crate::journal::roll::{self, AssetCount, KnownPath, RollRow, UnusableRecord}
 use crate::journal::scrub::{self, DueFile, Line, Turn};
 use crate::journal::story::{self, Happening, StoryFile, StoryOf, Which};
 use crate::journal::{Reader, place, query};
+use crate::model::file_system::FileSystem;
 use crate::model::ids::{AccountId, LibraryId};
 
 impl Reader {
@@ -93,17 +94,22 @@ impl Reader {
         roll::tally(&*self.pool.get()?, library)
     }
 
-    /// What the journal knows of a path below an account's destination.
+    /// What the journal knows of a path below an account's destination, as `told_by` tells names.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn known_path(&self, account: AccountId, path: &str) -> Result<Option<KnownPath>, Error> {
+    pub fn known_path(
+        &self,
+        account: AccountId,
+        path: &str,
+        told_by: &FileSystem,
+    ) -> Result<Option<KnownPath>, Error> {
         let connection = self.pool.get()?;
-        let known = roll::known_path(&connection, place::key(account, path), path)?;
+        let known = roll::known_path(&connection, place::key(account, path), path, told_by)?;
         // A sidecar is called after its file, with an extension more.
         let media = path.rsplit_once('.').map(|(media, _)| media).filter(|_| known.is_none());
         let Some(media) = media else { return Ok(known) };
-        let is_sidecar = roll::is_sidecar(&connection, place::key(account, media), media, path)?;
+        let is_sidecar = roll::is_sidecar(&connection, place::key(account, media), path, told_by)?;
         Ok(is_sidecar.then_some(KnownPath::Sidecar))
     }
 

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 use crate::journal::error::Error;
 use crate::journal::query::Tally;
 use crate::journal::row;
+use crate::model::file_system::FileSystem;
 use crate::model::ids::{AccountId, FileId, LibraryId};
 
 /// A file row as the audit reads it.
@@ -219,32 +220,45 @@ pub enum KnownPath {
     Sidecar,
 }
 
-/// Looks a path up, by its key and then by its very letters.
-pub(super) fn known_path(connection: &Connection, key: i64, path: &str) -> Result<Option<KnownPath>, Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT state, standing FROM asset_file WHERE path_key = :key AND path = :path")?;
+/// Looks a path up, by its key and then by its letters, as the file system that told it compares them.
+pub(super) fn known_path(
+    connection: &Connection,
+    key: i64,
+    path: &str,
+    told_by: &FileSystem,
+) -> Result<Option<KnownPath>, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT state, standing, path FROM asset_file WHERE path_key = :key")?;
     let found = statement
-        .query_row(named_params! { ":key": key, ":path": path }, |row| {
+        .query_row(named_params! { ":key": key }, |row| {
             let (state, standing): (String, String) = (row.get(0)?, row.get(1)?);
-            Ok(match (state.as_str(), standing.as_str()) {
+            if !told_by.is_same(&row.get::<_, String>(2)?, path) {
+                return Ok(None);
+            }
+            Ok(Some(match (state.as_str(), standing.as_str()) {
                 (_, "released") => KnownPath::OutOfScope,
                 ("verified", _) => KnownPath::Verified,
                 (state, standing) if state == standing => KnownPath::Open,
                 _ => KnownPath::OutOfScope,
-            })
+            }))
         })
         .optional()?;
-    Ok(found)
+    Ok(found.flatten())
 }
 
-/// Whether a sidecar that we wrote for the file at `media` stands at `path`.
-pub(super) fn is_sidecar(connection: &Connection, key: i64, media: &str, path: &str) -> Result<bool, Error> {
+/// Whether a sidecar that we wrote stands at `path`, beside the file of this key.
+pub(super) fn is_sidecar(
+    connection: &Connection,
+    key: i64,
+    path: &str,
+    told_by: &FileSystem,
+) -> Result<bool, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM asset_file f JOIN sidecar s USING (file_id)
-             WHERE f.path_key = :key AND f.path = :media AND s.path = :path)",
+        "SELECT s.path FROM asset_file f JOIN sidecar s USING (file_id) WHERE f.path_key = :key",
     )?;
-    let values = named_params! { ":key": key, ":media": media, ":path": path };
-    Ok(statement.query_row(values, |row| row.get(0))?)
+    let sidecar: Option<String> =
+        statement.query_row(named_params! { ":key": key }, |row| row.get(0)).optional()?;
+    Ok(sidecar.is_some_and(|sidecar| told_by.is_same(&sidecar, path)))
 }
 
 /// The folders that hold links of albums of an account.

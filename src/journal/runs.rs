@@ -1,4 +1,4 @@
-//! Runs, accounts, libraries and the destination: the frame around the files.
+//! Runs, accounts and libraries: the frame around the files.
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
@@ -12,7 +12,6 @@ use crate::journal::row::int;
 use crate::model::asset::Zone;
 use crate::model::backoff;
 use crate::model::ids::{AccountId, LibraryId, RunId};
-use std::path::Path;
 
 /// What a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +65,6 @@ impl Reader {
     /// If the journal cannot be read.
     pub fn sign_in_allowed_at(&self, now: i64) -> Result<Option<i64>, Error> {
         Ok(sign_in_allowed_at(&*self.pool.get()?)?.filter(|at| *at <= latest(now)))
-    }
-
-    /// The id of the destination that an account's files go to, if it has one.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn destination(&self, username: &str) -> Result<Option<String>, Error> {
-        destination(&*self.pool.get()?, username)
     }
 
     /// The account, and whether every library of it was listed from end to end at least once.
@@ -160,21 +151,6 @@ impl Journal {
     ) -> Result<LibraryId, Error> {
         let zone = zone.clone();
         self.writer.run(move |c| library(c, account, &zone, apple_count)).await
-    }
-
-    /// Remembers an account's destination by the id in its marker.
-    ///
-    /// # Errors
-    /// If the journal cannot be written.
-    pub async fn add_destination(
-        &self,
-        account: AccountId,
-        id: &str,
-        directory: &Path,
-        now: i64,
-    ) -> Result<(), Error> {
-        let (id, directory) = (id.to_owned(), directory.to_string_lossy().into_owned());
-        self.writer.run(move |c| add_destination(c, account, &id, &directory, now)).await
     }
 
     /// Records that a library was listed from end to end.
@@ -413,35 +389,6 @@ pub(super) fn enumerated(
         "UPDATE record_problem SET resolved_at = :now
          WHERE library_id = :library AND run_id <> :run AND resolved_at IS NULL",
         named_params! { ":now": now, ":library": library.0, ":run": run.0 },
-    )?;
-    Ok(())
-}
-
-/// The id of the destination that an account's files go to, if it has one.
-pub(super) fn destination(connection: &Connection, username: &str) -> Result<Option<String>, Error> {
-    Ok(connection
-        .query_row(
-            "SELECT destination_id FROM destination JOIN account USING (account_id)
-             WHERE username = :username",
-            named_params! { ":username": username },
-            |row| row.get(0),
-        )
-        .optional()?)
-}
-
-/// Remembers a destination by the id in its marker.
-pub(super) fn add_destination(
-    connection: &Connection,
-    account: AccountId,
-    id: &str,
-    directory: &str,
-    now: i64,
-) -> Result<(), Error> {
-    connection.execute(
-        "INSERT INTO destination (account_id, destination_id, directory, created_at)
-         VALUES (:account, :id, :directory, :now)
-         ON CONFLICT (account_id) DO UPDATE SET directory = excluded.directory",
-        named_params! { ":account": account.0, ":id": id, ":directory": directory, ":now": now },
     )?;
     Ok(())
 }

@@ -13,6 +13,7 @@ pub mod events;
 pub mod exif;
 pub mod facts;
 pub mod failure;
+pub mod file_system;
 pub mod ids;
 pub mod kit;
 pub mod layout;

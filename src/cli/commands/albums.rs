@@ -15,7 +15,7 @@ use crate::cli::format;
 use crate::cli::output::{self, Style, sanitize};
 use crate::cli::problem::Problem;
 use crate::disk::DataDir;
-use crate::engine::{self, AlbumViews, AlbumsBuilt, Look, Stop};
+use crate::engine::{self, AlbumViews, AlbumsBuilt, Look, Settings, Stop};
 use crate::journal::{Membership, Reader};
 use crate::model::ids::AccountId;
 use crate::model::views::LinkKind;
@@ -43,7 +43,9 @@ pub(super) async fn build(args: &Args, config: &Config, style: Style, stop: Stop
         async move {
             let (journal, username) = (&house.journal, &settings.username);
             let account = known(journal.reader(), username)?;
-            let destination = Arc::new(engine::open_destination(journal, settings).await?);
+            let settings = Settings { album_views: Some(views.clone()), ..settings.clone() };
+            let destination = Arc::new(engine::open_destination(journal, &settings).await?);
+            views.check(&destination)?;
             let built =
                 engine::build_albums(journal, &destination, account, views, Look::AtEach, &stop).await?;
             let directory = destination.directory().join(&views.directory).display().to_string();

@@ -119,6 +119,7 @@ pub(super) async fn destination_and_client(
     stop: &Stop,
 ) -> Result<(Destination, Client), Problem> {
     let destination = engine::open_destination(&house.journal, settings).await?;
+    settings.album_views.as_ref().map_or(Ok(()), |views| views.check(&destination))?;
     let client = sign_in(house, account, account.passwords()?, manner, stop).await?;
     Ok((destination, client))
 }

@@ -2,6 +2,7 @@
 //!
 //! A problem is an answer here, not a failure: the exit code is 0.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,6 +17,8 @@ use crate::cli::standing::SignIn;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
 use crate::journal::{self, Attempt, Reader, Summary, Verb};
+use crate::model::file_system::Twins;
+use crate::model::views::LinkKind;
 
 /// Problems that are named on a screen. The others are counted, and `--json` names them all.
 const PROBLEMS_SHOWN: usize = 10;
@@ -72,8 +75,25 @@ struct OfAccount {
     wait_until: Option<i64>,
     /// How its sign-in stands; null before the first one.
     sign_in: Option<SignIn>,
+    /// Where its files go, and what the file system does there; null before the first sync.
+    destination: Option<Destination>,
     /// How the last attempt to sync ended, one too that never came to a run; null before the first.
     last_attempt: Option<Ended>,
+}
+
+/// Where files go. What was not tried there yet is null.
+#[derive(Debug, Serialize)]
+struct Destination {
+    /// The directory.
+    directory: String,
+    /// Names that differ in letter case only: `two` files, `one`, or one that is told `respelled`.
+    letter_case: Option<&'static str>,
+    /// Names that differ in Unicode form only, likewise.
+    unicode_form: Option<&'static str>,
+    /// Characters that no name may hold; a dot and a space, if none may end in one.
+    refused: Option<Vec<char>>,
+    /// Links that cannot be made.
+    no_links: Option<Vec<&'static str>>,
 }
 
 /// How an attempt to sync ended.
@@ -254,6 +274,12 @@ impl Status {
                 only.last_attempt.iter().filter_map(Ended::line).map(|line| format!("ended     {line}")),
             );
         }
+        let mut told = HashSet::new();
+        for line in self.accounts.iter().filter_map(|of| of.destination.as_ref()?.line()) {
+            if told.insert(line.clone()) {
+                lines.push(format!("files in  {line}"));
+            }
+        }
         for (label, check) in [("audit", &self.last_audit), ("verify", &self.last_verify)] {
             if let Some(check) = check {
                 lines.push(format!("{label:<8}  {}", check.line()));
@@ -315,6 +341,7 @@ impl OfAccount {
             listed: own.any(|library| library.enumerated_at.is_some()),
             wait_until: reader.next_allowed_at(username, now())?,
             sign_in: None,
+            destination: reader.destination(username)?.map(Destination::from),
             last_attempt: reader.pulse(username)?.attempt.map(Ended::from),
         })
     }
@@ -342,6 +369,56 @@ impl OfAccount {
             format!("{} open", files(&["pending", "partial", "expired-url", "failed"])),
             remark,
         ]
+    }
+}
+
+impl Destination {
+    /// In words, where the file system was tried.
+    fn line(&self) -> Option<String> {
+        let twins = |word: Option<&str>, what: &str| match word {
+            Some("two") => None,
+            Some(word) => {
+                let told = if word == "respelled" { ", and told in other letters" } else { "" };
+                Some(format!("names that differ in {what} only are one{told}"))
+            }
+            None => Some(format!("names that differ in {what} only were not tried")),
+        };
+        let (refused, no_links) = (self.refused.as_ref()?, self.no_links.as_ref()?);
+        let mut parts: Vec<String> = [(self.letter_case, "letter case"), (self.unicode_form, "Unicode form")]
+            .into_iter()
+            .filter_map(|(word, what)| twins(word, what))
+            .collect();
+        let within: Vec<String> =
+            refused.iter().filter(|c| !matches!(c, '.' | ' ')).map(char::to_string).collect();
+        if !within.is_empty() {
+            parts.push(format!("no {} in a name", within.join(" ")));
+        }
+        let at_end = [('.', "dot"), (' ', "space")].into_iter().filter(|(c, _)| refused.contains(c));
+        let at_end: Vec<&str> = at_end.map(|(_, word)| word).collect();
+        if !at_end.is_empty() {
+            parts.push(format!("no {} at its end", at_end.join(" or ")));
+        }
+        if !no_links.is_empty() {
+            parts.push(format!("no {}", no_links.join(", no ")));
+        }
+        if parts.is_empty() {
+            parts.push("any name, any link".to_owned());
+        }
+        Some(format!("{}: {}", sanitize(&self.directory), parts.join("; ")))
+    }
+}
+
+impl From<journal::KnownDestination> for Destination {
+    fn from(of: journal::KnownDestination) -> Self {
+        let seen = of.file_system;
+        let is_known = seen.device.is_some();
+        Self {
+            directory: of.directory,
+            letter_case: seen.letter_case.map(Twins::as_str),
+            unicode_form: seen.unicode_form.map(Twins::as_str),
+            refused: is_known.then(|| seen.refused.chars().collect()),
+            no_links: is_known.then(|| seen.no_links.into_iter().map(LinkKind::as_str).collect()),
+        }
     }
 }
 

@@ -97,7 +97,10 @@ impl Examiner {
     fn verified_already<'a>(&self, local: &LocalFile, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
         let mut verified = candidates.iter().filter(|candidate| candidate.is_verified);
         match self.bring {
-            None => verified.find(|candidate| candidate.path == local.path),
+            None => {
+                let told_by = self.destination.file_system();
+                verified.find(|candidate| told_by.is_same(&candidate.path, &local.path))
+            }
             Some(_) => {
                 let known = self.known.get(&local.path).filter(|known| known.local == *local)?;
                 verified.find(|candidate| known.adopted_as == Some(candidate.file))

@@ -142,8 +142,10 @@ impl Stage {
             let root = destination.real_directory()?.to_string_lossy().into_owned();
             let (reader, account) = (self.journal.reader().clone(), self.account);
             let own = off_thread(move || reader.own_paths(account, &root)).await?;
-            locals.retain(|local| !own.contains(&local.path));
-            closed.retain(|finding| !own.contains(&finding.local.path));
+            let told_by = destination.file_system();
+            let own: HashSet<_> = own.iter().map(|path| told_by.fold(path)).collect();
+            locals.retain(|local| !own.contains(&told_by.fold(&local.path)));
+            closed.retain(|finding| !own.contains(&told_by.fold(&finding.local.path)));
         }
         let (reader, account) = (self.journal.reader().clone(), self.account);
         let sizes: HashSet<u64> = locals.iter().map(|local| local.size_bytes).collect();

@@ -7,6 +7,7 @@ use crate::disk::{self, Entry};
 use crate::engine::audit::{Audit, Kind};
 use crate::engine::error::Error;
 use crate::journal::{KnownPath, Reader};
+use crate::model::file_system::FileSystem;
 use crate::model::ids::AccountId;
 use crate::model::{layout, xmp};
 
@@ -16,6 +17,14 @@ impl Audit {
         let (destination, reader) = (Arc::clone(&self.destination), self.reader.clone());
         let (account, stop) = (self.account, self.stop.clone());
         let albums = reader.album_folders(account)?;
+        let told_by = destination.file_system().clone();
+        // Links may be told by other names than their own: then all of them are held.
+        let mut links = HashSet::new();
+        if told_by.folds() && !albums.is_empty() {
+            let root = destination.real_directory()?;
+            let own = reader.own_paths(account, &root.to_string_lossy())?;
+            links.extend(own.into_iter().map(|path| told_by.fold(&path).into_owned()));
+        }
         let mut failed = None;
         let mut notes = Vec::new();
         let tell = |audit: &mut Self, note: (Kind, String, String)| {
@@ -28,11 +37,14 @@ impl Audit {
                 let linked = albums
                     .iter()
                     .find_map(|folder| Some((folder, full.strip_prefix(folder).ok()?.to_str()?)));
-                let is_link =
-                    linked.map_or(Ok(false), |(folder, path)| reader.is_album_link(account, folder, path));
+                let is_link = match linked {
+                    _ if links.contains(&*told_by.fold(&entry.path)) => Ok(true),
+                    Some((folder, path)) => reader.is_album_link(account, folder, path),
+                    None => Ok(false),
+                };
                 let noted = match is_link {
                     Ok(true) => Ok(None),
-                    Ok(false) => note(&reader, account, entry),
+                    Ok(false) => note(&reader, account, entry, &told_by),
                     Err(error) => Err(error.into()),
                 };
                 match noted {
@@ -62,15 +74,17 @@ impl Audit {
         if found.is_empty() {
             return Ok(());
         }
+        let told_by = self.destination.file_system().clone();
+        let fold = |path: String| told_by.fold(&path).into_owned();
         let mut known = HashSet::new();
         for file in self.reader.trash(self.account)? {
             let Some(path) = file.trash_path else { continue };
             if file.sidecar.is_some() {
-                known.insert(format!("{path}{}", xmp::SUFFIX));
+                known.insert(fold(format!("{path}{}", xmp::SUFFIX)));
             }
-            known.insert(path);
+            known.insert(fold(path));
         }
-        for file in found.into_iter().filter(|file| !known.contains(&file.path)) {
+        for file in found.into_iter().filter(|file| !known.contains(&*told_by.fold(&file.path))) {
             let reason = "no row names it: it needs nothing, and is yours to keep or to delete".to_owned();
             self.tell(None, Kind::Trash, None, file.path, reason);
         }
@@ -79,8 +93,13 @@ impl Audit {
 }
 
 /// What is to be said about something in the tree: nothing of a file that belongs there.
-fn note(reader: &Reader, account: AccountId, entry: Entry) -> Result<Option<(Kind, String, String)>, Error> {
-    let known = |path: &str| reader.known_path(account, path);
+fn note(
+    reader: &Reader,
+    account: AccountId,
+    entry: Entry,
+    told_by: &FileSystem,
+) -> Result<Option<(Kind, String, String)>, Error> {
+    let known = |path: &str| reader.known_path(account, path, told_by);
     let say = |kind, reason: &str| Ok(Some((kind, entry.path.clone(), reason.to_owned())));
     if entry.is_text && entry.is_file {
         match known(&entry.path)? {
