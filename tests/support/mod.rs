@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rollbook_sandbox::{Options, Sandbox};
+use rollbook_sandbox::{Options, Sandbox, TruthFile};
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -84,6 +84,20 @@ impl World {
         let mut files = self.tree();
         files.retain(|path, _| !path.ends_with(".part"));
         files
+    }
+
+    /// Asserts that no byte was asked for of files that were here, as [`World::published`] told then.
+    pub(crate) fn assert_not_asked_for(&self, here: &BTreeMap<String, String>) {
+        let mut truth = self.sandbox.truth();
+        truth.retain(|file| here.values().any(|sha256| *sha256 == file.sha256));
+        for request in self.sandbox.log() {
+            let is_of = |file: &TruthFile| {
+                request.asset_record.as_ref() == Some(&file.asset_record)
+                    && request.rendition == Some(file.rendition)
+            };
+            let again = truth.iter().find(|file| is_of(file));
+            assert!(again.is_none(), "{again:?} is here, and was asked for");
+        }
     }
 
     /// The one part file of a path: `PATH.TAG.part`.
