@@ -235,14 +235,13 @@ fn a_log_that_is_lost_or_torn_costs_no_verified_byte() {
         }),
     ];
     for (what, harm) in harms {
-        println!("{what}");
         let world = killed();
         let here = world.published();
         harm(&journal_file(&world));
         world.sandbox.reset_counters();
         world.run(&["sync"], 0);
         world.assert_complete();
-        world.assert_not_asked_for(&here);
+        world.assert_not_asked_for(&here, what);
         world.run(&["journal", "check"], 0);
     }
 }
@@ -284,7 +283,7 @@ fn what_the_disk_says_while_the_journal_is_written_ends_the_run_and_the_next_one
             world.sandbox.reset_counters();
             world.run(&["sync"], 0);
             world.assert_complete();
-            world.assert_not_asked_for(&here);
+            world.assert_not_asked_for(&here, &format!("{errno} at {nth}"));
         }
     }
 }
@@ -304,7 +303,7 @@ fn a_person_who_holds_the_journal_is_waited_for_and_then_named() {
     world.sandbox.reset_counters();
     world.run(&["sync"], 0);
     world.assert_complete();
-    world.assert_not_asked_for(&here);
+    world.assert_not_asked_for(&here, "after a person let go");
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn what_cannot_be_read_or_written_is_named_and_waited_for() {
         world.assert_complete();
         let after = world.published();
         assert!(before.iter().all(|(path, sha256)| after.get(path) == Some(sha256)), "what was here is here");
-        world.assert_not_asked_for(&before);
+        world.assert_not_asked_for(&before, "opened again");
     });
     println!("closed {tried} things");
     assert!(tried >= CLOSED.len());

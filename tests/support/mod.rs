@@ -87,7 +87,7 @@ impl World {
     }
 
     /// Asserts that no byte was asked for of files that were here, as [`World::published`] told then.
-    pub(crate) fn assert_not_asked_for(&self, here: &BTreeMap<String, String>) {
+    pub(crate) fn assert_not_asked_for(&self, here: &BTreeMap<String, String>, when: &str) {
         let mut truth = self.sandbox.truth();
         truth.retain(|file| here.values().any(|sha256| *sha256 == file.sha256));
         for request in self.sandbox.log() {
@@ -96,7 +96,7 @@ impl World {
                     && request.rendition == Some(file.rendition)
             };
             let again = truth.iter().find(|file| is_of(file));
-            assert!(again.is_none(), "{again:?} is here, and was asked for");
+            assert!(again.is_none(), "{when}: {again:?} was here, and was asked for");
         }
     }
 
