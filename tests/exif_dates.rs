@@ -195,3 +195,67 @@ fn what_somebody_else_holds_or_changes_keeps_its_bytes() {
     let said = world.run(&["sync", "--set-exif-datetime", "--log-level", "info"], 0).stderr();
     assert!(!said.contains("other links"), "{said}");
 }
+
+/// How the journal comes to know nothing of the dates, and what is done before the next `sync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// It is made anew.
+    Rebuilt,
+    /// Likewise, the files were moved meanwhile, and are adopted.
+    Moved,
+    /// Likewise, they lie elsewhere, and are brought in.
+    Elsewhere,
+    /// It is of a day before the dates.
+    Older,
+}
+
+#[test]
+fn a_journal_that_was_lost_sees_through_the_dates_and_fetches_nothing() {
+    for how in [Lost::Rebuilt, Lost::Moved, Lost::Elsewhere, Lost::Older] {
+        let world = world(24);
+        world.run(&["sync"], 0);
+        let (journal, kept) = (world.data_dir().join("journal.db"), world.data_dir().join("kept.db"));
+        fs::copy(&journal, &kept).unwrap();
+        world.run(&SYNC, 0);
+        assert_both_digests(&world);
+        let (before, dated) = (digests(&world), world.count("disk_bytes IS NOT NULL"));
+        assert!(dated > 5, "{dated}");
+        let moved = match how {
+            Lost::Moved => world.photos().join("taken/away"),
+            Lost::Elsewhere => world.data_dir().join("elsewhere"),
+            Lost::Rebuilt | Lost::Older => world.photos(),
+        };
+        fs::create_dir_all(&moved).unwrap();
+        if moved != world.photos() {
+            for (n, path) in before.keys().enumerate() {
+                let name = path.rsplit('/').next().unwrap();
+                fs::rename(world.photos().join(path), moved.join(format!("{n}-{name}"))).unwrap();
+            }
+        }
+        match how {
+            Lost::Older => drop(fs::rename(&kept, &journal).unwrap()),
+            _ => drop(world.run(&["journal", "rebuild"], 0)),
+        }
+        let fetched = world.sandbox.counters().cdn_bytes;
+        match how {
+            Lost::Moved => drop(world.run(&["adopt"], 0)),
+            Lost::Elsewhere => drop(world.run(&["adopt", moved.to_str().unwrap(), "--copy"], 0)),
+            Lost::Rebuilt | Lost::Older => {
+                // Killed when the first rows say what was proved, and not yet what stands there.
+                let mut killed = world.rollbook(&["sync"]);
+                let ended = killed.env("ROLLBOOK_FAULT", "kill:verified").output().unwrap().status;
+                assert_eq!(ended.code().is_none(), how == Lost::Rebuilt, "{ended}");
+            }
+        }
+        world.run(&["sync"], 0);
+        assert_eq!(world.sandbox.counters().cdn_bytes, fetched, "{how:?}");
+        assert_both_digests(&world);
+        assert_eq!(world.count("disk_bytes IS NOT NULL"), dated, "{how:?}");
+        let mut both = [digests(&world), before].map(|of| of.into_values().collect::<Vec<_>>());
+        both.iter_mut().for_each(|of| of.sort());
+        assert_eq!(both[0], both[1], "{how:?}");
+        world.run(&["audit", "--deep"], 0);
+        let adopted = world.run(&["adopt", "--dry-run"], 0).stdout();
+        assert!(!adopted.contains("unknown"), "{adopted}");
+    }
+}

@@ -37,6 +37,7 @@ pub mod sweep;
 mod together;
 pub mod trash;
 pub mod tree;
+pub mod undated;
 pub mod unit_file;
 pub mod walk;
 pub mod whole_file;

@@ -236,7 +236,11 @@ fn copy(source: &Path, folder: &Folder, digests: &Digests) -> Result<Option<()>,
     }
 }
 
-fn open(folder: impl std::os::fd::AsFd, name: impl rustix::path::Arg, path: &Path) -> Result<File, Error> {
+pub(super) fn open(
+    folder: impl std::os::fd::AsFd,
+    name: impl rustix::path::Arg,
+    path: &Path,
+) -> Result<File, Error> {
     // NONBLOCK: a pipe that took the name must not hang us.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     rustix::fs::openat(folder, name, flags, Mode::empty())

@@ -8,6 +8,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::disk::redate::{Look, Read, Standing};
+use crate::disk::undated::JPEG_BYTES_MAX;
 use crate::disk::{Destination, Place};
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
@@ -20,8 +21,6 @@ use crate::model::ids::{AccountId, FileId};
 
 /// Files looked at between two commits of what was found.
 const PAGE: usize = 64;
-/// Longest JPEG that is read whole.
-const JPEG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What is to be done with a file.
 enum Step {

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::disk::standing::Durable;
+use crate::disk::undated::Original;
 use crate::disk::{self, Destination, Folder, PartFile, Place, part};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, off_thread};
@@ -26,8 +28,9 @@ const NAMES_MAX: usize = 8;
 pub(super) enum Prepared {
     /// The part file is open; its bytes so far are hashed.
     Ready { claim: Claim, folder: Folder, sink: Box<Sink> },
-    /// The final file stands already and is right: only the journal is behind.
-    Standing { claim: Claim, digests: Digests, proof: Proof },
+    /// The final file stands already and is right: only the journal is behind. Perhaps with a date that we
+    /// added, which the journal is told beforehand.
+    Standing { claim: Claim, digests: Digests, proof: Proof, is_dated: bool },
 }
 
 /// A part file and the digests of what it holds. They move together.
@@ -49,9 +52,22 @@ pub(super) async fn prepare(run: &Run, mut claim: Claim) -> Result<Prepared, Unf
         }
         if letter == Case::E {
             match whole(run, claim.file()).await {
-                Ok(Some((digests, proof))) => return Ok(Prepared::Standing { claim, digests, proof }),
+                Ok(Some((digests, proof))) => {
+                    return Ok(Prepared::Standing { claim, digests, proof, is_dated: false });
+                }
                 Ok(None) => {}
                 Err(error) => return Err(claim_meets(run, claim, error)),
+            }
+        } else if taken {
+            match dated(run, claim.file()).await {
+                Ok(Some((Original { digests, dated, dated_bytes, .. }, proof))) => {
+                    let intended = run.journal.intend_date(claim.file().id, dated.sha256, dated_bytes);
+                    intended.await.map_err(Unfinished::lost)?;
+                    return Ok(Prepared::Standing { claim, digests, proof, is_dated: true });
+                }
+                Err(error) if error.ends_the_run() => return Err(claim_meets(run, claim, error)),
+                // Whatever it is, it is not to be read, and stays.
+                Ok(None) | Err(_) => {}
             }
         }
         if taken {
@@ -151,6 +167,23 @@ pub(super) async fn whole(run: &Run, file: &ClaimedFile) -> Result<Option<(Diges
             folder.make_durable()?;
         }
         Ok(proof.map(|proof| (digests, proof)))
+    })
+    .await
+}
+
+/// Sees through a date that we added to the file under the final name, before the journal was lost. `Some`
+/// if it is ours: what remains matches Apple's checksum, and it is made durable.
+async fn dated(run: &Run, file: &ClaimedFile) -> Result<Option<(Original, Proof)>, disk::Error> {
+    let (place, rendition, checksum) = (place(file), file.rendition, file.checksum.clone());
+    let (doubts, size_bytes) = (Arc::clone(&run.doubts), file.size_bytes);
+    run.on_disk(move |destination| {
+        let Some(jpeg) = destination.dated_jpeg(&place.path)? else { return Ok(None) };
+        let proof = |of: &Original| doubts.prove(rendition, &checksum, &of.digests);
+        let found = jpeg.original(size_bytes, |of| proof(of).is_some_and(|proof| proof != Proof::Length))?;
+        let Some(found) = found else { return Ok(None) };
+        destination.standing(&place.path)?.make_durable(&Durable::default())?;
+        destination.folder(&place)?.remove_part()?;
+        Ok(proof(&found).map(|proof| (found, proof)))
     })
     .await
 }

@@ -29,12 +29,20 @@ pub(super) struct Published {
     claim: Claim,
     digests: Digests,
     proof: Proof,
+    /// What stands there is more than what was proved: see [`Self::dated`].
+    is_dated: bool,
 }
 
 impl Published {
     /// A final file that a crash left without its row: recovery read and proved it.
     pub(super) fn found_standing(claim: Claim, digests: Digests, proof: Proof) -> Self {
-        Self { claim, digests, proof }
+        Self { claim, digests, proof, is_dated: false }
+    }
+
+    /// The same, where the digests are those of the bytes before they got a date. The journal has been told of
+    /// the date, as an intent.
+    pub(super) fn dated(self) -> Self {
+        Self { is_dated: true, ..self }
     }
 
     /// Tells the row. The last step of every file.
@@ -96,7 +104,9 @@ async fn record(run: &Run, group: Vec<Published>) {
             run.halt(error);
         }
     }
-    let rows = group.into_iter().map(|Published { claim, digests, proof }| (claim, digests.sha256, proof));
+    let dated: Vec<_> = group.iter().filter(|of| of.is_dated).map(|of| of.claim.file().id).collect();
+    let rows =
+        group.into_iter().map(|Published { claim, digests, proof, .. }| (claim, digests.sha256, proof));
     match run.journal.verified_all(rows.collect(), now()).await {
         Ok(complete) => {
             fault::point("verified");
@@ -105,7 +115,12 @@ async fn record(run: &Run, group: Vec<Published>) {
                 run.board.verified(asset_complete);
             }
         }
-        Err(error) => run.halt(error),
+        Err(error) => return run.halt(error),
+    }
+    for file in dated {
+        if let Err(error) = run.journal.date_written(Some(run.id), now(), file).await {
+            run.halt(error);
+        }
     }
 }
 
@@ -139,7 +154,7 @@ async fn publish(run: &Run, together: &mut Together, group: Vec<Checked>) -> Vec
             match outcome {
                 disk_publish::Published::Done => {
                     let Checked { claim, digests, proof, .. } = checked;
-                    done.push(Published { claim, digests, proof });
+                    done.push(Published::found_standing(claim, digests, proof));
                 }
                 disk_publish::Published::NameTaken => taken.push((checked, refused)),
                 disk_publish::Published::Refused(error) => refuse(run, checked.claim, error, true).await,

@@ -79,6 +79,9 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
             break false;
         }
     };
+    let dated = dated_since(run, &gone, &misfits).await?;
+    gone.retain(|file| !dated.contains(&file.id));
+    misfits.retain(|id| !dated.contains(id));
     let gone_none = gone.len() == misfits.len();
     take_back(run, returned).await?;
     if !gone.is_empty() {
@@ -99,6 +102,35 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
         state = Sweep { after: FileId(0), missing: 0, ended_at: Some(now()) };
     }
     Ok(run.journal.swept(run.account, state).await?)
+}
+
+/// Files of another length that are ours all the same: they got their date from us, and the journal was
+/// put back to a day before. It is told.
+async fn dated_since(
+    run: &Run,
+    gone: &[Expected],
+    misfits: &HashSet<FileId>,
+) -> Result<HashSet<FileId>, Error> {
+    let mut dated = HashSet::new();
+    for Expected { id, path, size_bytes, sha256, .. } in gone.iter().filter(|of| misfits.contains(&of.id)) {
+        if run.stop.is_requested() {
+            break;
+        }
+        let (path, size_bytes, sha256) = (path.clone(), *size_bytes, *sha256);
+        let seen = run.on_disk(move |destination| {
+            let jpeg = destination.dated_jpeg(&path)?;
+            Ok(jpeg
+                .map(|jpeg| jpeg.original(size_bytes, |of| of.digests.sha256 == sha256))
+                .transpose()?
+                .flatten())
+        });
+        // What cannot be read is for others to find and say.
+        let Ok(Some(original)) = seen.await else { continue };
+        run.journal.intend_date(*id, original.dated.sha256, original.dated_bytes).await?;
+        run.journal.date_written(Some(run.id), now(), *id).await?;
+        dated.insert(*id);
+    }
+    Ok(dated)
 }
 
 /// The next files, and what stands in their places.

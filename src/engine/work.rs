@@ -100,9 +100,10 @@ async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
             fault::point("checked");
             Ok(Home::Checked(promise_whole(run, checked).await?))
         }
-        Prepared::Standing { claim, digests, proof } => {
+        Prepared::Standing { claim, digests, proof, is_dated } => {
             run.board.already_home(claim.file().size_bytes);
-            Ok(Home::Standing(Published::found_standing(claim, digests, proof)))
+            let published = Published::found_standing(claim, digests, proof);
+            Ok(Home::Standing(if is_dated { published.dated() } else { published }))
         }
     }
 }

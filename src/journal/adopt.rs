@@ -12,6 +12,7 @@ use crate::journal::Reader;
 use crate::journal::error::Error;
 use crate::journal::moves;
 use crate::journal::place;
+use crate::journal::redate;
 use crate::journal::row::{self, int};
 use crate::model::adoption::{Candidate, Finding, LocalFile, Outcome};
 use crate::model::asset::{Captured, Rendition};
@@ -46,7 +47,7 @@ pub struct Adoption {
 }
 
 const CANDIDATES: &str = "
-    SELECT f.file_id, a.record_name, a.filename, f.rendition, f.checksum, f.size_bytes, f.path, f.state,
+    SELECT f.file_id, a.record_name, a.filename, f.rendition, f.checksum, coalesce(f.disk_bytes, f.size_bytes) AS size_bytes, f.path, f.state,
            f.offset_bytes, a.captured_ms, a.captured_offset_s
     FROM asset_file f JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
     WHERE l.account_id = :account AND f.superseded_at IS NULL AND f.released_at IS NULL
@@ -234,11 +235,16 @@ pub(super) fn record(
     for mut finding in findings {
         if let (Some(file), Some((path, proof)), Some(digests)) =
             (finding.file, &finding.adopt, &finding.digests)
-            && let Some(why) = adopt(connection, account, run, now, (file, path, digests.sha256, *proof))?
         {
-            finding.outcome = Outcome::Unknown;
-            finding.detail = Some(why);
-            finding.adopt = None;
+            let proved = finding.dated.unwrap_or(digests.sha256);
+            if let Some(why) = adopt(connection, account, run, now, (file, path, proved, *proof))? {
+                finding.outcome = Outcome::Unknown;
+                finding.detail = Some(why);
+                finding.adopt = None;
+            } else if finding.dated.is_some() {
+                redate::intend(connection, file, digests.sha256, finding.local.size_bytes)?;
+                redate::written(connection, Some(run), now, file)?;
+            }
         }
         keep(connection, account, run, &finding)?;
         recorded.push(finding);

@@ -5,7 +5,7 @@
 //! and when the name fits and the bytes do not, a person is told that a tool altered the file.
 
 use crate::model::asset::{Captured, Rendition};
-use crate::model::checksum::{AppleChecksum, Digests, Proof};
+use crate::model::checksum::{AppleChecksum, Digests, Proof, Sha256Digest};
 use crate::model::ids::{AssetName, FileId};
 
 /// A file that a walk met.
@@ -111,6 +111,8 @@ pub struct Finding {
     pub file: Option<FileId>,
     /// The path that the row is to have, and how the bytes were proved: for a file that is adopted.
     pub adopt: Option<(String, Proof)>,
+    /// The digest of the bytes that were proved, where the file is more than they: it got its date from us.
+    pub dated: Option<Sha256Digest>,
     /// What a person should know.
     pub detail: Option<String>,
 }
@@ -119,7 +121,7 @@ impl Finding {
     /// A file of which nothing but its outcome is known.
     #[must_use]
     pub fn new(local: LocalFile, outcome: Outcome) -> Self {
-        Self { local, outcome, digests: None, file: None, adopt: None, detail: None }
+        Self { local, outcome, digests: None, file: None, adopt: None, dated: None, detail: None }
     }
 
     /// The same with a word for a person.

@@ -53,6 +53,96 @@ pub fn date(jpeg: &[u8], captured: Captured) -> Dated {
     }
 }
 
+/// What [`date`] may have made this JPEG from: nearly always one, none if it was not made by it. Only a
+/// digest of the original says which.
+///
+/// The end of the file may be missing, as long as the picture has begun: it then is missing here too.
+#[must_use]
+pub fn undated(jpeg: &[u8]) -> Vec<Vec<u8>> {
+    let Some(segment) = places(jpeg).ok().and_then(|places| places.exif) else { return Vec::new() };
+    let tiff = &jpeg[segment.start + 4 + HEAD.len()..segment.end];
+    let Some((clock, zone, olds)) = undone(tiff) else { return Vec::new() };
+    let with = |tiff: Option<Vec<u8>>| {
+        let mut bytes = jpeg[..segment.start].to_vec();
+        if let Some(tiff) = tiff {
+            let length = u16::try_from(2 + HEAD.len() + tiff.len()).unwrap_or(u16::MAX);
+            bytes.extend_from_slice(&[0xff, 0xe1]);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes.extend_from_slice(HEAD);
+            bytes.extend_from_slice(&tiff);
+        }
+        bytes.extend_from_slice(&jpeg[segment.end..]);
+        bytes
+    };
+    std::iter::once(None)
+        .chain(olds.into_iter().map(Some))
+        .map(with)
+        .filter(|bytes| dated(bytes, &clock, &zone).ok().flatten().is_some_and(|again| again == jpeg))
+        .take(ORIGINALS_MAX)
+        .collect()
+}
+
+/// Originals that are worth a digest each. One is the rule; a copy of a directory, or a zero at the end of
+/// the block, makes it two.
+const ORIGINALS_MAX: usize = 4;
+/// Places in a block that are tried as that of the old directory. The first that fits is the rule.
+const PLACES_MAX: usize = 64;
+
+/// The date in a block, and the blocks that it may have come into: what stood before the new directory, with
+/// the pointer as it may have been.
+fn undone(tiff: &[u8]) -> Option<(String, String, Vec<Vec<u8>>)> {
+    let block = Block::read(tiff).ok()?;
+    let main = block.directory(block.long(4).ok()?).ok()?;
+    let pointer = main.entries.iter().position(|entry| block.tag(entry) == EXIF_DIRECTORY)?;
+    let inner_at = block.long_of(&main.entries[pointer]);
+    let inner = block.directory(inner_at).ok()?;
+    let text = |tag: u16| {
+        let entry = inner.entries.iter().find(|entry| block.tag(entry) == tag)?;
+        let (at, count) = (block.long_of(entry) as usize, block.count_of(entry) as usize);
+        let text = tiff.get(at..at.checked_add(count)?)?.strip_suffix(&[0])?;
+        Some(std::str::from_utf8(text).ok()?.to_owned())
+    };
+    let (clock, zone) = (text(DATE_ORIGINAL)?, text(OFFSET_ORIGINAL)?);
+    // Either the main directory was given a new pointer to the inner one, or it was itself made anew behind it.
+    let (place, moved) = if main.at < inner_at as usize {
+        (main.at + COUNT + pointer * ENTRY + 8, &inner)
+    } else {
+        (4, &main)
+    };
+    let ours = [EXIF_DIRECTORY, DATE_ORIGINAL, DATE_DIGITIZED, OFFSET_ORIGINAL, OFFSET_DIGITIZED];
+    let kept = |of: &Directory| -> Vec<[u8; ENTRY]> {
+        of.entries.iter().filter(|entry| !ours.contains(&block.tag(entry))).copied().collect()
+    };
+    let moved = kept(moved);
+    let end = inner_at as usize;
+    let (mut olds, mut tried) = (Vec::new(), 0);
+    for end in [end, end.saturating_sub(1)] {
+        let Some(old) = tiff.get(..end) else { continue };
+        let old = Block { bytes: old, big: block.big };
+        for at in 8..end {
+            let Ok(at) = u32::try_from(at) else { break };
+            // Most places hold no directory of this length.
+            let count = old.bytes.get(at as usize..at as usize + COUNT).map(|count| old.short(count));
+            let likely = |count: u16| (moved.len()..=moved.len() + ours.len()).contains(&usize::from(count));
+            if tried == PLACES_MAX
+                || !count.is_some_and(likely)
+                || !old.directory(at).is_ok_and(|of| kept(&of) == moved)
+            {
+                continue;
+            }
+            let mut bytes = old.bytes.to_vec();
+            let Some(pointer) = bytes.get_mut(place..place + 4) else { continue };
+            pointer.copy_from_slice(&block.put_long(at));
+            tried += 1;
+            let old = Block { bytes: &bytes, big: block.big };
+            if old.with_date(&clock, &zone).ok().flatten().is_some_and(|again| again == tiff) {
+                olds.push(bytes);
+            }
+        }
+    }
+    Some((clock, zone, olds))
+}
+
 /// `2024:05:18 01:30:00` on the camera's clock, and its zone.
 fn texts(captured: Captured) -> Option<[String; 2]> {
     let offset = captured.offset_seconds.and_then(|seconds| Offset::from_seconds(seconds).ok());
@@ -262,6 +352,11 @@ impl<'a> Block<'a> {
         if self.big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
+    fn count_of(&self, entry: &[u8; ENTRY]) -> u32 {
+        let bytes = [entry[4], entry[5], entry[6], entry[7]];
+        if self.big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
     fn long(&self, at: usize) -> Result<u32, &'static str> {
         let bytes: [u8; 4] =
             self.bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).ok_or(DAMAGED)?;
@@ -397,6 +492,15 @@ mod tests {
             );
             assert!(dated.ends_with(&undated[undated.len() - 40..]));
             assert_eq!(date(&dated, CAPTURED), Dated::Has, "a second time there is nothing to do");
+            // And back again, from the whole and from its head.
+            assert!(super::undated(&dated).contains(&undated) && super::undated(&undated).is_empty());
+            let (head, tail) = dated.split_at(dated.len() - 25);
+            let whole = |head: Vec<u8>| [&head, tail].concat();
+            assert!(super::undated(head).into_iter().map(whole).any(|bytes| bytes == undated));
+            let mut altered = dated.clone();
+            let date = altered.windows(4).position(|four| four == b"2024").unwrap();
+            altered[date] = b'1';
+            assert!(super::undated(&altered).is_empty(), "a date that somebody else changed is not ours");
         }
     }
 
@@ -426,7 +530,9 @@ mod tests {
             for file in [&damaged, &noise] {
                 if let Dated::Written(dated) = date(file, CAPTURED) {
                     prop_assert!(dated.len() > file.len());
+                    prop_assert!(undated(&dated).contains(file));
                 }
+                let _ = undated(file);
             }
         }
     }

@@ -1,8 +1,10 @@
 //! Files of one length: read, proved, and made durable or brought into place. Blocks.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::disk::standing::{self, Bring, Durable};
+use crate::disk::undated::DatedJpeg;
 use crate::disk::{self, Destination, Place};
 use crate::engine::stop::Stop;
 use crate::journal::Known;
@@ -91,6 +93,55 @@ impl Examiner {
             }
         }
         Ok(examined)
+    }
+
+    /// Of files that are nothing of ours as they are, the JPEGs whose date is of our making, with the lengths
+    /// that they may have had; and the others.
+    pub(super) fn dated(&self, unknown: Vec<Finding>) -> (Vec<(Finding, Vec<u64>)>, Vec<Finding>) {
+        let (mut dated, mut rest) = (Vec::new(), Vec::new());
+        for finding in unknown {
+            let extension = Path::new(&finding.local.path).extension().unwrap_or_default();
+            let is_jpeg = ["jpg", "jpeg", "jpe"].iter().any(|of| extension.eq_ignore_ascii_case(of));
+            let is_jpeg = is_jpeg && !self.stop.is_requested();
+            // What cannot be read was read before, or is of no length of ours: it stays unknown.
+            match is_jpeg.then(|| self.dated_jpeg(&finding.local)).and_then(|seen| seen.ok().flatten()) {
+                Some(jpeg) => dated.push((finding, jpeg.lengths().to_vec())),
+                None => rest.push(finding),
+            }
+        }
+        (dated, rest)
+    }
+
+    /// Adopts such a file, if what remains without the date is that of one of `candidates`, which is taken
+    /// out of them.
+    pub(super) fn see_through(
+        &self,
+        finding: Finding,
+        candidates: &mut HashMap<u64, Vec<Candidate>>,
+    ) -> Result<Examined, disk::Error> {
+        let local = finding.local.clone();
+        let originals =
+            match self.dated_jpeg(&local).and_then(|jpeg| jpeg.map(DatedJpeg::originals).transpose()) {
+                Ok(originals) => originals.unwrap_or_default(),
+                Err(error) if error.ends_the_run() => return Err(error),
+                Err(_) => return Ok(Examined { finding, needless: None }),
+            };
+        for original in originals {
+            let Some(like) = candidates.get_mut(&original.size_bytes) else { continue };
+            let found = adoption::assign(&[(local.clone(), original.digests.clone())], like).pop();
+            let Some(found) = found else { continue };
+            let mut taken = self.take(local, original.dated, &like.swap_remove(found.candidate), &found)?;
+            taken.finding.dated = Some(original.digests.sha256);
+            return Ok(taken);
+        }
+        Ok(Examined { finding, needless: None })
+    }
+
+    fn dated_jpeg(&self, local: &LocalFile) -> Result<Option<DatedJpeg>, disk::Error> {
+        match self.bring {
+            None => self.destination.dated_jpeg(&local.path),
+            Some(_) => DatedJpeg::at(Path::new(&local.path)),
+        }
     }
 
     /// The verified row whose file this is already.

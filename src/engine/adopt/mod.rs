@@ -202,6 +202,7 @@ impl Stage {
                 return Ok(());
             }
         }
+        let unknown = self.see_through_dates(&examiner, unknown).await?;
         self.explain_unknown(unknown).await?;
         let prefix = match whereabouts {
             Whereabouts::Within(below) if below.is_empty() => String::new(),
@@ -298,6 +299,44 @@ impl Stage {
             .await;
         }
         Ok(())
+    }
+
+    /// Takes out of `unknown`, and adopts, the JPEGs that got their date from us before the journal was lost.
+    async fn see_through_dates(
+        &mut self,
+        examiner: &Arc<Examiner>,
+        unknown: Vec<Finding>,
+    ) -> Result<Vec<Finding>, Error> {
+        let by = Arc::clone(examiner);
+        let (dated, mut rest) = off_thread(move || by.dated(unknown)).await;
+        if dated.is_empty() {
+            return Ok(rest);
+        }
+        let (reader, account) = (self.journal.reader().clone(), self.account);
+        let sizes = dated.iter().flat_map(|(_, lengths)| lengths.iter().copied()).collect();
+        let found = off_thread(move || reader.of_sizes(account, &sizes)).await?;
+        let mut candidates: HashMap<u64, Vec<Candidate>> = HashMap::new();
+        for candidate in found.into_iter().filter(|of| !self.taken.contains(&of.file)) {
+            candidates.entry(candidate.size_bytes).or_default().push(candidate);
+        }
+        let dated: Vec<Finding> = dated.into_iter().map(|(finding, _)| finding).collect();
+        for batch in dated.chunks(BATCH).map(<[Finding]>::to_vec) {
+            if self.stop.is_requested() {
+                break;
+            }
+            let by = Arc::clone(examiner);
+            let (seen, left) = off_thread(move || {
+                let seen = batch.into_iter().map(|finding| by.see_through(finding, &mut candidates));
+                (seen.collect::<Result<Vec<Examined>, _>>(), candidates)
+            })
+            .await;
+            candidates = left;
+            let (unknown, ours): (Vec<_>, Vec<_>) =
+                seen?.into_iter().partition(|one| is_unexplained(&one.finding));
+            rest.extend(unknown.into_iter().map(|one| one.finding));
+            self.record(ours, Some(examiner)).await?;
+        }
+        Ok(rest)
     }
 
     /// Tells apart what a tool altered from what nobody knows.
