@@ -49,6 +49,29 @@ fn right_length_and_wrong_bytes_fail_with_the_reason_and_the_rest_is_home() {
 }
 
 #[test]
+fn retry_failed_in_every_run_gives_a_file_up_too_and_then_tries_it_once() {
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    let asset = spoil(&world, What::FlipBit { offset: 100 });
+    let attempts = |flags: &[&str]| {
+        let before = reason(&world, &asset).2;
+        world.run(&[&["sync"], flags].concat(), 1);
+        reason(&world, &asset).2 - before
+    };
+    world.run(&["sync"], 1);
+    for _ in 0..9 {
+        assert_eq!(attempts(&["--retry-failed"]), 2);
+    }
+    for _ in 0..2 {
+        assert_eq!((attempts(&[]), attempts(&["--retry-failed"])), (0, 1));
+    }
+    let said = world.run(&["explain", &asset], 0).stdout();
+    assert!(said.contains("22 failed attempts") && said.contains("given up"), "{said}");
+    world.sandbox.faults().clear();
+    world.run(&["sync", "--retry-failed"], 0);
+    world.assert_complete();
+}
+
+#[test]
 fn the_second_attempt_has_a_fresh_url() {
     let world = World::new(Options { assets: 5, ..Options::default() });
     let asset = world.sandbox.truth()[0].asset_record.clone();

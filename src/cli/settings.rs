@@ -637,7 +637,7 @@ pub(crate) const ALLOW_DELETIONS: Setting = Setting {
 pub(crate) const RETRY_FAILED: Setting = Setting {
     key: "retry-failed",
     flag: Flag::Sync,
-    help: "Try every failed file again now, those that were given up too",
+    help: "Try every failed file again now, those that were given up too: these once in such a run",
     default_shown: "false",
     default: Default::Text("false"),
     ..PLAIN

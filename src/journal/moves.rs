@@ -407,7 +407,7 @@ pub(super) fn requeued(
             "UPDATE asset_file INDEXED BY asset_file_failed
              SET state = iif(offset_bytes = 0, 'pending', 'partial'), event = 'requeued', moved_at = :now,
                  moved_run_id = :run, error_kind = NULL, error_detail = NULL, retry_at = NULL,
-                 urls_refused = 0, attempts = 0
+                 urls_refused = 0
              WHERE library_id = :library AND state = 'failed' AND :longest > 0"
         }
         Requeue::FailedInThisRun => {
@@ -434,7 +434,8 @@ pub enum Requeue {
     /// Those whose wait is over: the start of a run. A wait longer than any we set comes from a clock
     /// that was wrong, and counts as over.
     Due,
-    /// All of them, parked ones too, with their attempts forgotten: a person asked.
+    /// All of them, parked ones too: a person asked. Attempts count on, so one that was parked has one attempt
+    /// and is parked again: a scheduler that asks with every run costs no more than that.
     All,
     /// Those that failed in this very run: its retry pass.
     FailedInThisRun,
