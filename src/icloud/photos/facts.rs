@@ -1,10 +1,9 @@
 //! From a kept record to facts. As everywhere, what is odd costs at most the part it belongs to.
 
-use std::io::Cursor;
-
 use base64::Engine as _;
 use serde::Deserialize;
 
+use crate::icloud::photos::property_list::{self, PropertyList};
 use crate::icloud::photos::record::{BASE64, decoded};
 use crate::icloud::wire::{Field, FieldBody, Lenient};
 use crate::model::facts::{Facts, Spot};
@@ -53,26 +52,25 @@ pub fn facts(kept: &[u8]) -> Facts {
     }
 }
 
-/// Property lists come as binary ones and as XML.
-fn list(field: &FieldBody<'_>) -> Option<plist::Value> {
+/// Asks the property list that a field holds, which may be a binary one or XML.
+fn ask<T>(field: &FieldBody<'_>, question: impl FnOnce(PropertyList<'_>) -> Option<T>) -> Option<T> {
     let bytes = BASE64.decode(field.value.name()?).ok()?;
-    plist::Value::from_reader(Cursor::new(bytes)).ok()
+    question(PropertyList::open(&property_list::binary(&bytes)?)?)
 }
 
 fn keywords(field: &FieldBody<'_>) -> Vec<String> {
-    let list = list(field).and_then(plist::Value::into_array).unwrap_or_default();
-    let words = list.into_iter().filter_map(plist::Value::into_string);
-    words.map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+    let words = ask(field, |list| {
+        let words = list.items(list.root()).filter_map(|item| list.text(item));
+        Some(words.map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect())
+    });
+    words.unwrap_or_default()
 }
 
 fn spot(field: &FieldBody<'_>) -> Option<Spot> {
-    let list = list(field)?;
-    let values = list.as_dictionary()?;
-    let number = |name: &str| {
-        let value = values.get(name)?;
-        value.as_real().or_else(|| value.as_signed_integer().map(|whole| whole as f64))
-    };
-    Spot::new(number("lat")?, number("lon")?, number("alt"))
+    ask(field, |list| {
+        let number = |name| list.number(list.get(list.root(), name)?);
+        Spot::new(number("lat")?, number("lon")?, number("alt"))
+    })
 }
 
 #[cfg(test)]

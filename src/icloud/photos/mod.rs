@@ -14,6 +14,7 @@ mod listing;
 mod lookup;
 mod members;
 mod pairing;
+mod property_list;
 mod record;
 mod state;
 mod zone_changes;
