@@ -186,6 +186,7 @@ fn asset(number: usize) -> Asset {
         favorite: number.is_multiple_of(11),
         hidden: false,
         deleted: false,
+        camera: None,
         subtype: Some(0),
         provider_record: record(&name, &checksum, &hex, at_ms).into_bytes(),
         offers: vec![Offer {

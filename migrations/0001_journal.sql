@@ -112,6 +112,9 @@ CREATE TABLE asset (
     kind              TEXT    NOT NULL CHECK (kind IN ('photo', 'video')),
     -- The kind of photo or video, as the service numbers it. Serves --album Screenshots and its kin.
     subtype           INTEGER,
+    -- The model of the camera, or its maker; '' if iCloud names none, NULL if it was not asked. Serves
+    -- {camera} in templates.
+    camera            TEXT,
     captured_ms       INTEGER,
     captured_offset_s INTEGER,
     added_ms          INTEGER,
@@ -211,6 +214,8 @@ CREATE TABLE choice (
     digest     TEXT    NOT NULL,
     -- Whether smaller copies were asked for: only then are they rows.
     previews   INTEGER NOT NULL CHECK (previews IN (0, 1)),
+    -- Whether cameras were asked for: only then do all rows have asset.camera.
+    cameras    INTEGER NOT NULL CHECK (cameras IN (0, 1)),
     applied_at INTEGER NOT NULL
 ) STRICT;
 
@@ -673,7 +678,7 @@ SELECT a.asset_id, l.zone_name AS library, a.record_name AS asset, a.filename, a
        coalesce(sum(f.standing = 'verified'), 0) AS files_verified,
        a.files_open,
        coalesce(sum(f.size_bytes), 0) AS size_bytes,
-       a.hidden, a.removed_as
+       a.hidden, a.removed_as, a.camera
 FROM asset a JOIN library l USING (library_id) LEFT JOIN asset_file f ON f.asset_id = a.asset_id
 GROUP BY a.asset_id;
 

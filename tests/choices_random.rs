@@ -63,13 +63,14 @@ const RENDITIONS: [&[&str]; 8] = [
     &["--live-photos", "image"],
     &["--live-photos", "video"],
 ];
-const LAYOUT: [&[&str]; 6] = [
+const LAYOUT: [&[&str]; 7] = [
     &[],
     &["--folder-structure", "none"],
     &["--folder-structure", "{library}/{kind}/%Y"],
     &["--folder-structure", "{:%Y/%m}", "--file-name", "{%d}_{stem}"],
     &["--date", "added", "--folder-structure", "%Y-%m-%d"],
     &["--live-photo-mov-filename-policy", "suffix"],
+    &["--folder-structure", "{camera}/%Y"],
 ];
 
 const BESIDE: [&[&str]; 4] = [

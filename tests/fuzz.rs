@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rollbook::icloud::raw;
@@ -17,6 +18,7 @@ use rollbook::journal::{Journal, Place};
 use rollbook::model::asset::{Asset, Captured, Database, Zone};
 use rollbook::model::backoff;
 use rollbook::model::checksum::AppleChecksum;
+use rollbook::model::choices::Choices;
 use rollbook::model::layout::{self, DateOf, FolderTemplate, Layout, LiveMovies, NameTemplate, path_key};
 use rollbook::model::signed_url::SignedUrl;
 use rusqlite::Connection;
@@ -135,11 +137,13 @@ fn any_page_becomes_rows_below_the_destination_and_twice_the_same() {
     let journal = Journal::open(&path).unwrap();
     let at = begin(&journal, &runtime);
     let reader = Connection::open(&path).unwrap();
+    let folders = FolderTemplate::parse("%Y/{camera}").unwrap();
+    let by_camera = Layout { folders, ..Layout::default() };
+    let choices = Arc::new(Choices { layout: by_camera, ..Choices::default() });
     let tried = drive("page", |bytes| {
         let Some(page) = raw::page(bytes) else { return };
         let names: Vec<String> = page.assets.iter().map(|asset| asset.name.0.clone()).collect();
-        let record =
-            |page| runtime.block_on(journal.record_page(at, std::sync::Arc::default(), page)).unwrap();
+        let record = |page| runtime.block_on(journal.record_page(at, Arc::clone(&choices), page)).unwrap();
         record(page.clone());
         let once = rows(&reader, &names);
         record(page);
@@ -179,7 +183,7 @@ fn any_changes_become_rows_below_the_destination_and_twice_the_same() {
             .chain(changes.purged.iter().cloned())
             .collect();
         let record = |changes| {
-            runtime.block_on(journal.record_changes(at, std::sync::Arc::default(), changes)).unwrap();
+            runtime.block_on(journal.record_changes(at, Arc::default(), changes)).unwrap();
         };
         record(changes.clone());
         let once = rows(&reader, &names);
@@ -213,6 +217,17 @@ fn any_session_file_is_taken_up_or_begun_anew() {
     assert!(tried > 100);
 }
 
+/// A property list is read in no time, and what comes of it is text that a person may see.
+#[test]
+fn any_property_list_is_read_or_refused() {
+    let tried = drive("list", |bytes| {
+        let (camera, facts) = raw::property_list(bytes);
+        assert!(camera.is_none_or(|name| name.len() <= 128 && !name.chars().any(char::is_control)));
+        assert!(facts.keywords.len() <= 1000);
+    });
+    assert!(tried > 1000);
+}
+
 /// What follows the name of a file in that of its part: `.TAG.part`.
 const PART_BYTES: usize = 12;
 
@@ -227,8 +242,9 @@ fn any_template_filled_with_anything_gives_a_path_below_the_destination() {
         let (folders, names) = (FolderTemplate::parse(line()), NameTemplate::parse(line()));
         let (filename, zone, album) = (line().to_owned(), line(), line());
         let (at_ms, offset) = (line().parse().ok(), line().parse().ok());
+        let camera = Some(line().to_owned());
         let captured = at_ms.map(|at_ms| Captured { at_ms, offset_seconds: offset });
-        let asset = Asset { filename, captured, added_at_ms: at_ms, ..sample.clone() };
+        let asset = Asset { filename, captured, added_at_ms: at_ms, camera, ..sample.clone() };
         for (date, live_movies, name_bytes_max) in
             [(DateOf::Captured, LiveMovies::Suffix, 255), (DateOf::Added, LiveMovies::SameStem, 143)]
         {

@@ -91,6 +91,7 @@ fn asset(name: u8, version: u8, with_url: bool) -> Asset {
         favorite: false,
         hidden: false,
         deleted: false,
+        camera: None,
         offers: vec![Offer {
             rendition: Rendition::Original,
             checksum: AppleChecksum::parse(&format!("c{name}v{version}")),

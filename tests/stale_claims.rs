@@ -22,6 +22,7 @@ fn page() -> Page {
         favorite: false,
         hidden: false,
         deleted: false,
+        camera: None,
         offers: vec![Offer {
             rendition: Rendition::Original,
             checksum: AppleChecksum::parse("c"),

@@ -267,7 +267,7 @@ pub(crate) const FOLDER_STRUCTURE: Setting = Setting {
     key: "folder-structure",
     flag: Flag::Layout,
     value_name: "TEMPLATE",
-    help: "Folders by date, as strftime writes it, with {library}, {kind} or {album}; none for one flat folder. A file keeps its path until \"rollbook relayout\"",
+    help: "Folders by date, as strftime writes it, with {library}, {kind}, {album} or {camera}; none for one flat folder. A file keeps its path until \"rollbook relayout\"",
     default_shown: "%Y/%m/%d",
     default: Default::Text("%Y/%m/%d"),
     ..PLAIN

@@ -19,7 +19,7 @@ use crate::engine::error::Error;
 use crate::engine::library::{Library, Need};
 use crate::engine::met::Met;
 use crate::engine::monitor::Notice;
-use crate::engine::run::{Run, now};
+use crate::engine::run::{Run, now, off_thread};
 use crate::engine::settle;
 use crate::engine::survey::Survey;
 use crate::fault;
@@ -154,7 +154,12 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
     if albums_first {
         settle::albums(run, library).await?;
     }
-    let mut met = Met::until(choices.until_found);
+    let until_found = match choices.until_found {
+        // Those that are here already are what it is for.
+        Some(_) if choices.layout.uses_camera() && lacks_cameras(run, library).await? => None,
+        until_found => until_found,
+    };
+    let mut met = Met::until(until_found);
     let token =
         list(run, library, Index::Visible, announced.map(|counts| counts.visible), choices, &mut met).await?;
     if met.is_enough() {
@@ -193,6 +198,12 @@ async fn list_all(run: &Run, library: &Library, choices: &Arc<Choices>) -> Resul
             Ok(())
         }
     }
+}
+
+/// Whether nobody asked yet which camera took some asset of a library.
+async fn lacks_cameras(run: &Run, library: &Library) -> Result<bool, Error> {
+    let (reader, id) = (run.journal.reader().clone(), library.id);
+    Ok(off_thread(move || reader.lacks_cameras(id)).await?)
 }
 
 /// Makes rows of one list of a library, of which Apple announced so many assets. Gives the token of its first

@@ -337,6 +337,7 @@ async fn begin(tools: Tools, settings: &Settings, verb: Verb) -> Result<Run, Err
     journal.add_destination(account, id, destination.directory(), file_system, now()).await?;
     fault::point("destination-kept");
     client.ask_for_previews(settings.choices.renditions.previews());
+    client.ask_for_cameras(settings.choices.layout.uses_camera());
     let id = journal.begin_run_for(account, verb, now()).await?;
     fault::point("run-begun");
     let doubts = Doubts::of(journal.doubted(id).await?);

@@ -44,6 +44,10 @@ pub struct Relaid {
     pub left: Vec<String>,
     /// Files that an unfinished run holds: sync first, then they can move.
     pub held: u64,
+    /// Files that stay because nobody asked yet which camera took them: sync first, then they can move.
+    pub camera_unasked: u64,
+    /// Files that stay for the same reason, and no sync asks: gone from iCloud, or left out by choice.
+    pub camera_unknown: u64,
     /// Folders that were empty then, and are gone.
     pub folders_removed: u64,
     /// Someone asked to stop before it was done.
@@ -60,6 +64,8 @@ pub async fn relayout_dry(journal: &Journal, account: AccountId, layout: &Layout
         moves: planned.moves.into_iter().map(|relocation| (relocation.from, relocation.to)).collect(),
         promised: planned.promised,
         held: planned.held,
+        camera_unasked: planned.camera_unasked,
+        camera_unknown: planned.camera_unknown,
         ..Relaid::default()
     })
 }
@@ -82,6 +88,8 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
         let planned = journal.plan_moves(account, layout.clone(), after, GROUP_ASSETS).await?;
         relaid.promised += planned.promised;
         relaid.held += planned.held;
+        relaid.camera_unasked += planned.camera_unasked;
+        relaid.camera_unknown += planned.camera_unknown;
         mover.carry_out(planned.moves, &mut relaid).await?;
         match planned.last {
             Some(last) => after = last,

@@ -125,8 +125,9 @@ struct Shared {
     /// Counts sign-ins. A request that is refused marks the sign-in it went out with.
     generation: AtomicU64,
     refused: AtomicU64,
-    /// Whether listings ask for the smaller copies that the service makes, too.
+    /// What listings ask for beside the usual.
     previews: AtomicBool,
+    cameras: AtomicBool,
     /// One sign-in at a time.
     renewal: tokio::sync::Mutex<Renewal>,
 }
@@ -161,8 +162,9 @@ impl Client {
         self.shared.previews.store(previews, Ordering::Relaxed);
     }
 
-    fn previews(&self) -> bool {
-        self.shared.previews.load(Ordering::Relaxed)
+    /// Makes listings ask which camera took each photo, too: they are twice as long with it.
+    pub fn ask_for_cameras(&self, cameras: bool) {
+        self.shared.cameras.store(cameras, Ordering::Relaxed);
     }
 
     /// Signs in, by the saved session if it is still good.
@@ -190,6 +192,7 @@ impl Client {
             generation: AtomicU64::new(1),
             refused: AtomicU64::new(0),
             previews: AtomicBool::new(false),
+            cameras: AtomicBool::new(false),
             renewal: tokio::sync::Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })

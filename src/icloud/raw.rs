@@ -5,11 +5,18 @@ use crate::icloud::download;
 use crate::icloud::photos;
 use crate::model::asset::Page;
 use crate::model::change::Changes;
+use crate::model::facts::Facts;
 
 /// Reads the answer to a question for records. `None`: it is no JSON.
 #[must_use]
 pub fn page(answer: &[u8]) -> Option<Page> {
     photos::page_of(answer)
+}
+
+/// Reads a property list as the camera's, as words and as a place: what each of these fields makes of it.
+#[must_use]
+pub fn property_list(list: &[u8]) -> (Option<String>, Facts) {
+    photos::list_of(list)
 }
 
 /// Reads a `Content-Range`: its first byte, and the length of the whole if it says one.

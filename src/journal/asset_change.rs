@@ -23,6 +23,8 @@ pub(super) struct KnownAsset {
     pub(super) favorite: bool,
     pub(super) hidden: bool,
     pub(super) removed_as: Option<String>,
+    /// Nobody asked which camera took it.
+    pub(super) lacks_camera: bool,
 }
 
 /// How an asset left the library.
@@ -35,7 +37,9 @@ pub(super) enum Removal {
 }
 
 pub(super) const KNOWN: &str = "
-    SELECT asset_id, change_tag, stem, filename, captured_ms, favorite, hidden, removed_as FROM asset
+    SELECT asset_id, change_tag, stem, filename, captured_ms, favorite, hidden, removed_as,
+           camera IS NULL
+    FROM asset
     WHERE library_id = :library AND record_name = :record";
 
 /// Reads the row of an asset by its record name.
@@ -56,6 +60,7 @@ pub(super) fn known(
                 favorite: row.get(5)?,
                 hidden: row.get(6)?,
                 removed_as: row.get(7)?,
+                lacks_camera: row.get(8)?,
             })
         })
         .optional()?;

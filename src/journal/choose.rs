@@ -8,9 +8,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use crate::journal::Journal;
 use crate::journal::error::Error;
 use crate::journal::row;
+use crate::journal::{Journal, Reader};
 use crate::model::asset::MediaKind;
 use crate::model::choices::Choices;
 use crate::model::ids::{AccountId, AssetId, LibraryId};
@@ -69,6 +69,16 @@ impl Journal {
     }
 }
 
+impl Reader {
+    /// Whether nobody asked yet which camera took some asset of a library. Reads up to all of its assets.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn lacks_cameras(&self, library: LibraryId) -> Result<bool, Error> {
+        lacks_cameras(&*self.pool.get()?, library)
+    }
+}
+
 /// Judges the files of some assets of a library.
 pub(super) fn judge(
     connection: &Connection,
@@ -116,7 +126,7 @@ pub(super) fn judge(
 /// Applies a choice to all rows of an account, if it is another than last time.
 ///
 /// Whoever wants the smaller copies for the first time gets the libraries listed anew: nobody else's
-/// journal holds them.
+/// journal holds them. So does who wants the cameras, where some are not known.
 pub(super) fn apply(
     connection: &Connection,
     account: AccountId,
@@ -133,20 +143,23 @@ pub(super) fn apply(
         }
         thresholds.push((*library, threshold));
     }
-    let known: Option<(String, bool)> = connection
+    let (previews, cameras) = (choices.renditions.previews(), choices.layout.uses_camera());
+    let known: Option<(String, bool, bool)> = connection
         .query_row(
-            "SELECT digest, previews FROM choice WHERE account_id = :account",
+            "SELECT digest, previews, cameras FROM choice WHERE account_id = :account",
             named_params! { ":account": account.0 },
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;
-    let (was, had_previews) = known.unzip();
-    if was.as_ref() == Some(&digest) || (was.is_none() && !choices.restrict()) {
+    let is_same =
+        known.as_ref().is_some_and(|(was, _, had_cameras)| *was == digest && *had_cameras == cameras);
+    if is_same || (known.is_none() && !choices.restrict() && !cameras) {
         return Ok(());
     }
+    let (_, had_previews, had_cameras) = known.unwrap_or_default();
     for (library, threshold) in thresholds {
         apply_to(connection, choices, now, library, threshold)?;
-        if choices.renditions.previews() && had_previews != Some(true) {
+        if (previews && !had_previews) || (cameras && !had_cameras && lacks_cameras(connection, library)?) {
             connection.execute(
                 "UPDATE library SET sync_token = NULL WHERE library_id = :library",
                 named_params! { ":library": library.0 },
@@ -154,12 +167,14 @@ pub(super) fn apply(
         }
     }
     connection.execute(
-        "INSERT INTO choice (account_id, digest, previews, applied_at)
-         VALUES (:account, :digest, :previews, :now)
+        "INSERT INTO choice (account_id, digest, previews, cameras, applied_at)
+         VALUES (:account, :digest, :previews, :cameras, :now)
          ON CONFLICT (account_id) DO UPDATE
-         SET digest = excluded.digest, previews = excluded.previews, applied_at = excluded.applied_at",
+         SET digest = excluded.digest, previews = excluded.previews, cameras = excluded.cameras,
+             applied_at = excluded.applied_at",
         named_params! {
-            ":account": account.0, ":digest": digest, ":previews": choices.renditions.previews(), ":now": now,
+            ":account": account.0, ":digest": digest, ":previews": previews, ":cameras": cameras,
+            ":now": now,
         },
     )?;
     Ok(())
@@ -328,6 +343,14 @@ pub(super) fn judge_named<'a>(
         ids.extend(statement.query_row(values, |row| row.get(0).map(AssetId)).optional()?);
     }
     judge(connection, choices, now, library, &ids)
+}
+
+fn lacks_cameras(connection: &Connection, library: LibraryId) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM asset
+                        WHERE library_id = :library AND camera IS NULL AND removed_at IS NULL)",
+    )?;
+    Ok(statement.query_row(named_params! { ":library": library.0 }, |row| row.get(0))?)
 }
 
 fn libraries(connection: &Connection, account: AccountId) -> Result<Vec<LibraryId>, Error> {

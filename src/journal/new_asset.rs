@@ -70,14 +70,15 @@ pub(super) fn insert_asset(
 ) -> Result<AssetId, Error> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
-             subtype, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem, files_open,
+             subtype, camera, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem, files_open,
              provider_page_id)
          VALUES (:library, :record, :master, :tag, :filename, :kind,
-             :subtype, :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem, :files, :page)",
+             :subtype, :camera, :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem, :files, :page)",
     )?;
     statement.execute(named_params! {
         ":library": library.0, ":record": asset.name.as_str(), ":master": asset.master.as_str(),
         ":tag": asset.change_tag, ":filename": asset.filename, ":kind": asset.kind.as_str(), ":subtype": asset.subtype,
+        ":camera": asset.camera,
         ":captured_ms": asset.captured.map(|c| c.at_ms),
         ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
         ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,

@@ -46,6 +46,10 @@ pub struct Planned {
     pub promised: u64,
     /// Files that a dead run held: they are looked at by the next sync, and moved after it.
     pub held: u64,
+    /// Files whose place goes by a camera that nobody asked for yet: a sync with this layout does.
+    pub camera_unasked: u64,
+    /// The same, of assets that no sync asks about: they are gone from iCloud, or left out by choice.
+    pub camera_unknown: u64,
     /// The last asset looked at; `None` when there are no more.
     pub last: Option<AssetId>,
 }
@@ -118,6 +122,13 @@ pub(super) fn plan(
         planned.last = Some(id);
         let files = files(connection, id)?;
         let asset = asset(connection, id, &files)?;
+        if layout.uses_camera() && asset.camera.is_none() {
+            let (left_out, wanted): (Vec<_>, Vec<_>) =
+                files.iter().partition(|file| asset.deleted || file.excluded);
+            planned.camera_unasked += wanted.len() as u64;
+            planned.camera_unknown += left_out.len() as u64;
+            continue;
+        }
         let stem = stem(connection, account, id, library, &zone, &asset, layout)?;
         for file in &files {
             relocate(connection, account, layout, &stem, &asset, file, &mut planned)?;
@@ -212,6 +223,7 @@ struct File {
     offset_bytes: u64,
     held: bool,
     superseded: bool,
+    excluded: bool,
     has_sidecar: bool,
 }
 
@@ -238,7 +250,7 @@ fn files(connection: &Connection, asset: AssetId) -> Result<Vec<File>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT file_id, rendition, checksum, size_bytes, uti, f.path, state, offset_bytes,
                 claim_run_id IS NOT NULL AS held, superseded_at IS NOT NULL AS superseded,
-                s.sha256 IS NOT NULL AS has_sidecar
+                excluded_by IS NOT NULL AS excluded, s.sha256 IS NOT NULL AS has_sidecar
          FROM asset_file f LEFT JOIN sidecar s USING (file_id)
          -- What lies in the trash has its place there, and the old one only should it come back.
          WHERE asset_id = :asset AND f.trash_path IS NULL ORDER BY file_id",
@@ -261,6 +273,7 @@ fn files(connection: &Connection, asset: AssetId) -> Result<Vec<File>, Error> {
             offset_bytes: row::bytes(row, "offset_bytes")?,
             held: row.get("held")?,
             superseded: row.get("superseded")?,
+            excluded: row.get("excluded")?,
             has_sidecar: row.get("has_sidecar")?,
         });
     }
@@ -272,8 +285,9 @@ fn asset(connection: &Connection, id: AssetId, files: &[File]) -> Result<Asset, 
     let mut offers: Vec<Offer> = files.iter().filter(|f| !f.superseded).map(|f| f.offer.clone()).collect();
     offers.sort_by_key(|offer| Rendition::ALL.iter().position(|known| *known == offer.rendition));
     let mut statement = connection.prepare_cached(
-        "SELECT record_name, filename, kind, captured_ms, captured_offset_s, added_ms FROM asset
-         WHERE asset_id = :asset",
+        "SELECT record_name, filename, kind, captured_ms, captured_offset_s, added_ms, camera,
+                removed_at IS NOT NULL AS is_removed
+         FROM asset WHERE asset_id = :asset",
     )?;
     Ok(statement.query_row(named_params! { ":asset": id.0 }, |row| {
         let kind: String = row.get("kind")?;
@@ -290,7 +304,8 @@ fn asset(connection: &Connection, id: AssetId, files: &[File]) -> Result<Asset, 
             subtype: None,
             favorite: false,
             hidden: false,
-            deleted: false,
+            deleted: row.get("is_removed")?,
+            camera: row.get("camera")?,
             offers,
             provider_record: Vec::new(),
         })

@@ -186,6 +186,9 @@ fn record_asset(
             return Ok(true);
         }
     };
+    if known.lacks_camera && asset.camera.is_some() && !is_changed {
+        set_camera(connection, known.id, asset)?;
+    }
     seen.assets.push(known.id);
     // Smaller copies are offered, and missed, only where they are asked for.
     let previews = choices.renditions.previews();
@@ -328,7 +331,8 @@ fn update_asset(
 ) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "UPDATE asset SET master_name = :master, change_tag = :tag, filename = :filename,
-             kind = :kind, subtype = :subtype, captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
+             kind = :kind, subtype = :subtype,
+             camera = iif(:camera IS NULL AND master_name = :master, camera, :camera), captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
              added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL, removed_as = NULL,
              provider_page_id = :page
          WHERE asset_id = :asset",
@@ -336,11 +340,20 @@ fn update_asset(
     statement.execute(named_params! {
         ":asset": id.0, ":master": asset.master.as_str(), ":tag": asset.change_tag,
         ":filename": asset.filename, ":kind": asset.kind.as_str(), ":subtype": asset.subtype,
+        ":camera": asset.camera,
         ":captured_ms": asset.captured.map(|c| c.at_ms),
         ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
         ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
         ":page": provider_page,
     })?;
+    Ok(())
+}
+
+/// Keeps the camera of an asset that is otherwise as it was.
+fn set_camera(connection: &Connection, id: AssetId, asset: &Asset) -> Result<(), Error> {
+    let mut statement =
+        connection.prepare_cached("UPDATE asset SET camera = :camera WHERE asset_id = :asset")?;
+    statement.execute(named_params! { ":camera": asset.camera, ":asset": id.0 })?;
     Ok(())
 }
 

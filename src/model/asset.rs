@@ -149,11 +149,22 @@ pub struct Asset {
     pub hidden: bool,
     /// In Recently Deleted.
     pub deleted: bool,
+    /// The model of the camera, or its maker where no model is named; empty where neither is. `None`: it
+    /// was not asked for.
+    pub camera: Option<String>,
     /// The files, at most one for each rendition, in the order of [`Rendition::ALL`].
     pub offers: Vec<Offer>,
     /// Both records as JSON (`{"asset":…,"master":…}`) without their URLs, kept so that a later
     /// feature needs no new enumeration.
     pub provider_record: Vec<u8>,
+}
+
+impl Asset {
+    /// The camera, if one is named.
+    #[must_use]
+    pub fn camera(&self) -> Option<&str> {
+        self.camera.as_deref().filter(|camera| !camera.is_empty())
+    }
 }
 
 /// Why a record could not become an [`Asset`], or lost a part on the way.

@@ -100,8 +100,14 @@ impl FolderTemplate {
         }
         let template = Template::parse(typed)?;
         let date = Some(Captured { at_ms: 1_700_000_000_000, offset_seconds: None });
-        let sample =
-            Subject { date, library: "primary", kind: MediaKind::Photo, stem: "IMG", album: Some("A") };
+        let sample = Subject {
+            date,
+            library: "primary",
+            kind: MediaKind::Photo,
+            stem: "IMG",
+            album: Some("A"),
+            camera: Some("C"),
+        };
         let folder = template.fill(&sample);
         if folder.starts_with('/') {
             return Err(format!("the folder must be relative to the directory: {typed}"));
@@ -159,6 +165,12 @@ impl Layout {
         self.names.0.uses_album() || self.folders.0.as_ref().is_some_and(Template::uses_album)
     }
 
+    /// Whether an asset's camera decides where it stands.
+    #[must_use]
+    pub fn uses_camera(&self) -> bool {
+        self.names.0.uses_camera() || self.folders.0.as_ref().is_some_and(Template::uses_camera)
+    }
+
     /// The folder and the stems to try for an asset, best first. The stems never end.
     ///
     /// The first is the name as the person knows it. The others carry a tag made from the record
@@ -175,7 +187,8 @@ impl Layout {
         };
         let (stem, _) = split(&asset.filename);
         let library = library_word(zone);
-        let subject = Subject { date, library: &library, kind: asset.kind, stem, album };
+        let subject =
+            Subject { date, library: &library, kind: asset.kind, stem, album, camera: asset.camera() };
         let stem = component(&self.names.0.fill(&subject), self.longest);
         (self.folders.folder(&subject, self.longest), tagged(stem, &asset.name))
     }
@@ -374,7 +387,8 @@ mod tests {
         // 2024-05-17 23:30 UTC is already the 18th in Berlin.
         let at_ms = 1_715_988_600_000;
         let folder = |template: &FolderTemplate, date| {
-            let subject = Subject { date, library: "x", kind: MediaKind::Photo, stem: "..", album: None };
+            let (kind, stem) = (MediaKind::Photo, "..");
+            let subject = Subject { date, library: "x", kind, stem, album: None, camera: None };
             template.folder(&subject, Longest::default())
         };
         let template = FolderTemplate::default();

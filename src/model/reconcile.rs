@@ -132,6 +132,7 @@ mod tests {
             favorite: false,
             hidden: false,
             deleted: false,
+            camera: None,
             offers: checksums.iter().map(offer).collect(),
             provider_record: Vec::new(),
         }

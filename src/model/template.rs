@@ -13,6 +13,8 @@ use crate::model::asset::{Captured, MediaKind};
 const UNDATED: &str = "undated";
 /// What stands for an album where there is none.
 const NO_ALBUM: &str = "no album";
+/// What stands for a camera where iCloud names none: of screenshots, of what came from a messenger.
+const NO_CAMERA: &str = "no camera";
 
 /// The facts that a template may name.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,8 @@ pub struct Subject<'a> {
     pub stem: &'a str,
     /// The first album it lies in, if it is known.
     pub album: Option<&'a str>,
+    /// The camera, if one is named.
+    pub camera: Option<&'a str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +46,17 @@ enum Fact {
     Kind,
     Stem,
     Album,
+    Camera,
 }
 
 impl Fact {
-    const ALL: [(&'static str, Self); 4] =
-        [("library", Self::Library), ("kind", Self::Kind), ("stem", Self::Stem), ("album", Self::Album)];
+    const ALL: [(&'static str, Self); 5] = [
+        ("library", Self::Library),
+        ("kind", Self::Kind),
+        ("stem", Self::Stem),
+        ("album", Self::Album),
+        ("camera", Self::Camera),
+    ];
 
     fn of(self, subject: &Subject<'_>) -> String {
         match self {
@@ -54,6 +64,7 @@ impl Fact {
             Self::Kind => subject.kind.as_str(),
             Self::Stem => subject.stem,
             Self::Album => subject.album.unwrap_or(NO_ALBUM),
+            Self::Camera => subject.camera.unwrap_or(NO_CAMERA),
         }
         .to_owned()
     }
@@ -78,12 +89,6 @@ impl Template {
             let inside = inside.strip_prefix(':').unwrap_or(inside);
             match Fact::ALL.iter().find(|(name, _)| *name == inside) {
                 Some((_, fact)) => pieces.push(Piece::Fact(*fact)),
-                None if inside == "camera" => {
-                    return Err(format!(
-                        "the camera stands in the file, not in what iCloud tells of it, and a place is chosen \
-                         before the file is here: {typed}"
-                    ));
-                }
                 None if inside.contains('%') => push(&mut pieces, inside, typed)?,
                 None => {
                     let known: Vec<String> =
@@ -104,6 +109,12 @@ impl Template {
     #[must_use]
     pub fn uses_album(&self) -> bool {
         self.0.contains(&Piece::Fact(Fact::Album))
+    }
+
+    /// Whether it names the camera.
+    #[must_use]
+    pub fn uses_camera(&self) -> bool {
+        self.0.contains(&Piece::Fact(Fact::Camera))
     }
 
     /// Whether it tells assets of one day apart by their names.
@@ -170,6 +181,7 @@ mod tests {
             kind: MediaKind::Photo,
             stem: "IMG_0001",
             album: Some("Rome/Venice"),
+            camera: Some("X/100"),
         };
         for (template, filled, undated) in [
             ("%Y/%m/%d", "2024/05/18", "undated"),
@@ -178,14 +190,16 @@ mod tests {
             ("%Y/{kind}", "2024/photo", "undated/photo"),
             ("{%Y-%m-%d}_{stem}", "2024-05-18_IMG_0001", "undated_IMG_0001"),
             ("{album}", "Rome_Venice", "Rome_Venice"),
+            ("%Y/{camera}", "2024/X_100", "undated/X_100"),
         ] {
             let template = Template::parse(template).unwrap();
             assert_eq!(template.fill(&subject), filled);
             assert_eq!(template.fill(&Subject { date: None, ..subject }), undated);
         }
-        for bad in ["", "{camera}", "{stem", "stem}", "%Q!", "{}"] {
+        let unnamed = Subject { album: None, camera: None, ..subject };
+        assert_eq!(Template::parse("{album}/{camera}").unwrap().fill(&unnamed), "no album/no camera");
+        for bad in ["", "{lens}", "{stem", "stem}", "%Q!", "{}"] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
-        assert!(Template::parse("%Y/{camera}").unwrap_err().contains("before the file is here"));
     }
 }

@@ -32,6 +32,10 @@ struct Answer {
     left: Vec<String>,
     /// Files in the middle of a fetch: they move after the next sync.
     held_files: u64,
+    /// Files that stay because it is not known which camera took them. The next sync with this template asks
+    /// for the first; the others are gone from iCloud, or left out by choice.
+    camera_unasked_files: u64,
+    camera_unknown_files: u64,
     folders_removed: u64,
 }
 
@@ -64,7 +68,8 @@ pub(super) async fn run(args: &Args, config: &Config, stop: Stop) -> Result<Exit
                 engine::relayout(tools, account, layout).await?
             }
         };
-        exit = match (relaid.interrupted, relaid.left.is_empty()) {
+        let is_done = relaid.left.is_empty() && relaid.camera_unasked == 0;
+        exit = match (relaid.interrupted, is_done) {
             (true, _) => Exit::Interrupted,
             (false, false) if exit == Exit::Done => Exit::FilesOpen,
             _ => exit,
@@ -94,6 +99,8 @@ impl Answer {
             promised_files: relaid.promised,
             left: relaid.left,
             held_files: relaid.held,
+            camera_unasked_files: relaid.camera_unasked,
+            camera_unknown_files: relaid.camera_unknown,
             folders_removed: relaid.folders_removed,
         }
     }
@@ -113,6 +120,22 @@ impl Answer {
         if self.held_files > 0 {
             let held = format::counted(self.held_files, "file");
             let _ = writeln!(text, "{held} in the middle of a fetch; \"rollbook sync\" first, then again");
+        }
+        if self.camera_unasked_files > 0 {
+            let files = format::counted(self.camera_unasked_files, "file");
+            let _ = writeln!(
+                text,
+                "not moved: iCloud was not asked yet which camera took {files}; \"rollbook sync\" with this template \
+                 asks, then again"
+            );
+        }
+        if self.camera_unknown_files > 0 {
+            let files = format::counted(self.camera_unknown_files, "file");
+            let _ = writeln!(
+                text,
+                "not moved: which camera took {files} is not known, and no sync asks: gone from iCloud, or left out \
+                 by choice"
+            );
         }
         let moved = format::counted(self.moved.len() as u64, "file");
         let what = if self.dry_run { "would move" } else { "moved" };
@@ -139,6 +162,12 @@ mod tests {
         assert_eq!(
             Answer::new("a@b.c", false, relaid.clone()).to_text(),
             "2024/IMG.JPG -> IMG.JPG\n1 file moved, 0 left, 1 empty folder removed"
+        );
+        let waits = Relaid { camera_unasked: 2, camera_unknown: 1, ..Relaid::default() };
+        let said = Answer::new("a@b.c", true, waits).to_text();
+        assert!(
+            said.contains("which camera took 2 files; \"rollbook sync\"")
+                && said.contains("took 1 file is not known")
         );
         let dry = Answer::new("a@b.c", true, relaid).to_text();
         assert!(dry.ends_with("1 file would move, 0 left"), "{dry}");

@@ -90,7 +90,7 @@ impl Ahead {
                 query: Query { record_type: index.listed(), filter_by: Some(filters) },
                 zone_id: (&zone).into(),
                 results_limit: Some(PAGE_RECORDS),
-                desired_keys: &desired_keys(client.previews()),
+                desired_keys: &desired_keys(client.extras()),
                 continuation_marker: None,
             };
             client.call(zone.database, ENDPOINT, &body).await

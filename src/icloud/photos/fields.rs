@@ -80,10 +80,27 @@ pub(super) const PREVIEW_KEYS: [&str; 8] = [
     "resVidSmallFileType",
 ];
 
+/// What the picture's own file says of itself, for those who sort by camera. Three kilobytes a photo, as much as
+/// all the others together.
+///
+/// Witnesses: the recorded answers of icloudpd's tests, the sample in icloud-photos-sync's `query-parser.ts`, and
+/// the parser `icloudPhotoMeta` of LEAPP.
+pub(super) const CAMERA_KEY: &str = "mediaMetaDataEnc";
+
+/// What is asked for only by those who want it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extras {
+    /// The smaller copies that the service makes.
+    pub(super) previews: bool,
+    /// Which camera took it.
+    pub(super) camera: bool,
+}
+
 /// The fields to ask for.
-pub(super) fn desired_keys(previews: bool) -> Vec<&'static str> {
-    let previews = if previews { &PREVIEW_KEYS[..] } else { &[] };
-    DESIRED_KEYS.iter().chain(previews).copied().collect()
+pub(super) fn desired_keys(extras: Extras) -> Vec<&'static str> {
+    let previews = if extras.previews { &PREVIEW_KEYS[..] } else { &[] };
+    let camera = extras.camera.then_some(CAMERA_KEY);
+    DESIRED_KEYS.iter().chain(previews).copied().chain(camera).collect()
 }
 
 /// An answer that carries records.
@@ -180,6 +197,8 @@ pub(super) struct Fields<'a> {
     res_vid_small_file_type: Field<'a>,
     #[serde(borrow, rename = "assetSubtypeV2")]
     pub(super) asset_subtype: Field<'a>,
+    #[serde(borrow)]
+    pub(super) media_meta_data_enc: Field<'a>,
     #[serde(borrow)]
     pub(super) album_name_enc: Field<'a>,
     #[serde(borrow)]

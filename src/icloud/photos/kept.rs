@@ -1,43 +1,58 @@
-//! What is kept of a record: all of it but its URLs.
+//! What is kept of a record: all of it but its URLs, and what the picture's own file says of itself.
+
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::icloud::photos::fields::CAMERA_KEY;
+
+const URL_KEY: &str = "downloadURL";
+
 /// Both records without their URLs: those expire, and are secrets while they do not.
-pub(super) fn provider_record(asset: &str, master: &str) -> Vec<u8> {
-    let mut record = Vec::with_capacity(asset.len() + master.len() + 24);
-    record.extend_from_slice(b"{\"asset\":");
-    append_without_urls(&mut record, asset);
-    record.extend_from_slice(b",\"master\":");
-    append_without_urls(&mut record, master);
-    record.push(b'}');
-    record
+///
+/// `has_camera`: without [`CAMERA_KEY`] too. It is three kilobytes that hardly compress, for one word that has
+/// a column of its own, and all of it stands in the photo.
+pub(super) fn provider_record(asset: &str, master: &str, has_camera: bool) -> Vec<u8> {
+    let mut record = String::with_capacity(asset.len() + master.len() + 24);
+    for (opening, json) in [("{\"asset\":", asset), (",\"master\":", master)] {
+        let mut json = Cow::Borrowed(json);
+        if has_camera {
+            let mut rest = String::with_capacity(json.len());
+            append_without(&mut rest, &json, CAMERA_KEY);
+            json = Cow::Owned(rest);
+        }
+        record.push_str(opening);
+        append_without(&mut record, &json, URL_KEY);
+    }
+    record.push('}');
+    record.into_bytes()
 }
 
-/// Copies JSON, leaving out every member called `downloadURL`.
+/// Copies JSON, leaving out every member of a name.
 ///
 /// A scan of text, because reading and writing the whole record costs ten times as much. It is
 /// exact: inside of a JSON string the quote before the name would stand behind a backslash.
-fn append_without_urls(out: &mut Vec<u8>, json: &str) {
-    const KEY: &str = "\"downloadURL\"";
+fn append_without(out: &mut String, json: &str, name: &str) {
+    let key = format!("\"{name}\"");
     let mut rest = json;
-    while let Some(at) = rest.find(KEY) {
-        let after = rest[at + KEY.len()..].trim_start();
+    while let Some(at) = rest.find(&key) {
+        let after = rest[at + key.len()..].trim_start();
         let Some(value) = after.strip_prefix(':') else {
             // The word as a value, not as a name.
-            out.extend_from_slice(&rest.as_bytes()[..at + KEY.len()]);
-            rest = &rest[at + KEY.len()..];
+            out.push_str(&rest[..at + key.len()]);
+            rest = &rest[at + key.len()..];
             continue;
         };
-        out.extend_from_slice(rest[..at].trim_end().as_bytes());
+        out.push_str(rest[..at].trim_end());
         rest = value[value_len(value)..].trim_start();
         // One comma goes with the member: the one behind it, else the one before it.
         if let Some(next) = rest.strip_prefix(',') {
             rest = next.trim_start();
-        } else if out.last() == Some(&b',') {
+        } else if out.ends_with(',') {
             out.pop();
         }
     }
-    out.extend_from_slice(rest.as_bytes());
+    out.push_str(rest);
 }
 
 /// The length of the JSON value that `text` begins with.
@@ -68,9 +83,13 @@ mod tests {
             (r#"{"a":1,"downloadURL":"u","downloadURL":"v","b":2}"#, r#"{"a":1,"b":2}"#),
         ];
         for (json, expected) in matrix {
-            let mut kept = Vec::new();
-            append_without_urls(&mut kept, json);
-            assert_eq!(String::from_utf8(kept).expect("UTF-8"), expected);
+            let mut kept = String::new();
+            append_without(&mut kept, json, URL_KEY);
+            assert_eq!(kept, expected);
         }
+        let master = r#"{"fields":{"mediaMetaDataEnc":{"value":"Yn=="},"a":{"downloadURL":"u"}}}"#;
+        let kept = |has_camera| String::from_utf8(provider_record("{}", master, has_camera)).expect("UTF-8");
+        assert_eq!(kept(true), r#"{"asset":{},"master":{"fields":{"a":{}}}}"#);
+        assert!(kept(false).contains("mediaMetaDataEnc"));
     }
 }

@@ -141,7 +141,7 @@ impl Client {
             ahead: Ahead::new(self.clone(), zone.clone(), index),
             rank: 0,
             phase: Phase::Walking,
-            pairing: Pairing::default(),
+            pairing: Pairing::of(self.extras()),
             before: None,
             known: HashSet::new(),
             handed: HashSet::new(),
@@ -339,7 +339,7 @@ impl Listing {
     async fn look_up_masters(&mut self) -> Result<Page, Error> {
         let mut names = self.pairing.wanted_masters();
         names.truncate(LOOKUP_NAMES_MAX);
-        let answer = self.client.look_up_raw(&self.zone, &names).await?;
+        let answer = self.client.look_up_raw(&self.zone, &names, self.client.extras()).await?;
         let text = wire::text_of(&answer);
         let answer: Lenient<RecordsAnswer<'_>> = read("records/lookup", &text)?;
         let mut page = Page::default();

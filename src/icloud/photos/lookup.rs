@@ -6,7 +6,7 @@ use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::body::ZoneId;
-use crate::icloud::photos::fields::{RecordsAnswer, desired_keys};
+use crate::icloud::photos::fields::{Extras, RecordsAnswer, desired_keys};
 use crate::icloud::photos::read;
 use crate::icloud::photos::record::{Half, Record, offer};
 use crate::icloud::wire::{self, Lenient};
@@ -89,7 +89,9 @@ impl Client {
         if names.is_empty() {
             return Ok(Lookup::default());
         }
-        let answer = self.look_up_raw(zone, names).await?;
+        // Addresses are all that is wanted.
+        let extras = Extras { camera: false, ..self.extras() };
+        let answer = self.look_up_raw(zone, names, extras).await?;
         let text = wire::text_of(&answer);
         let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
         let now = now();
@@ -119,9 +121,14 @@ impl Client {
     }
 
     /// Looks up records and returns the answer as it came.
-    pub(super) async fn look_up_raw(&self, zone: &Zone, names: &[String]) -> Result<Vec<u8>, Error> {
+    pub(super) async fn look_up_raw(
+        &self,
+        zone: &Zone,
+        names: &[String],
+        extras: Extras,
+    ) -> Result<Vec<u8>, Error> {
         let records = names.iter().map(|name| NameWire { record_name: name }).collect();
-        let body = LookupBody { records, zone_id: zone.into(), desired_keys: &desired_keys(self.previews()) };
+        let body = LookupBody { records, zone_id: zone.into(), desired_keys: &desired_keys(extras) };
         self.call(zone.database, ENDPOINT, &body).await
     }
 }

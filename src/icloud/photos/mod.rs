@@ -6,6 +6,7 @@
 mod ahead;
 mod albums;
 mod body;
+mod camera;
 mod changes;
 mod facts;
 mod fields;
@@ -20,6 +21,7 @@ mod state;
 mod zone_changes;
 mod zones;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +41,7 @@ use crate::fault;
 use crate::icloud::auth::Account;
 use crate::icloud::error::{Denial, Error};
 use crate::icloud::http::{self, Answer, Call, Unreachable};
+use crate::icloud::photos::fields::Extras;
 use crate::icloud::wire::{self, Lenient, Value};
 use crate::icloud::{Client, endpoints};
 use crate::model::asset::Database;
@@ -81,6 +84,14 @@ enum Verdict {
 }
 
 impl Client {
+    /// What is asked for beside the usual.
+    fn extras(&self) -> Extras {
+        Extras {
+            previews: self.shared.previews.load(Ordering::Relaxed),
+            camera: self.shared.cameras.load(Ordering::Relaxed),
+        }
+    }
+
     /// Calls an endpoint of the photo service and returns the body of its answer.
     ///
     /// Passing faults are retried, a refused session is renewed once.
@@ -229,6 +240,18 @@ pub(super) fn page_of(answer: &[u8]) -> Option<crate::model::asset::Page> {
     pairing.take(answer.records.items(), "here", http::now(), &mut page);
     pairing.finish(&mut page);
     Some(page)
+}
+
+/// Reads a property list as each field that holds one, for fuzzing.
+#[cfg(feature = "faults")]
+pub(super) fn list_of(list: &[u8]) -> (Option<String>, crate::model::facts::Facts) {
+    use base64::Engine as _;
+    let list = record::BASE64.encode(list);
+    let kept = format!(
+        r#"{{"asset":{{"fields":{{"keywordsEnc":{{"value":"{list}"}},"locationEnc":{{"value":"{list}"}}}}}}}}"#
+    );
+    let field = wire::FieldBody { value: Value::Text(list.into()), ..Default::default() };
+    (camera::camera(&field), facts(kept.as_bytes()))
 }
 
 #[cfg(test)]

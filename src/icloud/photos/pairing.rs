@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::value::RawValue;
 
+use crate::icloud::photos::fields::Extras;
 use crate::icloud::photos::record::{Half, Record, join};
 use crate::model::asset::{Oddity, OddityKind, Page};
 
@@ -37,6 +38,8 @@ pub(super) struct Pairing {
     /// Names of waiting masters, oldest first; may name some that are gone.
     arrivals: VecDeque<String>,
     assets: Vec<Waiting>,
+    /// Records were asked for their cameras: where one says nothing of it, there is none.
+    asks_camera: bool,
 }
 
 /// Records of one answer, read.
@@ -46,6 +49,11 @@ struct Sorted<'a> {
 }
 
 impl Pairing {
+    /// For records that are asked for with these fields.
+    pub(super) fn of(extras: Extras) -> Self {
+        Self { asks_camera: extras.camera, ..Self::default() }
+    }
+
     /// How many assets wait for their master.
     pub(super) fn waiting_assets(&self) -> usize {
         self.assets.len()
@@ -84,6 +92,11 @@ impl Pairing {
         }
         self.serve_waiting(&sorted, &mut used, now, page);
         self.keep_masters(&sorted, &used, page);
+        if self.asks_camera {
+            page.assets.iter_mut().for_each(|asset| {
+                asset.camera.get_or_insert_default();
+            });
+        }
         tally
     }
 

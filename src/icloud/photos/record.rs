@@ -8,6 +8,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::value::RawValue;
 
+use crate::icloud::photos::camera::camera;
 use crate::icloud::photos::fields::{Fields, RecordWire, field_name};
 use crate::icloud::photos::kept::provider_record;
 use crate::icloud::wire::{self, FieldBody, Lenient, Object, Value};
@@ -123,6 +124,7 @@ fn has_fields(raw: &str) -> bool {
 pub(super) fn join(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<Oddity>) -> Asset {
     let offers = offers(asset, master, now, oddities);
     let flags = asset.fields();
+    let camera = [master, asset].into_iter().find_map(|record| camera(&record.fields().media_meta_data_enc));
     let tag = |record: &Record<'_>| record.wire.record_change_tag.text().unwrap_or_default().to_owned();
     Asset {
         name: AssetName(asset.name().to_owned()),
@@ -140,7 +142,8 @@ pub(super) fn join(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: 
         hidden: flags.is_hidden.value.is_set(),
         deleted: flags.is_deleted.value.is_set() || master.fields().is_deleted.value.is_set(),
         offers,
-        provider_record: provider_record(asset.raw, master.raw),
+        provider_record: provider_record(asset.raw, master.raw, camera.is_some()),
+        camera,
     }
 }
 

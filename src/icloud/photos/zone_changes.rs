@@ -141,7 +141,7 @@ impl Client {
     pub async fn look_up_assets(&self, zone: &Zone, names: &[String]) -> Result<Changes, Error> {
         assert!(names.len() <= LOOKUP_NAMES_MAX, "a look-up takes {LOOKUP_NAMES_MAX} names at most");
         let mut changes = Changes::default();
-        let mut pairing = Pairing::default();
+        let mut pairing = Pairing::of(self.extras());
         self.look_up_into(zone, names, &mut pairing, &mut changes).await?;
         self.look_up_masters(zone, &mut pairing, &mut changes).await?;
         Ok(changes)
@@ -155,7 +155,7 @@ impl Client {
         pairing: &mut Pairing,
         changes: &mut Changes,
     ) -> Result<(), Error> {
-        let answer = self.look_up_raw(zone, names).await?;
+        let answer = self.look_up_raw(zone, names, self.extras()).await?;
         let text = wire::text_of(&answer);
         let answer: Lenient<RecordsAnswer<'_>> = read("records/lookup", &text)?;
         let mut halves = Vec::new();
@@ -206,7 +206,7 @@ impl ZoneChanges {
                 zone_id: (&self.zone).into(),
                 sync_token: &self.token,
                 results_limit: PAGE_RECORDS,
-                desired_keys: desired_keys(self.client.previews()).into_iter().chain(ALBUM_KEYS).collect(),
+                desired_keys: desired_keys(self.client.extras()).into_iter().chain(ALBUM_KEYS).collect(),
             }],
         };
         let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;
@@ -240,7 +240,7 @@ impl ZoneChanges {
     /// [`Error`]; the page is as it was.
     pub async fn complete(&self, page: &ChangedPage, assets: &[String]) -> Result<Changes, Error> {
         let mut changes = page.changes.clone();
-        let mut pairing = Pairing::default();
+        let mut pairing = Pairing::of(self.client.extras());
         let halves: Vec<&RawValue> = page.halves.iter().map(|raw| &**raw).collect();
         pairing.take(&halves, "changes", now(), &mut changes.page);
         for names in assets.chunks(LOOKUP_NAMES_MAX) {

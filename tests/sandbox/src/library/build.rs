@@ -39,6 +39,10 @@ impl Press<'_> {
         put("originalOrientation", Field::Int(1));
         put("importedByBundleIdentifierEnc", Field::Encrypted(b"com.apple.camera".to_vec()));
         put("importedBy", Field::Int(1));
+        if !item.kind.is_movie() && wanted.has("mediaMetaDataEnc") {
+            put("mediaMetaDataType", Field::Text("CGImageProperties".into()));
+            put("mediaMetaDataEnc", Field::Encrypted(image_properties(&item)));
+        }
         if entry.is_deleted {
             put("isDeleted", Field::Int(1));
         }
@@ -46,7 +50,7 @@ impl Press<'_> {
             self.resource(&mut fields, wanted, zone, at, &item, file);
         }
         let envelope = self.envelope(zone, entry, &item, self.master_name(zone, at), "CPLMaster", fields);
-        twisted(entry, Side::Master, envelope)
+        twisted(entry, Side::Master, wanted, envelope)
     }
 
     /// The asset record of an entry.
@@ -93,7 +97,7 @@ impl Press<'_> {
         let mut envelope =
             self.envelope(zone, entry, &item, zone.asset_name(at, self.options.seed), "CPLAsset", fields);
         envelope.expiration_time = entry.is_deleted.then_some(THIRTY_DAYS_S);
-        twisted(entry, Side::Asset, envelope)
+        twisted(entry, Side::Asset, wanted, envelope)
     }
 
     /// A master is named by its original's checksum.
@@ -181,9 +185,9 @@ impl Press<'_> {
 /// Deleted assets are kept for thirty days.
 const THIRTY_DAYS_S: u64 = 30 * 86_400;
 
-fn twisted(entry: &Entry, side: Side, envelope: Envelope) -> Option<Record> {
+fn twisted(entry: &Entry, side: Side, wanted: &Wanted, envelope: Envelope) -> Option<Record> {
     match &entry.origin {
-        Origin::Odd(oddity) => oddity.apply(side, envelope),
+        Origin::Odd(oddity) => oddity.apply(side, wanted, envelope),
         _ => Some(Record::Whole(Box::new(envelope))),
     }
 }
@@ -213,6 +217,35 @@ fn keywords(seed: u64) -> Vec<u8> {
     } else {
         b"bplist00\xa0\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09".to_vec()
     }
+}
+
+/// What ImageIO reads in the original of a still: as binary property list, half of it the maker's own note.
+fn image_properties(item: &Item) -> Vec<u8> {
+    let dictionary = |entries: Vec<(&str, plist::Value)>| {
+        let entries = entries.into_iter().map(|(key, value)| (key.to_owned(), value));
+        plist::Value::Dictionary(entries.collect())
+    };
+    let mut entries = vec![
+        ("ColorModel", "RGB".into()),
+        ("Depth", 8.into()),
+        ("PixelHeight", 3_024.into()),
+        ("PixelWidth", 4_032.into()),
+    ];
+    let (maker, model) = item.camera();
+    if let Some(maker) = maker {
+        let mut tiff = vec![("Make", maker.into()), ("Orientation", 1.into()), ("Software", "17.5".into())];
+        tiff.extend(model.map(|model| ("Model", model.into())));
+        let mut note = vec![0; 1_500];
+        noise::fill(item.seed, 0, &mut note);
+        entries.push(("{TIFF}", dictionary(tiff)));
+        entries
+            .push(("{Exif}", dictionary(vec![("ExposureTime", 0.004.into()), ("LensMake", maker.into())])));
+        entries
+            .push(("{MakerApple}", dictionary(vec![("1", 16.into()), ("note", plist::Value::Data(note))])));
+    }
+    let mut list = Vec::new();
+    dictionary(entries).to_writer_binary(&mut list).expect("memory takes everything");
+    list
 }
 
 /// A place on land or sea, as the property list the service keeps it in.

@@ -1,7 +1,7 @@
 //! One asset as the generator decides it: kind, name, dates and files. Pure: the same seed and
 //! number give the same item, and no byte of content is made.
 
-use crate::media::{Content, Format, Recipe, make};
+use crate::media::{CAMERAS, Content, Format, MAKER, Recipe, make, names_camera};
 use crate::noise::{derive, pick};
 use crate::options::{Mix, Options};
 use serde::{Deserialize, Serialize};
@@ -293,15 +293,27 @@ impl Item {
 
     /// The bytes of one file. `edits` changes those that editing changes.
     pub(crate) fn content(&self, file: &File, edits: u32) -> Content {
+        make(&self.recipe(file, edits))
+    }
+
+    /// What the EXIF of the original says of the camera: its maker, and its model.
+    pub(crate) fn camera(&self) -> (Option<&'static str>, Option<&'static str>) {
+        let recipe = self.recipe(&self.files(0)[0], 0);
+        let (maker, model) = names_camera(&recipe);
+        (maker.then_some(MAKER), model.then_some(CAMERAS[recipe.camera]))
+    }
+
+    fn recipe(&self, file: &File, edits: u32) -> Recipe {
         let version = if file.rendition.is_on_asset() { u64::from(edits) } else { 0 };
-        make(&Recipe {
+        Recipe {
             format: file.format,
             seed: derive(self.seed, &[5, file.rendition as u64, version]),
             size_bytes: file.size_bytes,
             captured_ms: self.captured_ms,
             tz_offset_s: self.tz_offset_s,
             undated: self.undated_jpegs,
-        })
+            camera: usize::try_from(pick(self.seed, &[6], CAMERAS.len() as u64)).unwrap_or(0),
+        }
     }
 
     /// Whether there is an edited version after `edits` further edits.

@@ -4,7 +4,7 @@
 //! then twisted, so an oddity says only what is odd about it.
 
 use super::item::Kind;
-use super::record::{Envelope, Field, Record};
+use super::record::{Envelope, Field, Record, Wanted};
 use serde_json::{Value, json};
 
 /// One of the two records of an asset.
@@ -43,12 +43,13 @@ impl Oddity {
     }
 
     /// Twists a record; `None` if it is not served at all.
-    pub(crate) fn apply(&self, side: Side, mut record: Envelope) -> Option<Record> {
+    pub(crate) fn apply(&self, side: Side, wanted: &Wanted, mut record: Envelope) -> Option<Record> {
         if side != self.side {
             return Some(Record::Whole(Box::new(record)));
         }
         match &self.twist {
             Twist::Absent(field) => record.fields.0.retain(|(name, _)| name != field),
+            Twist::Put(field, _) if !wanted.has(field) => {}
             Twist::Put(field, value) => record.fields.put(*field, Field::Raw(value.clone())),
             Twist::Inside(field, key, value) => twist_inside(&mut record, field, key, value.as_ref()),
             Twist::Error(code) => {
@@ -76,7 +77,7 @@ fn twist_inside(record: &mut Envelope, field: &'static str, key: &str, value: Op
 }
 
 /// Fields that are once absent, once null, and once of a wrong type.
-const FIELDS: [(Side, &str); 24] = [
+const FIELDS: [(Side, &str); 25] = [
     (Side::Master, "filenameEnc"),
     (Side::Master, "itemType"),
     (Side::Master, "dataClassType"),
@@ -86,6 +87,7 @@ const FIELDS: [(Side, &str); 24] = [
     (Side::Master, "resOriginalWidth"),
     (Side::Master, "resOriginalHeight"),
     (Side::Master, "resOriginalFingerprint"),
+    (Side::Master, "mediaMetaDataEnc"),
     (Side::Asset, "masterRef"),
     (Side::Asset, "assetDate"),
     (Side::Asset, "addedDate"),
@@ -130,6 +132,7 @@ pub(crate) fn all() -> Vec<Oddity> {
     all.extend(names());
     all.extend(dates());
     all.extend(resources());
+    all.extend(cameras());
     all.push(Oddity::new("master without asset", Kind::Jpeg, Side::Asset, Twist::Gone));
     all.push(Oddity::new("asset without master", Kind::Jpeg, Side::Master, Twist::Gone));
     all.push(Oddity::new("master is an error", Kind::Jpeg, Side::Master, Twist::Error("ACCESS_DENIED")));
@@ -202,5 +205,34 @@ fn resources() -> Vec<Oddity> {
         inside("checksum not base64", "fileChecksum", Some(json!("not base64!"))),
         kind("type unknown", "com.example.hologram"),
         kind("type empty", ""),
+    ]
+}
+
+/// What no camera says of itself.
+fn cameras() -> Vec<Oddity> {
+    let put = |label: &str, bytes: &[u8]| {
+        let value = json!({"value": crate::encode::base64(bytes), "type": "ENCRYPTED_BYTES"});
+        Oddity::new(
+            format!("camera {label}"),
+            Kind::Jpeg,
+            Side::Master,
+            Twist::Put("mediaMetaDataEnc", value),
+        )
+    };
+    let model = |label: &str, model: plist::Value| {
+        let tiff = plist::Dictionary::from_iter([("Model", model)]);
+        let list = plist::Dictionary::from_iter([("{TIFF}", plist::Value::Dictionary(tiff))]);
+        let mut bytes = Vec::new();
+        plist::Value::Dictionary(list).to_writer_binary(&mut bytes).expect("memory takes everything");
+        put(label, &bytes)
+    };
+    vec![
+        put("is no list", b"Loopback 9"),
+        put("is a list cut short", b"bplist00\xd1\x01\x02"),
+        put("lies in itself", b"bplist00\xd1\x00\x00\x08\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0b"),
+        model("is a number", 9.into()),
+        model("of 10 KB", "n".repeat(10_000).into()),
+        model("has control characters", "Loop\u{1b}[31mback\n9".into()),
+        model("is empty", "".into()),
     ]
 }

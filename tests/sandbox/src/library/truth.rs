@@ -32,6 +32,9 @@ pub struct TruthFile {
     pub captured_ms: i64,
     /// The camera's zone: seconds east of UTC.
     pub tz_offset_s: i32,
+    /// The model of the camera, or its maker where the original names no model; `None` where its records
+    /// say neither.
+    pub camera: Option<String>,
     /// Whether the asset lies in Recently Deleted.
     pub is_deleted: bool,
     /// Whether the asset is hidden.
@@ -70,6 +73,7 @@ impl Library {
                         checksum: crate::encode::base64(&press.facts(zone, at, &item, &file).checksum),
                         captured_ms: item.date_ms(),
                         tz_offset_s: item.tz_offset_s,
+                        camera: self.camera(zone, master, press),
                         is_deleted: entry.is_deleted,
                         is_hidden: entry.is_hidden,
                         is_favorite: entry.is_favorite,
@@ -104,6 +108,15 @@ impl Library {
             _ => false,
         };
         has_address && matches!(asset.fields.get("masterRef"), Some(Field::Reference { .. }))
+    }
+
+    /// The camera as the record states it, and the original's EXIF. What is odd states none.
+    fn camera(&self, zone: &Zone, at: u32, press: &Press<'_>) -> Option<String> {
+        let record = press.master(zone, at, &Wanted::only("mediaMetaDataEnc"));
+        let Some(Record::Whole(record)) = record else { return None };
+        let Some(Field::Encrypted(_)) = record.fields.get("mediaMetaDataEnc") else { return None };
+        let (maker, model) = zone.item(at, press.options).camera();
+        model.or(maker).map(str::to_owned)
     }
 
     /// The name as the record states it, oddities included.

@@ -1,6 +1,6 @@
 //! DNG: an uncompressed picture of 8 × 8 pixels, and noise as the camera maker's private data.
 
-use super::{Builder, Content, Recipe, exif};
+use super::{Builder, CAMERAS, Content, MAKER, Recipe, exif};
 
 const SIDE: u16 = 8;
 
@@ -27,15 +27,15 @@ fn directory(recipe: &Recipe, pixels_at: u32, noise_at: u32, noise_len: u32) -> 
     tiff.shorts(0x0102, &[8, 8, 8]);
     tiff.shorts(0x0103, &[1]);
     tiff.shorts(0x0106, &[2]);
-    tiff.ascii(0x010f, "Sandbox");
-    tiff.ascii(0x0110, "Loopback 1");
+    tiff.ascii(0x010f, MAKER);
+    tiff.ascii(0x0110, CAMERAS[recipe.camera]);
     tiff.long(0x0111, pixels_at);
     tiff.shorts(0x0115, &[3]);
     tiff.long(0x0116, u32::from(SIDE));
     tiff.long(0x0117, u32::from(SIDE) * u32::from(SIDE) * 3);
     tiff.ascii(0x0132, &exif::date_text(recipe));
     tiff.raw(0xc612, 1, 4, vec![1, 4, 0, 0]);
-    tiff.ascii(0xc614, "Sandbox Loopback 1");
+    tiff.ascii(0xc614, &format!("{MAKER} {}", CAMERAS[recipe.camera]));
     // DNGPrivateData. Its value lies outside the directory, so it is an offset, written as it stands.
     tiff.raw(0xc634, 1, noise_len, noise_at.to_le_bytes().to_vec());
     tiff.whole(recipe)

@@ -66,6 +66,22 @@ pub(crate) struct Recipe {
     pub(crate) tz_offset_s: i32,
     /// Whether a JPEG may come without its date.
     pub(crate) undated: bool,
+    /// Which of the [`CAMERAS`] took it.
+    pub(crate) camera: usize,
+}
+
+/// The maker of all cameras.
+pub(crate) const MAKER: &str = "Sandbox";
+/// Their models. HEICs have them patched in, so all are of one length.
+pub(crate) const CAMERAS: [&str; 3] = ["Loopback 1", "Loopback 2", "Loopback 3"];
+
+/// What the EXIF of a file says of its camera: whether it names the maker, and whether the model too.
+pub(crate) fn names_camera(recipe: &Recipe) -> (bool, bool) {
+    match recipe.format {
+        Format::Heic | Format::Dng => (true, true),
+        Format::Jpeg => exif::names_camera(recipe),
+        Format::Png | Format::Mov | Format::Mp4 => (false, false),
+    }
 }
 
 /// Makes the file of a recipe.
@@ -185,6 +201,7 @@ mod tests {
             captured_ms: 1_700_000_000_000,
             tz_offset_s: 7200,
             undated: false,
+            camera: 0,
         }
     }
 
