@@ -268,10 +268,13 @@ fn what_only_one_account_can_have_never_reaches_two() {
     let two = Two::new(some(5), some(5));
     let photos = two.beside("photos");
     let password = two.beside("password-one");
-    let shared: [(&str, &Path, &str); 3] = [
+    let albums = two.beside("albums");
+    let shared: [(&str, &Path, &str); 5] = [
         ("ROLLBOOK_PASSWORD", Path::new("p"), "cannot use ROLLBOOK_PASSWORD for two accounts"),
         ("ROLLBOOK_PASSWORD_FILE", &password, "cannot use the password file"),
         ("ROLLBOOK_DIRECTORY", &photos, "cannot use the directory"),
+        ("ROLLBOOK_ALBUM_DIRECTORY", &albums, "cannot use the album-directory"),
+        ("ROLLBOOK_ALBUM_DIRECTORY", Path::new("../albums"), "cannot use the album-directory"),
     ];
     for (name, value, what) in shared {
         let mut command = two.command(&["sync"]);

@@ -6,7 +6,7 @@
 //! and a few of those lock it.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::cli::config_file::AccountTable;
 use crate::cli::exit::Exit;
@@ -66,8 +66,8 @@ fn no_such_account(name: &OsStr, source: &Source, known: &[Account]) -> Problem 
     if known.is_empty() { problem } else { problem.why(format!("known are: {}", known.join(", "))) }
 }
 
-/// Refuses accounts that share what is one account's own.
-pub(crate) fn check_apart(accounts: &[Account]) -> Result<(), Problem> {
+/// Refuses accounts that share what is one account's own. `albums`: their folder, as each destination has it.
+pub(crate) fn check_apart(accounts: &[Account], albums: &Path) -> Result<(), Problem> {
     let shared = |what: String, one: &Account, other: &Account| {
         Problem::new(Exit::Usage, format!("cannot use {what} for two accounts"))
             .why(format!("{} and {} would share it", one.label(), other.label()))
@@ -90,9 +90,30 @@ pub(crate) fn check_apart(accounts: &[Account]) -> Result<(), Problem> {
                 ));
                 return Err(problem);
             }
+            if let (Some(mine), Some(theirs)) = (&one.directory, &other.directory)
+                && resolved(&mine.join(albums)) == resolved(&theirs.join(albums))
+            {
+                let mut problem = shared(format!("the album-directory {}", albums.display()), one, other);
+                problem.hint = Some(
+                    "set --album-directory to a folder below each --directory, or choose an account with --account"
+                        .to_owned(),
+                );
+                return Err(problem);
+            }
         }
     }
     Ok(())
+}
+
+/// A path without `..`, by its words alone: what links lead to is not asked.
+fn resolved(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut above, component| {
+        match component {
+            Component::ParentDir => drop(above.pop()),
+            other => above.push(other),
+        }
+        above
+    })
 }
 
 impl Account {

@@ -92,7 +92,7 @@ impl Config {
         let args = args.expect("the line is one of ours");
         let nowhere = Environment::from_iter([("HOME", "/")]);
         let file = ConfigFile::parse(called, text)?;
-        account::check_apart(&Self::of(&Layers::with_file(&args, &nowhere, file))?.accounts)
+        Self::of(&Layers::with_file(&args, &nowhere, file))?.check_apart()
     }
 
     fn of(layers: &Layers<'_>) -> Result<Self, Problem> {
@@ -161,8 +161,12 @@ impl Config {
     /// A problem when one has no name, or two would share what is one account's own.
     pub(crate) fn accounts(&self) -> Result<&[Account], Problem> {
         self.accounts.iter().try_for_each(|account| account.username().map(|_| ()))?;
-        account::check_apart(&self.accounts)?;
+        self.check_apart()?;
         Ok(&self.accounts)
+    }
+
+    fn check_apart(&self) -> Result<(), Problem> {
+        account::check_apart(&self.accounts, &self.album_directory)
     }
 }
 
