@@ -241,6 +241,10 @@ impl From<journal::Error> for Problem {
                 Exit::Busy,
                 "close the sqlite3 shell or the program that writes to the journal, then run the same command again",
             ),
+            error if error.trouble() == Trouble::Closed => (
+                Exit::Usage,
+                "run it as the user that the data directory belongs to; \"ls -l\" there shows whose each file is",
+            ),
             journal::Error::NewerSchema { .. } => {
                 (Exit::Usage, "update rollbook, or set --data-dir to another journal")
             }

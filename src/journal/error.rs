@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::{Connection, OpenFlags};
+
 use crate::model::ids::FileId;
 
 /// A failure of the journal.
@@ -82,6 +84,8 @@ pub enum Trouble {
     Disk,
     /// Another program held it for longer than we wait.
     Busy,
+    /// The system does not let us open it, or its log.
+    Closed,
     /// What is in the file is not what was written.
     Damage,
     /// Anything else.
@@ -102,14 +106,19 @@ impl Error {
         match source.sqlite_error_code() {
             Some(Code::DiskFull | Code::SystemIoFailure | Code::ReadOnly) => Trouble::Disk,
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Trouble::Busy,
+            Some(Code::CannotOpen | Code::PermissionDenied) => Trouble::Closed,
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Trouble::Damage,
             _ => Trouble::Other,
         }
     }
 
-    /// What SQLite said of the file at `path`, by name where it says that the file is damaged.
+    /// What SQLite said of the file at `path`, by name where it says that the file is damaged. It says of a
+    /// log that cannot be opened no more than of the journal: which it is, is found out here.
     pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
+        let mut path = path.to_owned();
+        if source.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen) {
+            path = closed_log(&path).unwrap_or(path);
+        }
         let error = Self::Open { path: path.clone(), source };
         match (error.trouble(), error) {
             (Trouble::Damage, Self::Open { source, .. }) => {
@@ -118,4 +127,14 @@ impl Error {
             (_, error) => error,
         }
     }
+}
+
+/// The log of a journal, if it is there and cannot be opened. Its index is left alone: a handle on that, closed
+/// again, would let go the locks of every other connection of this process.
+fn closed_log(journal: &Path) -> Option<PathBuf> {
+    let mut log = journal.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    let opened = || Connection::open_with_flags(&log, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    (log.exists() && opened().is_err()).then_some(log)
 }
