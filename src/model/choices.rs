@@ -27,7 +27,7 @@ impl Choices {
     /// Whether some file may be unwanted.
     #[must_use]
     pub fn restrict(&self) -> bool {
-        self.selection != Selection::default() || self.renditions != Renditions::default()
+        self.selection.restricts() || self.renditions != Renditions::default()
     }
 
     /// Whether the albums have to be known before a row can be judged or placed.

@@ -76,6 +76,14 @@ pub struct Facts {
 }
 
 impl Selection {
+    /// Whether some asset may be unwanted. Every library, said or not, is no restriction.
+    #[must_use]
+    pub fn restricts(&self) -> bool {
+        let all = self.libraries.contains(&LibraryWord::All);
+        let libraries = if all { self.libraries.clone() } else { Vec::new() };
+        *self != Self { libraries, ..Self::default() }
+    }
+
     /// The rule that leaves an asset out: the name of its setting. `None`: it is wanted.
     #[must_use]
     pub fn rule(&self, facts: &Facts, now: i64) -> Option<&'static str> {
@@ -393,6 +401,21 @@ mod tests {
             albums: vec!["Trips/2024/Rome".into()],
             is_recent: false,
         }
+    }
+
+    #[test]
+    fn every_library_is_no_restriction() {
+        let libraries = |words: &[&str]| words.iter().map(|word| LibraryWord::parse(word)).collect();
+        let selection = |words| Selection { libraries: libraries(words), ..Selection::default() };
+        for (words, restricts) in [
+            (&[][..], false),
+            (&["all"], false),
+            (&["primary", "ALL"], false),
+            (&["primary", "shared"], true),
+        ] {
+            assert_eq!(selection(words).restricts(), restricts, "{words:?}");
+        }
+        assert!(Selection { skip_hidden: true, ..selection(&["all"]) }.restricts());
     }
 
     #[test]
