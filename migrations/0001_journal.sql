@@ -137,12 +137,13 @@ CREATE TABLE asset (
     CHECK ((removed_at IS NULL) = (removed_as IS NULL))
 ) STRICT;
 
--- Serves Reader::assets_of_masters (a change of a master concerns its assets), Reader::twin (the same
--- bytes in another library are copied, not fetched) and asset_change::moved.
-CREATE INDEX asset_by_master ON asset (master_name);
+-- Serves changes::assets_of_masters (a change of a master concerns its assets), the twin of a claim (the
+-- same bytes in another library are copied, not fetched) and asset_change::moved_here. By six letters of
+-- the name, which tell apart as many as there can be: the first one is the same for all.
+CREATE INDEX asset_by_master ON asset (substr(master_name, 2, 6));
 
--- Serves --recent N: the N newest of a library.
-CREATE INDEX asset_by_capture ON asset (library_id, captured_ms);
+-- Serves --recent N: the N newest of a library. In the order of a listing, so that its leaves are full.
+CREATE INDEX asset_by_capture ON asset (library_id, captured_ms DESC);
 
 -- Both provider records of assets, without URLs, so that a later feature needs no new enumeration: those that
 -- came together, as one zlib-compressed text. A line for each asset: its asset_id, a tab, and the JSON.
@@ -339,7 +340,6 @@ CREATE TABLE asset_file (
         state <> 'verified' AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
     ) VIRTUAL,
 
-    UNIQUE (asset_id, rendition, checksum),
     CHECK ((state = 'verified') = (sha256 IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_by IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_at IS NOT NULL)),
@@ -356,6 +356,9 @@ CREATE TABLE asset_file (
     CHECK (claim_run_id IS NULL OR state IN ('pending', 'partial'))
 ) STRICT;
 
+-- Serves everything that asks for the files of an asset. That each version is one row is for the triggers
+-- asset_file_once: a UNIQUE of asset, rendition and checksum would keep all checksums a second time.
+CREATE INDEX asset_file_of ON asset_file (asset_id);
 -- Serves Journal::claim: unclaimed work only, so it shrinks as the run goes on.
 CREATE INDEX asset_file_claimable ON asset_file (library_id, file_id)
     WHERE state IN ('pending', 'partial') AND claim_run_id IS NULL
@@ -572,6 +575,23 @@ CREATE TRIGGER asset_file_starts_pending BEFORE INSERT ON asset_file
 WHEN NEW.state <> 'pending'
 BEGIN
     SELECT RAISE(ABORT, 'illegal move: a new row starts as pending');
+END;
+
+CREATE TRIGGER asset_file_once BEFORE INSERT ON asset_file
+WHEN EXISTS (
+    SELECT 1 FROM asset_file
+    WHERE asset_id = NEW.asset_id AND rendition = NEW.rendition AND checksum = NEW.checksum)
+BEGIN
+    SELECT RAISE(ABORT, 'this version of a file has a row');
+END;
+
+CREATE TRIGGER asset_file_once_changed BEFORE UPDATE OF asset_id, rendition, checksum ON asset_file
+WHEN EXISTS (
+    SELECT 1 FROM asset_file
+    WHERE asset_id = NEW.asset_id AND rendition = NEW.rendition AND checksum = NEW.checksum
+      AND file_id <> OLD.file_id)
+BEGIN
+    SELECT RAISE(ABORT, 'this version of a file has a row');
 END;
 
 CREATE TRIGGER asset_file_legal_move BEFORE UPDATE OF state ON asset_file

@@ -141,6 +141,30 @@ fn a_row_starts_pending_is_never_deleted_and_its_history_stays() {
 }
 
 #[test]
+fn a_version_of_a_file_is_one_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = journal_with_a_row(folder.path(), State::Failed);
+    let insert = |rendition: &str, checksum: &str, key: i64| {
+        let sql = "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key)
+                   VALUES (1, 1, ?1, ?2, 10, '', '', ?3)";
+        connection.execute(sql, rusqlite::params![rendition, checksum, key])
+    };
+    insert("original", "c", 2).unwrap_err();
+    insert("original", "d", 2).unwrap();
+    insert("edited", "c", 3).unwrap();
+    // Nor does one become another.
+    let change = |checksum: &str| {
+        let sql =
+            "UPDATE asset_file SET state = 'pending', event = 'changed', error_kind = NULL, checksum = ?1
+                   WHERE file_id = 1";
+        connection.execute(sql, [checksum])
+    };
+    change("d").unwrap_err();
+    change("c").unwrap();
+    change("e").unwrap();
+}
+
+#[test]
 fn the_tally_follows_every_move() {
     let folder = tempfile::tempdir().unwrap();
     let connection = journal_with_a_row(folder.path(), State::Pending);

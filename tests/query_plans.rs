@@ -274,7 +274,8 @@ fn count_a_million(journal: &Connection) {
             (true, true) => 1_000,
             (true, false) => 1_000_000,
         };
-        let columns = format!("SELECT name FROM pragma_index_info('{index}') ORDER BY seqno");
+        // A column that is an expression has no name.
+        let columns = format!("SELECT coalesce(name, '') FROM pragma_index_info('{index}') ORDER BY seqno");
         let mut columns = journal.prepare(&columns).unwrap();
         let columns = columns.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
         let mut stat = rows.to_string();

@@ -215,7 +215,8 @@ pub(super) fn moved_here(connection: &Connection, at: Place, asset: &Asset) -> R
     let mut statement = connection.prepare_cached(
         "SELECT a.asset_id, here.zone_name FROM asset a INDEXED BY asset_by_master
          JOIN library l USING (library_id) JOIN library here ON here.library_id = :library
-         WHERE a.master_name = :master AND a.library_id <> :library AND a.removed_as = 'purged'
+         WHERE substr(a.master_name, 2, 6) = substr(:master, 2, 6) AND a.master_name = :master
+           AND a.library_id <> :library AND a.removed_as = 'purged'
            AND l.account_id = here.account_id",
     )?;
     let values = named_params! { ":master": asset.master.as_str(), ":library": at.library.0 };
@@ -240,7 +241,8 @@ fn set_removed(connection: &Connection, at: Place, asset: AssetId, word: &str) -
 fn lives_in(connection: &Connection, library: LibraryId, asset: AssetId) -> Result<Option<String>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT l.zone_name FROM asset gone
-         JOIN asset a INDEXED BY asset_by_master ON a.master_name = gone.master_name
+         JOIN asset a INDEXED BY asset_by_master
+           ON substr(a.master_name, 2, 6) = substr(gone.master_name, 2, 6) AND a.master_name = gone.master_name
          JOIN library l ON l.library_id = a.library_id
          JOIN library here ON here.library_id = :library
          WHERE gone.asset_id = :asset AND a.library_id <> :library AND a.removed_at IS NULL

@@ -330,7 +330,8 @@ pub(super) fn assets_of_masters(
 ) -> Result<Vec<String>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT record_name FROM asset INDEXED BY asset_by_master
-         WHERE master_name = :master AND library_id = :library",
+         WHERE substr(master_name, 2, 6) = substr(:master, 2, 6)
+           AND master_name = :master AND library_id = :library",
     )?;
     let mut names = Vec::new();
     for master in masters {

@@ -104,7 +104,8 @@ pub(super) const CLAIMABLE: &str = "
            f.url_expires_at, u.url,
            (SELECT t.path FROM asset o INDEXED BY asset_by_master
             JOIN asset_file t ON t.asset_id = o.asset_id JOIN library ol ON ol.library_id = o.library_id
-            WHERE o.master_name = a.master_name AND t.rendition = f.rendition AND t.checksum = f.checksum
+            WHERE substr(o.master_name, 2, 6) = substr(a.master_name, 2, 6)
+              AND o.master_name = a.master_name AND t.rendition = f.rendition AND t.checksum = f.checksum
               AND t.size_bytes = f.size_bytes AND t.state = 'verified' AND t.released_at IS NULL
               AND t.apple_sha256 IS NULL
               AND ol.account_id = (SELECT account_id FROM library WHERE library_id = :library)

@@ -121,7 +121,7 @@ pub(super) fn find(connection: &Connection, name: &str, path_keys: &[i64]) -> Re
         // By the index of each library: no library is left out, and none is scanned.
         "a.library_id IN (SELECT library_id FROM library) AND a.record_name = :name",
         "a.asset_id IN (SELECT asset_id FROM asset_file WHERE path_key IN (SELECT value FROM json_each(:keys)))",
-        "a.master_name = :name",
+        "substr(a.master_name, 2, 6) = substr(:name, 2, 6) AND a.master_name = :name",
         "a.filename = :name",
         "a.filename = :name COLLATE NOCASE OR a.asset_id IN (
              SELECT asset_id FROM asset_file
