@@ -556,7 +556,7 @@ CREATE TABLE tally (
     standing   TEXT    NOT NULL,
     files      INTEGER NOT NULL DEFAULT 0,
     bytes      INTEGER NOT NULL DEFAULT 0,
-    -- Of the verified files, those that were never read back since they came home.
+    -- Of those, the verified ones that were never read back since they came home.
     unchecked  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (library_id, standing)
 ) STRICT, WITHOUT ROWID;
@@ -634,23 +634,19 @@ BEGIN
 END;
 
 CREATE TRIGGER asset_file_tally_update
-AFTER UPDATE OF state, size_bytes, excluded_by, released_at, superseded_at ON asset_file
+AFTER UPDATE OF state, size_bytes, excluded_by, released_at, superseded_at, checked_at ON asset_file
 WHEN OLD.standing <> NEW.standing OR OLD.size_bytes <> NEW.size_bytes
-BEGIN
-    UPDATE tally SET files = files - 1, bytes = bytes - OLD.size_bytes
-    WHERE library_id = OLD.library_id AND standing = OLD.standing;
-    UPDATE tally SET files = files + 1, bytes = bytes + NEW.size_bytes
-    WHERE library_id = NEW.library_id AND standing = NEW.standing;
-END;
-
-CREATE TRIGGER asset_file_unchecked AFTER UPDATE OF state, released_at, checked_at ON asset_file
-WHEN (OLD.state = 'verified' AND OLD.released_at IS NULL AND OLD.checked_at IS NULL)
+  OR (OLD.state = 'verified' AND OLD.released_at IS NULL AND OLD.checked_at IS NULL)
   <> (NEW.state = 'verified' AND NEW.released_at IS NULL AND NEW.checked_at IS NULL)
 BEGIN
     UPDATE tally
-    SET unchecked = unchecked
-        + iif(NEW.state = 'verified' AND NEW.released_at IS NULL AND NEW.checked_at IS NULL, 1, -1)
-    WHERE library_id = NEW.library_id AND standing = 'verified';
+    SET files = files - 1, bytes = bytes - OLD.size_bytes,
+        unchecked = unchecked - (OLD.state = 'verified' AND OLD.released_at IS NULL AND OLD.checked_at IS NULL)
+    WHERE library_id = OLD.library_id AND standing = OLD.standing;
+    UPDATE tally
+    SET files = files + 1, bytes = bytes + NEW.size_bytes,
+        unchecked = unchecked + (NEW.state = 'verified' AND NEW.released_at IS NULL AND NEW.checked_at IS NULL)
+    WHERE library_id = NEW.library_id AND standing = NEW.standing;
 END;
 
 CREATE TRIGGER asset_file_open_update

@@ -165,6 +165,32 @@ fn a_version_of_a_file_is_one_row() {
 }
 
 #[test]
+fn the_tally_knows_what_was_never_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = journal_with_a_row(folder.path(), State::Pending);
+    let unchecked = |change: &str| -> i64 {
+        connection.execute_batch(change).unwrap();
+        connection.query_row("SELECT sum(unchecked) FROM tally", [], |row| row.get(0)).unwrap()
+    };
+    let verified = format!(
+        "UPDATE asset_file SET state = 'verified', event = 'verified', moved_at = 1, {}",
+        dressed_as(State::Verified)
+    );
+    for (change, count) in [
+        // A worker ends what it began, though Apple has another version meanwhile.
+        ("UPDATE asset_file SET superseded_at = 5", 0),
+        (verified.as_str(), 1),
+        ("UPDATE asset_file SET superseded_at = NULL", 1),
+        ("UPDATE asset_file SET checked_at = 7", 0),
+        ("UPDATE asset_file SET checked_at = NULL", 1),
+        ("UPDATE asset_file SET superseded_at = 5, released_at = 5", 0),
+        ("UPDATE asset_file SET released_at = NULL", 1),
+    ] {
+        assert_eq!(unchecked(change), count, "{change}");
+    }
+}
+
+#[test]
 fn the_tally_follows_every_move() {
     let folder = tempfile::tempdir().unwrap();
     let connection = journal_with_a_row(folder.path(), State::Pending);

@@ -95,11 +95,11 @@ const INVARIANTS: [(&str, &str); 9] = [
         "tally",
         "SELECT 'library ' || library_id || ' counts ' || t.unchecked || ' verified files that were never read back, and '
              || 'there are ' || coalesce(c.unchecked, 0)
-         FROM tally t LEFT JOIN (
+         FROM (SELECT library_id, sum(unchecked) AS unchecked FROM tally GROUP BY library_id) t LEFT JOIN (
              SELECT library_id, count(*) AS unchecked FROM asset_file INDEXED BY asset_file_scrub
              WHERE state = 'verified' AND released_at IS NULL AND checked_at IS NULL
              GROUP BY library_id) c USING (library_id)
-         WHERE t.unchecked <> iif(t.standing = 'verified', coalesce(c.unchecked, 0), 0)",
+         WHERE t.unchecked <> coalesce(c.unchecked, 0)",
     ),
     (
         "open files",

@@ -191,7 +191,7 @@ pub struct Line {
 /// Reads how the line stands, from the tally and its index.
 pub(super) fn line(connection: &Connection, library: LibraryId, before: i64) -> Result<Line, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT (SELECT unchecked FROM tally WHERE library_id = :library AND standing = 'verified'),
+        "SELECT (SELECT coalesce(sum(unchecked), 0) FROM tally WHERE library_id = :library),
                 (SELECT count(*) FROM asset_file INDEXED BY asset_file_scrub
                  WHERE library_id = :library AND state = 'verified' AND released_at IS NULL
                    AND checked_at < :before),
