@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use rollbook_sandbox::Options;
@@ -63,6 +64,22 @@ fn a_code_that_is_waited_for_is_told_while_the_run_waits() {
     finish(run, 0);
     assert_eq!(told(&world).len(), 2, "called once: {:?}", told(&world));
     assert!(told(&world)[1].starts_with("run-ended user@example.com 0<-none 2 assets"), "{:?}", told(&world));
+}
+
+#[test]
+fn who_stops_at_a_terminal_waits_for_no_command_and_stops_none() {
+    let world = World::new(Options { assets: 1, ..Options::default() });
+    let line = r#"exec > /dev/null 2>&1; echo begun >> "$TOLD"; until [ -e "$TOLD.go" ]; do sleep 0.02; done; echo whole >> "$TOLD""#;
+    let mut command = syncs(&world, &["sync", "--notify-command", line]);
+    let run = command.process_group(0).spawn().unwrap();
+    wait_until("the command", || told(&world) == ["begun"]);
+    // Ctrl-C reaches everything in the group of the terminal.
+    let group = format!("-{}", run.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+    let ran = finish(run, 0);
+    assert!(!ran.stderr().contains("takes long"), "{}", ran.stderr());
+    fs::write(world.log_file().with_extension("log.go"), "").unwrap();
+    wait_until("the rest of it", || told(&world) == ["begun", "whole"]);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! a person is waited for.
 //!
 //! It finds what happened in its environment. What becomes of it changes nothing here: one that fails,
-//! or cannot be started, is worth a warning, and one that hangs is left to itself.
+//! or cannot be started, is worth a warning, and one that hangs is left to itself. It has a process group of
+//! its own: who stops us at a terminal stops no mail that is half sent.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,10 @@ use tokio::sync::oneshot;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::settings;
+use crate::engine::Stop;
 
-/// How long the end of a run waits for the command. Long for a mail, and less than whoever asks to stop waits
-/// before they kill: the ten seconds of a container.
+/// How long the end of a run waits for the command, unless somebody asks to stop: long for a mail, short for
+/// a scheduler.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Something that somebody may want to hear of.
@@ -47,12 +50,15 @@ impl Notifier {
         Self(command.map(Arc::from))
     }
 
-    /// Tells of an event, and waits for the command, for a while.
-    pub(crate) async fn told(&self, username: &str, event: Event) {
-        if let Some(ended) = self.tell(username, event)
-            && tokio::time::timeout(WAIT_MAX, ended).await.is_err()
-        {
-            output::talk("warning: notify-command takes long; it is left to itself");
+    /// Tells of an event, and waits for the command, for a while. Who asks to stop does not wait for it.
+    pub(crate) async fn told(&self, username: &str, event: Event, stop: &Stop) {
+        let Some(ended) = self.tell(username, event) else { return };
+        tokio::select! {
+            _ = ended => {}
+            () = stop.requested() => {}
+            () = tokio::time::sleep(WAIT_MAX) => {
+                output::talk("warning: notify-command takes long; it is left to itself");
+            }
         }
     }
 
@@ -75,7 +81,7 @@ impl Notifier {
 
 fn command(line: &str, username: &str, event: &Event) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", line]).stdin(Stdio::null());
+    command.args(["-c", line]).stdin(Stdio::null()).process_group(0);
     // Standard output is for data, and this is none of ours.
     command.stdout(std::io::stderr());
     command.env_remove(settings::PASSWORD.variable()).env(settings::USERNAME.variable(), username);

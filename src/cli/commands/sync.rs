@@ -28,7 +28,7 @@ pub(super) async fn run(config: &Config, style: Style, stop: Stop) -> Result<Exi
         Ok(house) => house,
         Err(problem) => {
             for account in accounts {
-                tell_of(&problem, &config.notifier, account).await;
+                tell_of(&problem, &config.notifier, account, &stop).await;
             }
             return Err(problem);
         }
@@ -67,7 +67,7 @@ pub(super) async fn sync_account(
     stop: Stop,
 ) -> Result<Exit, Problem> {
     let username = one.account.username()?;
-    let ended = bring_home(house, one, together, style, stop).await;
+    let ended = bring_home(house, one, together, style, stop.clone()).await;
     let (exit, said, problem) = match &ended {
         Ok((exit, summary)) => (*exit, summary.clone(), None),
         Err(problem) => (problem.exit, problem.in_a_line(), Some(problem.in_a_line())),
@@ -80,16 +80,16 @@ pub(super) async fn sync_account(
             tracing::warn!("cannot note how the run ended: {error}");
         }
         let event = Event::RunEnded { exit, before: before.map(|before| before.exit), said };
-        house.notifier.told(username, event).await;
+        house.notifier.told(username, event, &stop).await;
     }
     ended.map(|(exit, _)| exit)
 }
 
 /// Tells of a run that could not even begin.
-pub(super) async fn tell_of(problem: &Problem, notifier: &Notifier, account: &Account) {
+pub(super) async fn tell_of(problem: &Problem, notifier: &Notifier, account: &Account, stop: &Stop) {
     if let (Ok(username), false) = (account.username(), problem.exit == Exit::Interrupted) {
         let event = Event::RunEnded { exit: problem.exit, before: None, said: problem.in_a_line() };
-        notifier.told(username, event).await;
+        notifier.told(username, event, stop).await;
     }
 }
 

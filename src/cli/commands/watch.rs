@@ -158,7 +158,7 @@ impl Watch<'_> {
         let house = match self.houses.enter(self.config).await {
             Ok(house) => house,
             Err(problem) => {
-                sync::tell_of(&problem, &self.config.notifier, &self.accounts[index]).await;
+                sync::tell_of(&problem, &self.config.notifier, &self.accounts[index], &stop).await;
                 return (Err(problem), None);
             }
         };
