@@ -328,4 +328,6 @@ fn a_word_that_names_nothing_is_said_once_and_never_taken_for_a_choice() {
     }
     let told = world.run(&["sync", "--limit", "1", "--album", "Videos", "--library", "shared"], 0).stderr();
     assert!(!told.contains("names nothing"), "{told}");
+    let told = world.run(&["sync", "--album", "Videos", "--skip-videos"], 0).stderr();
+    assert!(told.contains("--skip-videos leaves out all that lies in Videos"), "{told}");
 }

@@ -106,7 +106,8 @@ impl Config {
         let shown = shown(layers, &accounts);
         let choices = choices::read(layers)?;
         let policy = policy(layers)?;
-        let warnings = idle_trash(layers, &policy);
+        let mut warnings = idle_trash(layers, &policy);
+        warnings.extend(emptied_album(&choices));
         Ok(Self {
             accounts,
             data_dir,
@@ -225,6 +226,14 @@ fn idle_trash(layers: &Layers<'_>, policy: &Policy) -> Vec<String> {
     idle.iter().filter(is_idle).map(line).collect()
 }
 
+/// An album of Photos' own that another setting empties.
+fn emptied_album(choices: &Choices) -> Option<String> {
+    let (album, switch) = choices.selection.emptied_album()?;
+    Some(format!(
+        "warning: --{switch} leaves out all that lies in {album}: nothing comes, unless an album of your own has that name"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
@@ -315,11 +324,15 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_of_a_trash_to_which_nothing_goes_is_told() {
+    fn settings_that_do_nothing_beside_the_others_are_told() {
         let warnings = |flags| config(flags, &[]).unwrap().warnings.len();
         assert_eq!(
             (warnings(""), warnings("--trash-days 30"), warnings("--trash-days 30 --deleted trash")),
             (0, 1, 0)
+        );
+        assert_eq!(
+            (warnings("--skip-videos --album Videos"), warnings("--skip-videos --album Rome")),
+            (1, 0)
         );
     }
 

@@ -168,6 +168,25 @@ impl Selection {
         .map(|(_, settings, why)| Contradiction { settings, why })
     }
 
+    /// Where every album that is wanted is one that Photos makes itself, and a switch leaves out all that lies
+    /// in it: the first such, and the switch. No contradiction: an album of one's own may have that name.
+    #[must_use]
+    pub fn emptied_album(&self) -> Option<(&str, &'static str)> {
+        let emptied = |word: &Word| {
+            let switches = [
+                (self.skip_videos, "skip-videos"),
+                (self.skip_photos, "skip-photos"),
+                (self.skip_hidden, "skip-hidden"),
+            ];
+            let of = SMART.iter().find(|(name, _)| name.eq_ignore_ascii_case(&word.text))?.1;
+            switches.into_iter().find(|(on, switch)| *on && *switch == of).map(|(_, switch)| switch)
+        };
+        let wanted: Vec<&Word> = self.albums.iter().filter(|word| word.wanted).collect();
+        let all = !wanted.is_empty() && wanted.iter().all(|word| emptied(word).is_some());
+        let first = wanted.first().filter(|_| all)?;
+        Some((&first.text, emptied(first)?))
+    }
+
     /// Whether the same selection may mean other assets tomorrow.
     #[must_use]
     pub fn is_relative(&self) -> bool {
@@ -224,9 +243,20 @@ fn is_smart(facts: &Facts, word: &str) -> bool {
 }
 
 fn is_smart_name(word: &str) -> bool {
-    let names = ["Favorites", "Hidden", "Videos"].into_iter().chain(SUBTYPES.iter().map(|(name, _)| *name));
-    names.into_iter().any(|name| name.eq_ignore_ascii_case(word))
+    SMART.iter().any(|(name, _)| name.eq_ignore_ascii_case(word))
 }
+
+/// Their names, and the switch that leaves out all that lies in one; nothing, if there is none.
+const SMART: [(&str, &str); 8] = [
+    ("Favorites", ""),
+    ("Hidden", "skip-hidden"),
+    ("Videos", "skip-videos"),
+    ("Slo-mo", "skip-videos"),
+    ("Time-lapse", "skip-videos"),
+    ("Panoramas", "skip-photos"),
+    ("Live", "skip-photos"),
+    ("Screenshots", "skip-photos"),
+];
 
 /// Numbers of the service. 2 and 3 are what recorded traffic says (every asset with 2 had a movie), and 101
 /// was seen in it; that 1, 101 and 102 mean what stands here is other clients' word, not confirmed.
@@ -455,6 +485,24 @@ mod tests {
             (Selection { albums: albums(&["Videos"]), ..none() }, Some("album")),
         ] {
             assert_eq!(selection.rule(&facts(), now), rule, "{selection:?}");
+        }
+    }
+
+    #[test]
+    fn an_album_that_a_switch_empties_is_noticed_if_nothing_else_is_wanted() {
+        let emptied = |words: &[&str], skip_videos| {
+            let albums = words.iter().map(|w| Word::parse(w).unwrap()).collect();
+            let selection = Selection { albums, skip_videos, skip_hidden: true, ..Selection::default() };
+            selection.emptied_album().map(|(album, switch)| (album.to_owned(), switch))
+        };
+        assert_eq!(emptied(&["videos"], true), Some(("videos".to_owned(), "skip-videos")));
+        assert_eq!(emptied(&["Slo-mo", "Hidden", "!Rome"], true), Some(("Slo-mo".to_owned(), "skip-videos")));
+        for words in [&[][..], &["Rome"], &["Videos", "Rome"], &["Live"], &["Favorites"], &["!Videos"]] {
+            assert_eq!(emptied(words, true), None, "{words:?}");
+        }
+        assert_eq!(emptied(&["Videos"], false), None);
+        for (name, _) in SUBTYPES {
+            assert!(is_smart_name(name), "{name}");
         }
     }
 
