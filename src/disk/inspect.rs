@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::disk::error::Error;
 use crate::disk::part::PIECE_BYTES;
 use crate::disk::publish::rename_new;
-use crate::disk::tree::{Destination, MARKER, enter, sync_directory};
+use crate::disk::tree::{Destination, MARKER, Place, enter, sync_directory};
 use crate::fault;
 
 /// Longest name that file systems allow, in bytes.
@@ -80,6 +80,19 @@ impl Inspector {
             }),
             Err(Errno::NOENT) => Ok(Found::Missing),
             Err(e) => Err(Error::io("look at file", &full, e)),
+        }
+    }
+
+    /// Whether nothing stands in the way of a new file: neither under its final name nor under that of its
+    /// part. What cannot be looked at is not clear.
+    pub fn is_clear(&mut self, place: &Place) -> bool {
+        let nothing = |folder: &OwnedFd, name: &str| {
+            matches!(rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+        };
+        match self.enter(&place.path) {
+            Ok((Some(folder), name)) => nothing(folder, name) && nothing(folder, &place.part_name()),
+            Ok((None, _)) => true,
+            Err(_) => false,
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
@@ -34,7 +35,7 @@ pub enum Moved {
 }
 
 /// The folders that a group of moves touched, by path.
-type Touched = BTreeMap<PathBuf, OwnedFd>;
+type Touched = BTreeMap<PathBuf, Arc<OwnedFd>>;
 
 impl Destination {
     /// Moves each file from the first path to the second. The answers are in the same order.
@@ -77,7 +78,7 @@ impl Destination {
             Err(e) => return Err(refused(e.into())),
         };
         entered.insert(target.path().to_owned(), target.handle);
-        left.insert(old_path, source);
+        left.insert(old_path, Arc::new(source));
         Ok(moved)
     }
 

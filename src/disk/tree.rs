@@ -43,6 +43,24 @@ pub struct Place {
     pub tag: String,
 }
 
+impl Place {
+    /// The folder, empty at the root, and the final name in it.
+    fn split(&self) -> (&str, &str) {
+        self.path.rsplit_once('/').unwrap_or(("", &self.path))
+    }
+
+    /// The name of its part file.
+    pub(super) fn part_name(&self) -> String {
+        part_name(self.split().1, &self.tag)
+    }
+}
+
+/// The name of a part file, beside the final one: `NAME.TAG.part`. The tag keeps it apart from a `NAME.part`
+/// that a browser or another tool may have left.
+fn part_name(name: &str, tag: &str) -> String {
+    format!("{name}.{tag}{PART_SUFFIX}")
+}
+
 /// The directory that holds the files.
 #[derive(Debug)]
 pub struct Destination {
@@ -191,7 +209,27 @@ impl Destination {
             handle = entered;
         }
         let (name, tag, names) = ((*name).to_owned(), place.tag.clone(), Arc::clone(&self.names));
-        Ok(Folder { handle, path: walked, name, tag, new, names })
+        Ok(Folder { handle: Arc::new(handle), path: walked, name, tag, new, names })
+    }
+}
+
+/// Folders of many files at once, each of them opened once.
+#[derive(Debug, Default)]
+pub struct Folders(HashMap<String, Folder>);
+
+impl Folders {
+    /// The folder of one more file of the same destination, as [`Destination::folder_for_part`] gives it.
+    ///
+    /// # Errors
+    /// [`Error::InTheWay`] if a component is a link or a file.
+    pub fn of(&mut self, destination: &Destination, place: &Place) -> Result<Folder, Error> {
+        let (parent, name) = place.split();
+        if let Some(open) = self.0.get(parent) {
+            return Ok(Folder { name: name.to_owned(), tag: place.tag.clone(), ..open.clone() });
+        }
+        let folder = destination.folder_for_part(place)?;
+        self.0.insert(parent.to_owned(), folder.clone());
+        Ok(folder)
     }
 }
 
@@ -230,9 +268,9 @@ pub(super) fn sync_directory(handle: impl AsFd, path: &Path) -> Result<(), Error
 }
 
 /// The folder of one file, and the file's two names in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Folder {
-    pub(super) handle: OwnedFd,
+    pub(super) handle: Arc<OwnedFd>,
     path: PathBuf,
     name: String,
     tag: String,
@@ -248,11 +286,10 @@ impl Folder {
         &self.name
     }
 
-    /// The name of the part file, beside the final one: `NAME.TAG.part`. The tag keeps it apart
-    /// from a `NAME.part` that a browser or another tool may have left.
+    /// The name of the part file.
     #[must_use]
     pub fn part_name(&self) -> String {
-        format!("{}{}", self.name, self.part_suffix())
+        part_name(&self.name, &self.tag)
     }
 
     /// What the names of its part files end in, whatever the file is called.
@@ -320,16 +357,6 @@ impl Folder {
             .map_err(|e| Error::io("read file", &self.final_path(), e))
     }
 
-    /// The same folder once more, for who makes it durable while its file is in other hands.
-    ///
-    /// # Errors
-    /// The system's word.
-    pub fn again(&self) -> Result<Self, Error> {
-        let handle = rustix::io::dup(&self.handle).map_err(|e| Error::io("open folder", &self.path, e))?;
-        let (path, name, tag) = (self.path.clone(), self.name.clone(), self.tag.clone());
-        Ok(Self { handle, path, name, tag, new: self.new.clone(), names: Arc::clone(&self.names) })
-    }
-
     /// Makes the names in this folder durable, and those on the way to it.
     ///
     /// # Errors
@@ -352,7 +379,7 @@ impl Folder {
     pub(super) fn to_sync(&self) -> impl Iterator<Item = (&Path, &OwnedFd)> {
         let new = self.new.iter().filter(|name| !self.names.is_durable(&name.path));
         let above = new.map(|name| (name.path.parent().unwrap_or(&name.path), &*name.parent));
-        above.chain([(self.path.as_path(), &self.handle)])
+        above.chain([(self.path.as_path(), &*self.handle)])
     }
 
     /// All that [`Self::to_sync`] names is synced.

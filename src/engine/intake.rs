@@ -2,18 +2,17 @@
 //!
 //! Chunks are gathered to a piece, and a piece is hashed and written off the async threads while
 //! the next one comes in: neither waits for the other, and there is never more than one piece of
-//! each in memory.
+//! each in memory. A file that is less than a piece is hashed where it came in.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use crate::disk::{self, Folder, part::PIECE_BYTES};
-use crate::engine::prepare::Sink;
+use crate::disk::{self, part::PIECE_BYTES};
+use crate::engine::held::{Held, Sink};
 use crate::engine::run::off_thread;
-use crate::fault;
-use crate::model::checksum::{Hasher, Sha256Digest};
+use crate::model::checksum::Sha256Digest;
 
 /// Where a body goes.
 pub(super) struct Intake {
@@ -34,7 +33,7 @@ enum Place {
 
 impl Intake {
     pub(super) fn new(sink: Box<Sink>) -> Self {
-        let received = sink.part.len();
+        let received = sink.held.len();
         Self {
             place: Place::Here(sink),
             gathered: Vec::new(),
@@ -69,8 +68,7 @@ impl Intake {
         self.gathered_bytes = 0;
         let mut sink = self.idle().await?;
         let (sink, cut) = off_thread(move || {
-            let cut = sink.part.cut(0);
-            sink.hasher = Hasher::default();
+            let cut = sink.restart();
             (sink, cut)
         })
         .await;
@@ -80,21 +78,15 @@ impl Intake {
         cut
     }
 
-    /// Makes all bytes durable, and the name of the part with them where its folder is given. Gives the
-    /// digest of the bytes.
-    pub(super) async fn make_durable(&mut self, folder: Option<Folder>) -> Result<Sha256Digest, disk::Error> {
+    /// Makes all bytes durable, and with `named` the name of the part too. Gives the digest of the bytes.
+    pub(super) async fn make_durable(&mut self, named: bool) -> Result<Sha256Digest, disk::Error> {
         self.hand_over().await?;
         let sink = self.idle().await?;
-        let (sink, synced) = off_thread(move || {
-            let synced = sink.part.sync();
-            let named = |()| folder.map_or(Ok(()), |folder| folder.make_durable());
-            (sink, synced.and_then(named))
-        })
-        .await;
+        let sink = off_thread(move || sink.make_durable(named)).await?;
         let prefix = sink.hasher.prefix_sha256();
-        self.place = Place::Here(sink);
+        self.place = Place::Here(Box::new(sink));
         self.last_durable = (self.received, Instant::now());
-        synced.map(|()| prefix)
+        Ok(prefix)
     }
 
     /// Waits until all bytes are written, and gives the sink back.
@@ -110,12 +102,13 @@ impl Intake {
         let mut sink = self.idle().await?;
         let piece = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
+        if let Held::Memory(_) = sink.held {
+            let taken = sink.take(piece);
+            self.place = Place::Here(sink);
+            return taken;
+        }
         self.place = Place::Working(tokio::task::spawn_blocking(move || {
-            for chunk in &piece {
-                sink.hasher.update(chunk);
-            }
-            let written = sink.part.append(&piece);
-            fault::point("written");
+            let written = sink.take(piece);
             (sink, written)
         }));
         Ok(())

@@ -22,6 +22,7 @@ mod error;
 mod exit_kit;
 mod fullness;
 mod governor;
+mod held;
 mod intake;
 mod keep;
 mod library;

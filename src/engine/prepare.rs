@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::disk::standing::Durable;
 use crate::disk::undated::Original;
-use crate::disk::{self, Destination, Folder, PartFile, Place, part};
+use crate::disk::{self, Destination, Folder, Inspector, PartFile, Place, part};
+use crate::engine::held::{self, Body, Held, Part as HeldPart, Sink};
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
@@ -26,21 +27,49 @@ const NAMES_MAX: usize = 8;
 
 /// A claim that is ready for bytes.
 pub(super) enum Prepared {
-    /// The part file is open; its bytes so far are hashed.
-    Ready { claim: Claim, folder: Folder, sink: Box<Sink> },
+    /// Bytes may come; those that are here already are hashed.
+    Ready { claim: Claim, sink: Box<Sink> },
     /// The final file stands already and is right: only the journal is behind. Perhaps with a date that we
     /// added, which the journal is told beforehand.
     Standing { claim: Claim, digests: Digests, proof: Proof, is_dated: bool },
 }
 
-/// A part file and the digests of what it holds. They move together.
-pub(super) struct Sink {
-    pub(super) part: PartFile,
-    pub(super) hasher: Hasher,
+/// A claim that was looked at when it came.
+pub(super) struct Ahead {
+    pub(super) claim: Claim,
+    /// Where it goes, if it is a small file that is to be fetched whole, fits, and meets nothing at its two names.
+    clear: Option<Place>,
+}
+
+/// Looks at the names of many claims at once. What stands there, or does not, is looked at again, one by one
+/// and when its turn comes, wherever this does not say that the way is clear; and whoever comes to a name
+/// that was clear is met when the part file is made, or when it gets its name.
+pub(super) async fn look_ahead(run: &Run, claims: Vec<Claim>) -> Vec<Ahead> {
+    let destination = Arc::clone(&run.destination);
+    off_thread(move || {
+        let mut room_bytes = destination.room().map_or(0, |room| room.for_files());
+        let mut inspector = Inspector::new(destination);
+        let look = |claim: Claim| {
+            let file = claim.file();
+            let is_new = file.state == State::Pending && file.twin.is_none();
+            let may_be = is_new && held::is_small(file.size_bytes) && file.size_bytes <= room_bytes;
+            let clear = may_be.then(|| place(file)).filter(|place| inspector.is_clear(place));
+            room_bytes -= clear.as_ref().map_or(0, |_| file.size_bytes);
+            Ahead { claim, clear }
+        };
+        claims.into_iter().map(look).collect()
+    })
+    .await
 }
 
 /// Makes a claim ready: repairs, resumes, or begins anew.
-pub(super) async fn prepare(run: &Run, mut claim: Claim) -> Result<Prepared, Unfinished> {
+pub(super) async fn prepare(run: &Run, ahead: Ahead) -> Result<Prepared, Unfinished> {
+    let Ahead { mut claim, clear } = ahead;
+    if let Some(place) = clear {
+        let body = Body::new(Arc::clone(&run.destination), place);
+        let sink = Box::new(Sink { held: Held::Memory(body), hasher: Hasher::default() });
+        return Ok(Prepared::Ready { claim, sink });
+    }
     let mut refused = Vec::new();
     loop {
         let (folder, letter, taken, part) = match look_and_begin(run, claim.file()).await {
@@ -205,16 +234,17 @@ async fn resume(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unf
                     let needed_bytes = size_bytes.saturating_sub(has_bytes);
                     destination.room()?.check(&folder.part_path(), needed_bytes)?;
                 }
-                Ok(good.then(|| Box::new(Sink { part, hasher })))
+                Ok(good.then_some((part, hasher)))
             },
         );
         (folder, resumed)
     })
     .await;
     match resumed {
-        Ok(Some(sink)) => {
+        Ok(Some((file, hasher))) => {
             fault::point("prefix-trusted");
-            Ok(Prepared::Ready { claim, folder, sink })
+            let held = Held::Part(HeldPart { folder, file });
+            Ok(Prepared::Ready { claim, sink: Box::new(Sink { held, hasher }) })
         }
         Ok(None) => restart(run, claim, folder, "the part file is not what was written").await,
         Err(error) if error.is_about_room() || error.ends_the_run() || run.stop.is_requested() => {
@@ -251,9 +281,10 @@ async fn begin(run: &Run, claim: Claim, folder: Folder) -> Result<Prepared, Unfi
 /// An empty part file is there: what stands here already is copied, and the rest may come.
 async fn ready(run: &Run, claim: Claim, folder: Folder, part: PartFile) -> Result<Prepared, Unfinished> {
     fault::point("part-created");
-    let sink = Box::new(Sink { part, hasher: Hasher::default() });
-    match twin::copy(run, claim.file(), sink).await {
-        Ok(sink) => Ok(Prepared::Ready { claim, folder, sink }),
+    match twin::copy(run, claim.file(), HeldPart { folder, file: part }).await {
+        Ok((part, hasher)) => {
+            Ok(Prepared::Ready { claim, sink: Box::new(Sink { held: Held::Part(part), hasher }) })
+        }
         Err(error) => Err(claim_meets(run, claim, error)),
     }
 }

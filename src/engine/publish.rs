@@ -1,7 +1,9 @@
-//! Publish: proved part files get their final names, many at a time, and then their rows are told.
+//! Publish: proved files get their final names, many at a time, and then their rows are told.
 //!
 //! Publish before verified: the file is synced, renamed, its folder synced, and only then does the
 //! row say `verified`. A worker does not wait for that: it hands its file over and takes the next.
+//!
+//! Small files, whose bytes are still in memory, are written to their part files at the head of it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,8 +11,10 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::disk::tree::Folders;
 use crate::disk::{Folder, PartFile, Together, publish as disk_publish};
 use crate::engine::check::Checked;
+use crate::engine::held::Part;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
@@ -19,10 +23,19 @@ use crate::journal::Claim;
 use crate::model::checksum::{Digests, Proof};
 use crate::model::failure::FailureKind;
 
-/// Most files made durable together. A larger group gains little and holds its rows longer.
+/// Most files made durable together. A larger group gains little and holds its rows longer. As many more may
+/// wait, and each of them may be a piece of memory.
 const GROUP_MAX: usize = 64;
 /// Names tried on disk for one file, as in preparing.
 const NAMES_MAX: usize = 8;
+
+/// A part file whose bytes are proved.
+struct Landed {
+    claim: Claim,
+    part: Part,
+    digests: Digests,
+    proof: Proof,
+}
 
 /// A file under its final name, durable. Only this can become verified.
 pub(super) struct Published {
@@ -65,7 +78,8 @@ impl Publisher {
             // The rows of one group are told while the disk is busy with the next one.
             let mut telling: Option<JoinHandle<()>> = None;
             while receiver.recv_many(&mut group, group_max).await > 0 {
-                let published = publish(&run, &mut together, std::mem::take(&mut group)).await;
+                let landed = land(&run, std::mem::take(&mut group)).await;
+                let published = publish(&run, &mut together, landed).await;
                 told(&mut telling).await;
                 let run = Arc::clone(&run);
                 telling = Some(tokio::spawn(async move { record(&run, published).await }));
@@ -124,9 +138,30 @@ async fn record(run: &Run, group: Vec<Published>) {
     }
 }
 
+/// Writes to the disk what of a group is not there yet.
+async fn land(run: &Run, group: Vec<Checked>) -> Vec<Landed> {
+    let (landed, refused) = off_thread(move || {
+        let (mut landed, mut refused) = (Vec::with_capacity(group.len()), Vec::new());
+        let mut folders = Folders::default();
+        for Checked { claim, held, digests, proof } in group {
+            match held.land(&mut folders) {
+                Ok(part) => landed.push(Landed { claim, part, digests, proof }),
+                Err(error) => refused.push((claim, error)),
+            }
+        }
+        (landed, refused)
+    })
+    .await;
+    for (claim, error) in refused {
+        run.board.discarded(claim.file().size_bytes);
+        refuse(run, claim, error, false).await;
+    }
+    landed
+}
+
 /// Publishes a group, and what must take another name again, until nothing is left.
-async fn publish(run: &Run, together: &mut Together, group: Vec<Checked>) -> Vec<Published> {
-    let mut group: Vec<(Checked, Vec<String>)> = group.into_iter().map(|c| (c, Vec::new())).collect();
+async fn publish(run: &Run, together: &mut Together, group: Vec<Landed>) -> Vec<Published> {
+    let mut group: Vec<(Landed, Vec<String>)> = group.into_iter().map(|c| (c, Vec::new())).collect();
     let mut done = Vec::with_capacity(group.len());
     while !group.is_empty() {
         let mut speed = std::mem::take(together);
@@ -134,11 +169,11 @@ async fn publish(run: &Run, together: &mut Together, group: Vec<Checked>) -> Vec
             let mut untimed = None;
             let parts: Vec<(&PartFile, &Folder)> = group
                 .iter()
-                .map(|(checked, _)| {
-                    if let Some(captured) = checked.claim.file().captured {
-                        untimed = checked.part.set_modified(captured.at_ms).err().or(untimed.take());
+                .map(|(Landed { claim, part, .. }, _)| {
+                    if let Some(captured) = claim.file().captured {
+                        untimed = part.file.set_modified(captured.at_ms).err().or(untimed.take());
                     }
-                    (&checked.part, &checked.folder)
+                    (&part.file, &part.folder)
                 })
                 .collect();
             let outcomes = disk_publish::publish_together(&mut speed, &parts);
@@ -150,23 +185,23 @@ async fn publish(run: &Run, together: &mut Together, group: Vec<Checked>) -> Vec
             run.board.notice(Notice::Untimed { why: error.to_string() });
         }
         let mut taken = Vec::new();
-        for ((checked, refused), outcome) in published.into_iter().zip(outcomes) {
+        for ((landed, refused), outcome) in published.into_iter().zip(outcomes) {
             match outcome {
                 disk_publish::Published::Done => {
-                    let Checked { claim, digests, proof, .. } = checked;
+                    let Landed { claim, digests, proof, .. } = landed;
                     done.push(Published::found_standing(claim, digests, proof));
                 }
-                disk_publish::Published::NameTaken => taken.push((checked, refused)),
-                disk_publish::Published::Refused(error) => refuse(run, checked.claim, error, true).await,
+                disk_publish::Published::NameTaken => taken.push((landed, refused)),
+                disk_publish::Published::Refused(error) => refuse(run, landed.claim, error, true).await,
                 // After a failed sync nothing of the part is to be trusted.
                 disk_publish::Published::NotDurable(error) => {
-                    refuse(run, checked.claim, error, false).await;
+                    refuse(run, landed.claim, error, false).await;
                 }
             }
         }
         group = Vec::new();
-        for (checked, refused) in taken {
-            group.extend(take_another_name(run, checked, refused).await);
+        for (landed, refused) in taken {
+            group.extend(take_another_name(run, landed, refused).await);
         }
     }
     done
@@ -179,10 +214,10 @@ async fn refuse(run: &Run, claim: Claim, error: crate::disk::Error, keep_part: b
 /// A stranger's file came to the name while ours was fetched: it stays, ours takes another.
 async fn take_another_name(
     run: &Run,
-    checked: Checked,
+    landed: Landed,
     mut refused: Vec<String>,
-) -> Option<(Checked, Vec<String>)> {
-    let Checked { claim, mut folder, part, digests, proof } = checked;
+) -> Option<(Landed, Vec<String>)> {
+    let Landed { claim, mut part, digests, proof } = landed;
     let taken = claim.file().path.clone();
     refused.push(taken.clone());
     if refused.len() >= NAMES_MAX {
@@ -200,16 +235,16 @@ async fn take_another_name(
     let path = claim.file().path.clone();
     fault::point("path-changed");
     run.board.notice(Notice::NameTaken { taken, instead: path.clone() });
-    let (folder, moved) = off_thread(move || {
+    let (part, moved) = off_thread(move || {
         // A part under the old name would stay there for ever: a second try, or none is left.
-        let moved = folder.move_part(&path).inspect_err(|_| drop(folder.gather_part()));
-        (folder, moved)
+        let moved = part.folder.move_part(&path).inspect_err(|_| drop(part.folder.gather_part()));
+        (part, moved)
     })
     .await;
     match moved {
         Ok(()) => {
             fault::point("part-moved");
-            Some((Checked { claim, folder, part, digests, proof }, refused))
+            Some((Landed { claim, part, digests, proof }, refused))
         }
         Err(error) => {
             refuse(run, claim, error, true).await;

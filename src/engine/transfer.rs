@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::disk::{self, Folder};
+use crate::disk;
+use crate::engine::held::Sink;
 use crate::engine::intake::Intake;
-use crate::engine::prepare::Sink;
 use crate::engine::run::{Run, now};
 use crate::engine::setback::{Setback, Unfinished};
 use crate::fault;
@@ -29,23 +29,16 @@ const PROMISE_MIN_BYTES: u64 = 256 * 1024;
 /// otherwise hold a worker for days.
 const GROUND_BYTES_MIN: u64 = 16 * 1024;
 
-/// All bytes of a file, in its part file. Nothing is proved yet.
+/// All bytes of a file. Nothing is proved yet.
 pub(super) struct Whole {
     pub(super) claim: Claim,
-    pub(super) folder: Folder,
     pub(super) sink: Box<Sink>,
 }
 
 /// Fetches what is missing.
-pub(super) async fn transfer(
-    run: &Run,
-    claim: Claim,
-    folder: Folder,
-    sink: Box<Sink>,
-) -> Result<Whole, Unfinished> {
-    let mut transfer =
-        Transfer { run, claim: Some(claim), folder: &folder, etag: None, intake: Intake::new(sink) };
-    transfer.etag = transfer.claim().file().etag.clone();
+pub(super) async fn transfer(run: &Run, claim: Claim, sink: Box<Sink>) -> Result<Whole, Unfinished> {
+    let etag = claim.file().etag.clone();
+    let mut transfer = Transfer { run, claim: Some(claim), etag, intake: Intake::new(sink) };
     run.board.already_home(transfer.intake.received());
     let outcome = transfer.fetch_all().await;
     let Transfer { claim, mut intake, etag, .. } = transfer;
@@ -58,12 +51,12 @@ pub(super) async fn transfer(
     };
     match outcome {
         Ok(()) => match intake.finish().await {
-            Ok(sink) => Ok(Whole { claim, folder, sink }),
+            Ok(sink) => Ok(Whole { claim, sink }),
             Err(error) => Err(Unfinished::new(claim, disk_setback(error))),
         },
         Err(setback) if keeps_bytes(&setback) => {
             // What came is kept: made durable and promised before the row lets go.
-            match promise(run, claim, &folder, &mut intake, etag).await {
+            match promise(run, claim, &mut intake, etag).await {
                 Ok(claim) => Err(Unfinished::new(claim, setback)),
                 Err(unfinished) => Err(unfinished),
             }
@@ -85,7 +78,6 @@ fn keeps_bytes(setback: &Setback) -> bool {
 async fn promise(
     run: &Run,
     claim: Claim,
-    folder: &Folder,
     intake: &mut Intake,
     etag: Option<String>,
 ) -> Result<Claim, Unfinished> {
@@ -93,12 +85,8 @@ async fn promise(
         return Ok(claim);
     }
     // With the first promise the name of the part must last too.
-    let unnamed = (claim.file().offset_bytes == 0).then(|| folder.again()).transpose();
-    let durable = match unnamed {
-        Ok(unnamed) => intake.make_durable(unnamed).await,
-        Err(error) => Err(error),
-    };
-    match durable {
+    let is_first = claim.file().offset_bytes == 0;
+    match intake.make_durable(is_first).await {
         Ok(prefix) => {
             fault::point("part-synced");
             let promised = run.journal.progressed(claim, now(), intake.received(), prefix, etag).await;
@@ -118,7 +106,6 @@ struct Transfer<'a> {
     run: &'a Run,
     /// `None` only after the journal refused a promise and kept the claim.
     claim: Option<Claim>,
-    folder: &'a Folder,
     etag: Option<String>,
     intake: Intake,
 }
@@ -220,7 +207,7 @@ impl Transfer<'_> {
             return Ok(());
         }
         let claim = self.claim.take().expect("a transfer holds its claim until the journal refuses it");
-        match promise(self.run, claim, self.folder, &mut self.intake, self.etag.clone()).await {
+        match promise(self.run, claim, &mut self.intake, self.etag.clone()).await {
             Ok(claim) => {
                 self.claim = Some(claim);
                 Ok(())

@@ -5,36 +5,38 @@
 //! be made, or is not what it should be, the download begins from nothing.
 
 use crate::disk;
-use crate::engine::prepare::Sink;
+use crate::engine::held::Part;
 use crate::engine::run::Run;
 use crate::journal::ClaimedFile;
 use crate::model::checksum::{Hasher, Proof};
 
-/// Fills an empty part file from the file's twin, if it has one and its bytes are right.
+/// Fills an empty part file from the file's twin, if it has one and its bytes are right. Gives the hasher of
+/// what it holds.
 ///
 /// # Errors
 /// If the part file cannot be emptied again after a copy that went wrong.
 pub(super) async fn copy(
     run: &Run,
     file: &ClaimedFile,
-    mut sink: Box<Sink>,
-) -> Result<Box<Sink>, disk::Error> {
-    let Some(twin) = file.twin.clone().filter(|_| file.size_bytes > 0) else { return Ok(sink) };
+    mut part: Part,
+) -> Result<(Part, Hasher), disk::Error> {
+    let twin = file.twin.clone().filter(|_| file.size_bytes > 0);
+    let Some(twin) = twin else { return Ok((part, Hasher::default())) };
     let (checksum, size_bytes, stop) = (file.checksum.clone(), file.size_bytes, run.stop.clone());
     run.on_disk(move |destination| {
-        let Sink { part, hasher } = &mut *sink;
-        let filled = destination
-            .standing(&twin)
-            .and_then(|mut standing| standing.copy_into(part, hasher, || !stop.is_requested()));
+        let mut hasher = Hasher::default();
+        let filled = destination.standing(&twin).and_then(|mut standing| {
+            standing.copy_into(&mut part.file, &mut hasher, || !stop.is_requested())
+        });
         // A length alone is no proof of a file that anyone may have changed.
         let is_right = filled.is_ok()
-            && part.len() == size_bytes
-            && checksum.prove(&sink.hasher.clone().finish()).is_some_and(|proof| proof != Proof::Length);
+            && part.file.len() == size_bytes
+            && checksum.prove(&hasher.clone().finish()).is_some_and(|proof| proof != Proof::Length);
         if !is_right {
-            sink.part.cut(0)?;
-            sink.hasher = Hasher::default();
+            part.file.cut(0)?;
+            hasher = Hasher::default();
         }
-        Ok(sink)
+        Ok((part, hasher))
     })
     .await
 }

@@ -12,10 +12,12 @@ use std::sync::atomic::Ordering;
 use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::watch;
 
+use crate::disk::tree::Folders;
 use crate::engine::check::{Checked, check};
 use crate::engine::governor::Governor;
+use crate::engine::held::Held;
 use crate::engine::library::Library;
-use crate::engine::prepare::{Prepared, prepare};
+use crate::engine::prepare::{Ahead, Prepared, look_ahead, prepare};
 use crate::engine::publish::{Published, Publisher};
 use crate::engine::renew::renew;
 use crate::engine::run::{Run, now, off_thread};
@@ -24,7 +26,6 @@ use crate::engine::transfer::transfer;
 use crate::fault;
 use crate::journal::Claim;
 use crate::model::checksum::Proof;
-use crate::model::failure::FailureKind;
 use crate::model::ids::AssetId;
 
 /// Claims taken at once: a batch costs a tenth of as many single claims, and each is a commit. Not more
@@ -53,12 +54,12 @@ pub(super) async fn work(
         assets: HashSet::new(),
     };
     feed.into_stream()
-        .map(|(claim, in_flight)| {
+        .map(|(ahead, in_flight)| {
             let (run, publisher) = (Arc::clone(run), publisher.clone());
             // A task of its own: a panic costs this file, and all cores share the work.
             tokio::spawn(async move {
                 let _in_flight = in_flight;
-                bring_home(&run, claim, &publisher).await;
+                bring_home(&run, ahead, &publisher).await;
             })
         })
         .buffer_unordered(run.threads.ceiling())
@@ -76,8 +77,8 @@ pub(super) async fn work(
 }
 
 /// The way of one file: prepare, transfer, check, publish.
-async fn bring_home(run: &Run, claim: Claim, publisher: &Publisher) {
-    match fetch(run, claim).await {
+async fn bring_home(run: &Run, ahead: Ahead, publisher: &Publisher) {
+    match fetch(run, ahead).await {
         Ok(Home::Checked(checked)) => publisher.hand_over(run, checked).await,
         Ok(Home::Standing(published)) => published.record(run).await,
         Err(unfinished) => unfinished.settle(run).await,
@@ -90,11 +91,11 @@ enum Home {
     Standing(Published),
 }
 
-async fn fetch(run: &Run, claim: Claim) -> Result<Home, Unfinished> {
-    match prepare(run, claim).await? {
-        Prepared::Ready { claim, folder, sink } => {
+async fn fetch(run: &Run, ahead: Ahead) -> Result<Home, Unfinished> {
+    match prepare(run, ahead).await? {
+        Prepared::Ready { claim, sink } => {
             let size_bytes = claim.file().size_bytes;
-            let whole = transfer(run, claim, folder, sink).await?;
+            let whole = transfer(run, claim, sink).await?;
             fault::point("whole");
             let checked = check(&run.doubts, whole).inspect_err(|_| run.board.discarded(size_bytes))?;
             fault::point("checked");
@@ -117,19 +118,19 @@ async fn promise_whole(run: &Run, checked: Checked) -> Result<Checked, Unfinishe
     if checked.proof != Proof::Length || size_bytes == checked.claim.file().offset_bytes {
         return Ok(checked);
     }
-    let Checked { claim, folder, part, digests, proof } = checked;
-    let (part, synced) = off_thread(move || {
-        let synced = part.sync();
-        (part, synced)
-    })
-    .await;
-    if let Err(error) = synced {
-        return Err(Unfinished::new(claim, Setback::spoiled(FailureKind::Disk, error.to_string())));
-    }
+    let Checked { claim, held, digests, proof } = checked;
+    let synced = off_thread(move || {
+        let part = held.land(&mut Folders::default())?;
+        part.file.sync().map(|()| Held::Part(part))
+    });
+    let held = match synced.await {
+        Ok(held) => held,
+        Err(error) => return Err(Unfinished::new(claim, Setback::of_disk(error, false))),
+    };
     let promised = run.journal.progressed(claim, now(), size_bytes, digests.sha256, None).await;
     let claim = promised.map_err(Unfinished::lost)?;
     fault::point("whole-promised");
-    Ok(Checked { claim, folder, part, digests, proof })
+    Ok(Checked { claim, held, digests, proof })
 }
 
 /// Counts one file under way for as long as it lives, and rings when it ends, by a panic too.
@@ -158,7 +159,7 @@ struct Feed<'a> {
     run: &'a Arc<Run>,
     libraries: &'a [Library],
     enumerating: watch::Receiver<bool>,
-    claims: VecDeque<Claim>,
+    claims: VecDeque<Ahead>,
     /// Large files may take the places of small ones: none of those is known to wait.
     let_large_go: bool,
     /// Most assets of which files are brought home.
@@ -168,16 +169,16 @@ struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    fn into_stream(self) -> impl Stream<Item = (Claim, InFlight)> + 'a {
+    fn into_stream(self) -> impl Stream<Item = (Ahead, InFlight)> + 'a {
         stream::unfold(self, |mut feed| async move {
-            let claim = feed.next().await?;
-            let in_flight = InFlight::new(feed.run, &claim);
-            Some(((claim, in_flight), feed))
+            let ahead = feed.next().await?;
+            let in_flight = InFlight::new(feed.run, &ahead.claim);
+            Some(((ahead, in_flight), feed))
         })
     }
 
     /// The next claim, or `None` when there will be none.
-    async fn next(&mut self) -> Option<Claim> {
+    async fn next(&mut self) -> Option<Ahead> {
         let governor = &self.run.governor;
         loop {
             if self.run.stop.is_requested() {
@@ -197,14 +198,14 @@ impl<'a> Feed<'a> {
                 self.wait().await;
                 continue;
             }
-            if let Some(claim) = self.take() {
-                if self.is_beyond_limit(claim.file().asset) {
-                    self.claims.push_front(claim);
+            if let Some(ahead) = self.take() {
+                if self.is_beyond_limit(ahead.claim.file().asset) {
+                    self.claims.push_front(ahead);
                     self.give_back().await;
                     self.run.board.limited();
                     return None;
                 }
-                return Some(claim);
+                return Some(ahead);
             }
             // Read before asking: what ends after the question rings the bell.
             let listed = self.run.first_page.load(Ordering::SeqCst);
@@ -215,7 +216,7 @@ impl<'a> Feed<'a> {
                 match self.run.journal.claim(self.run.id, CLAIMS, now()).await {
                     Ok(claimed) => {
                         fault::point("claimed");
-                        self.claims.extend(claimed.claims);
+                        self.claims.extend(look_ahead(self.run, claimed.claims).await);
                     }
                     Err(error) => self.run.halt(error),
                 }
@@ -240,11 +241,11 @@ impl<'a> Feed<'a> {
     }
 
     /// The first claim that may begin now: any, or a small one where large files hold their places.
-    fn take(&mut self) -> Option<Claim> {
+    fn take(&mut self) -> Option<Ahead> {
         if self.run.governor.has_room_for_large() || std::mem::take(&mut self.let_large_go) {
             return self.claims.pop_front();
         }
-        let is_small = |claim: &Claim| !Governor::is_large(claim.file().size_bytes);
+        let is_small = |ahead: &Ahead| !Governor::is_large(ahead.claim.file().size_bytes);
         let place = self.claims.iter().position(is_small)?;
         self.claims.remove(place)
     }
@@ -269,7 +270,7 @@ impl<'a> Feed<'a> {
 
     async fn give_back(&mut self) {
         // Side by side, so that they share a commit.
-        let released = self.claims.drain(..).map(|claim| self.run.journal.release(claim));
+        let released = self.claims.drain(..).map(|ahead| self.run.journal.release(ahead.claim));
         if let Err(error) = futures::future::try_join_all(released).await {
             self.run.halt(error);
         }
