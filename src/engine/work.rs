@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::disk::tree::Folders;
 use crate::engine::check::{Checked, check};
@@ -32,6 +33,9 @@ use crate::model::ids::AssetId;
 /// than a few minutes of work, because a URL ages while it waits.
 const CLAIMS: usize = 64;
 
+/// More are asked for when so few are left.
+const CLAIMS_LOW: usize = CLAIMS;
+
 /// Claims held back at most: large files that let small ones go first.
 const HELD_MAX: usize = 2 * CLAIMS;
 
@@ -45,32 +49,38 @@ pub(super) async fn work(
 ) {
     let (publisher, publishing) = Publisher::start(Arc::clone(run));
     let feed = Feed {
-        run,
-        libraries,
+        run: Arc::clone(run),
+        libraries: libraries.to_vec(),
         enumerating,
         claims: VecDeque::new(),
+        asked: None,
+        has_more: false,
         let_large_go: false,
         assets_max,
         assets: HashSet::new(),
     };
-    feed.into_stream()
-        .map(|(ahead, in_flight)| {
-            let (run, publisher) = (Arc::clone(run), publisher.clone());
-            // A task of its own: a panic costs this file, and all cores share the work.
-            tokio::spawn(async move {
-                let _in_flight = in_flight;
-                bring_home(&run, ahead, &publisher).await;
+    let run = Arc::clone(run);
+    // Beside the files, on the threads of the runtime: to wake the one that waits for the command costs more.
+    let fed = tokio::spawn(async move {
+        feed.into_stream()
+            .map(|(ahead, in_flight)| {
+                let (run, publisher) = (Arc::clone(&run), publisher.clone());
+                // A task of its own: a panic costs this file, and all cores share the work.
+                tokio::spawn(async move {
+                    let _in_flight = in_flight;
+                    bring_home(&run, ahead, &publisher).await;
+                })
             })
-        })
-        .buffer_unordered(run.threads.ceiling())
-        .for_each(|ended| {
-            if ended.is_err() {
-                tracing::error!("a worker panicked; its file is recovered by the next run");
-            }
-            std::future::ready(())
-        })
-        .await;
-    drop(publisher);
+            .buffer_unordered(run.threads.ceiling())
+            .for_each(|ended| {
+                if ended.is_err() {
+                    tracing::error!("a worker panicked; its file is recovered by the next run");
+                }
+                std::future::ready(())
+            })
+            .await;
+    });
+    joined(fed).await;
     if publishing.await.is_err() {
         tracing::error!("publishing panicked; its files are recovered by the next run");
     }
@@ -154,12 +164,38 @@ impl Drop for InFlight {
     }
 }
 
+/// Takes claims, and looks at what they will meet. An error ends the run.
+async fn claim(run: &Run) -> Vec<Ahead> {
+    match run.journal.claim(run.id, CLAIMS, now()).await {
+        Ok(claimed) => {
+            fault::point("claimed");
+            look_ahead(run, claimed.claims).await
+        }
+        Err(error) => {
+            run.halt(error);
+            Vec::new()
+        }
+    }
+}
+
+/// Waits for a task, and passes a panic on.
+async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 /// The source of claims.
-struct Feed<'a> {
-    run: &'a Arc<Run>,
-    libraries: &'a [Library],
+struct Feed {
+    run: Arc<Run>,
+    libraries: Vec<Library>,
     enumerating: watch::Receiver<bool>,
     claims: VecDeque<Ahead>,
+    /// More of them are asked for, while these are handed out.
+    asked: Option<JoinHandle<Vec<Ahead>>>,
+    /// The last answer was as long as it may be: more wait.
+    has_more: bool,
     /// Large files may take the places of small ones: none of those is known to wait.
     let_large_go: bool,
     /// Most assets of which files are brought home.
@@ -168,18 +204,19 @@ struct Feed<'a> {
     assets: HashSet<AssetId>,
 }
 
-impl<'a> Feed<'a> {
-    fn into_stream(self) -> impl Stream<Item = (Ahead, InFlight)> + 'a {
+impl Feed {
+    fn into_stream(self) -> impl Stream<Item = (Ahead, InFlight)> {
         stream::unfold(self, |mut feed| async move {
             let ahead = feed.next().await?;
-            let in_flight = InFlight::new(feed.run, &ahead.claim);
+            let in_flight = InFlight::new(&feed.run, &ahead.claim);
             Some(((ahead, in_flight), feed))
         })
     }
 
     /// The next claim, or `None` when there will be none.
     async fn next(&mut self) -> Option<Ahead> {
-        let governor = &self.run.governor;
+        let run = Arc::clone(&self.run);
+        let governor = &run.governor;
         loop {
             if self.run.stop.is_requested() {
                 self.give_back().await;
@@ -205,7 +242,14 @@ impl<'a> Feed<'a> {
                     self.run.board.limited();
                     return None;
                 }
+                self.ask_ahead();
                 return Some(ahead);
+            }
+            if let Some(asked) = self.asked.take() {
+                let asked = joined(asked).await;
+                self.has_more = asked.len() >= CLAIMS;
+                self.claims.extend(asked);
+                continue;
             }
             // Read before asking: what ends after the question rings the bell.
             let listed = self.run.first_page.load(Ordering::SeqCst);
@@ -213,16 +257,11 @@ impl<'a> Feed<'a> {
             let more_to_come = listing || governor.under_way() > 0;
             let held = self.claims.len();
             if held < HELD_MAX {
-                match self.run.journal.claim(self.run.id, CLAIMS, now()).await {
-                    Ok(claimed) => {
-                        fault::point("claimed");
-                        self.claims.extend(look_ahead(self.run, claimed.claims).await);
-                    }
-                    Err(error) => self.run.halt(error),
-                }
+                self.claims.extend(claim(&run).await);
+                self.has_more = self.claims.len() >= held + CLAIMS;
             }
             self.let_large_go = false;
-            if self.claims.len() > held || renew(self.run, self.libraries).await {
+            if self.claims.len() > held || renew(&run, &self.libraries).await {
                 continue;
             }
             if held > 0 && (held >= HELD_MAX || !listing) {
@@ -268,7 +307,18 @@ impl<'a> Feed<'a> {
         false
     }
 
+    /// Asks for more claims before the last ones are handed out: the workers would wait for the answer.
+    fn ask_ahead(&mut self) {
+        if self.has_more && self.claims.len() < CLAIMS_LOW && self.asked.is_none() {
+            let run = Arc::clone(&self.run);
+            self.asked = Some(tokio::spawn(async move { claim(&run).await }));
+        }
+    }
+
     async fn give_back(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            self.claims.extend(joined(asked).await);
+        }
         // Side by side, so that they share a commit.
         let released = self.claims.drain(..).map(|ahead| self.run.journal.release(ahead.claim));
         if let Err(error) = futures::future::try_join_all(released).await {
