@@ -8,6 +8,7 @@ use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
+use rustix::io::Errno;
 
 use crate::disk::error::Error;
 use crate::disk::standing;
@@ -50,7 +51,13 @@ impl Destination {
     /// If it cannot be read.
     pub fn dated_jpeg(&self, path: &str) -> Result<Option<DatedJpeg>, Error> {
         let full = self.directory().join(path);
-        let standing = self.standing(path)?;
+        let standing = match self.standing(path) {
+            // A socket cannot even be opened.
+            Err(Error::Io { source, .. }) if Errno::from_io_error(&source) == Some(Errno::NXIO) => {
+                return Ok(None);
+            }
+            standing => standing?,
+        };
         let file = standing.file().try_clone().map_err(|e| Error::reading(&full, e))?;
         DatedJpeg::of(file, &full)
     }
