@@ -535,8 +535,11 @@ CREATE TABLE album_link (
     PRIMARY KEY (account_id, directory, path),
     CHECK ((inode IS NULL) = (modified_ns IS NULL))
 ) STRICT, WITHOUT ROWID;
--- Serves Journal::date_written: a clone of a file that got other bytes is made again.
-CREATE INDEX album_link_reflink ON album_link (file_id) WHERE kind = 'reflink';
+-- Serves Journal::make_links_again and Reader::hard_links: what shares the bytes of a file.
+CREATE INDEX album_link_sharing ON album_link (file_id) WHERE kind <> 'symlink';
+-- Serves Reader::has_links_to_make: those that are to be made again have no media, and those that a killed run
+-- was about to make no inode.
+CREATE INDEX album_link_due ON album_link (account_id) WHERE media = '' OR inode IS NULL;
 
 -- The sidecar that stands beside a file: where, and the digest of what we wrote, so that only our own
 -- work is ever replaced. sha256 NULL: somebody else's, which stays. made_from: one number for all that

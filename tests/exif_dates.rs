@@ -5,7 +5,8 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use exif::{In, Tag};
@@ -27,6 +28,18 @@ fn digests(world: &World) -> BTreeMap<String, (String, String)> {
     let mut statement = journal.prepare(sql).unwrap();
     let rows = statement.query_map([], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))));
     rows.unwrap().map(Result::unwrap).collect()
+}
+
+/// Notes something of a file, as a desktop does. `false`: that cannot be done here.
+fn note(path: &Path) -> bool {
+    let set = Command::new("setfattr").args(["-n", "user.tags", "-v", "rome"]).arg(path).status();
+    set.is_ok_and(|status| status.success())
+}
+
+/// What was noted.
+fn noted(path: &Path) -> String {
+    let got = Command::new("getfattr").args(["--only-values", "-n", "user.tags"]).arg(path).output().unwrap();
+    String::from_utf8(got.stdout).unwrap()
 }
 
 /// Asserts that what is on the disk is what the journal says, and that Apple's digests are those of the truth.
@@ -194,6 +207,60 @@ fn what_somebody_else_holds_or_changes_keeps_its_bytes() {
     // Said once.
     let said = world.run(&["sync", "--set-exif-datetime", "--log-level", "info"], 0).stderr();
     assert!(!said.contains("other links"), "{said}");
+}
+
+#[test]
+fn what_people_noted_of_a_photo_and_whom_it_belongs_to_stays_with_it() {
+    let world = world(12);
+    world.run(&["sync"], 0);
+    let paths: Vec<PathBuf> = world.tree().into_keys().map(|path| world.photos().join(path)).collect();
+    let noting = note(&paths[0]);
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    for path in &paths {
+        assert!(!noting || note(path));
+        if is_root {
+            chown(path, Some(65_534), Some(65_534)).unwrap();
+        }
+    }
+    world.run(&SYNC, 0);
+    assert!(world.count("disk_bytes IS NOT NULL") > 2);
+    for path in &paths {
+        assert!(!noting || noted(path) == "rome", "{}", path.display());
+        let owner = fs::metadata(path).unwrap().uid();
+        assert!(!is_root || owner == 65_534, "{}: {owner}", path.display());
+    }
+}
+
+#[test]
+fn what_only_albums_link_to_gets_its_date_and_the_albums_get_it_too() {
+    let world = world(20);
+    let library = world.sandbox.library();
+    let rome = library.add_album("Rome", None, false);
+    library.assets().iter().for_each(|asset| assert!(library.join(&rome, asset)));
+    world.run(&["sync", "--album-views", "hardlink"], 0);
+    let before = world.tree();
+    let inode = |path: &str| fs::metadata(world.photos().join(path)).unwrap().ino();
+    let inodes: BTreeMap<&String, u64> = before.keys().map(|path| (path, inode(path))).collect();
+    // One of them has a link of somebody else, too.
+    let held = before.keys().find(|path| path.ends_with(".JPG") && !path.starts_with("Albums")).unwrap();
+    fs::hard_link(world.photos().join(held), world.data_dir().join("held")).unwrap();
+    world.run(&SYNC, 0);
+    let dated = world.count("disk_bytes IS NOT NULL");
+    assert!(dated > 5, "{dated}");
+    let after = world.tree();
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    for (path, sha256) in &after {
+        let album = format!("Albums/Rome/{}", path.rsplit('/').next().unwrap());
+        assert_eq!(after.get(&album), Some(sha256), "{path}");
+        assert_eq!(inode(&album), inode(path), "{path}");
+        assert_eq!(
+            inode(path) == inodes[path],
+            before[path] == *sha256,
+            "what needs no date is not touched: {path}"
+        );
+    }
+    assert_eq!(before[held], after[held]);
+    world.run(&["audit", "--deep"], 0);
 }
 
 /// How the journal comes to know nothing of the dates, and what is done before the next `sync`.

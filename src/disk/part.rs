@@ -28,6 +28,9 @@ const RESERVE_MIN_BYTES: u64 = 1024 * 1024;
 
 /// Chunks in one system call: what Linux takes at most (`IOV_MAX`).
 const SLICES_MAX: usize = 1024;
+/// Longest value of an extended attribute, and longest list of their names: what Linux allows of each.
+#[cfg(target_os = "linux")]
+const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
 
 /// An open part file.
 #[derive(Debug)]
@@ -190,6 +193,45 @@ impl PartFile {
     /// Lets the same people read and write it as another file. Where that cannot be, it is not needed.
     pub(super) fn set_mode(&self, mode: Mode) {
         let _ = rustix::fs::fchmod(&self.file, mode);
+    }
+
+    /// Gives it to the people that another file belongs to. Whoever may not do that has it in their own name.
+    pub(super) fn set_owner(&self, (user, group): (u32, u32)) {
+        let (user, group) = (rustix::fs::Uid::from_raw(user), rustix::fs::Gid::from_raw(group));
+        if rustix::fs::fchown(&self.file, Some(user), Some(group)).is_err() {
+            let _ = rustix::fs::fchown(&self.file, None, Some(group));
+        }
+    }
+
+    /// Takes over what people and programs have noted of another file, and who else may read it: its extended
+    /// attributes `user.*`, and the list of those with access. Where there are none, there is nothing to do.
+    ///
+    /// # Errors
+    /// If one of them cannot be kept.
+    #[cfg(target_os = "linux")]
+    pub(super) fn take_attributes_of(&self, other: &File) -> Result<(), Error> {
+        const ACCESS: &str = "system.posix_acl_access";
+        let mut names = vec![0; ATTRIBUTE_BYTES_MAX];
+        let Ok(length) = rustix::fs::flistxattr(other, &mut names[..]) else { return Ok(()) };
+        let names =
+            names[..length].split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+        let mut value = vec![0; ATTRIBUTE_BYTES_MAX];
+        for name in names.filter(|name| name.starts_with("user.") || *name == ACCESS) {
+            let length = rustix::fs::fgetxattr(other, name, &mut value[..]);
+            length
+                .and_then(|length| {
+                    let flags = rustix::fs::XattrFlags::empty();
+                    rustix::fs::fsetxattr(&self.file, name, &value[..length], flags)
+                })
+                .map_err(|e| Error::io("keep an attribute of", &self.path, e))?;
+        }
+        Ok(())
+    }
+
+    /// There are none that we know of.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn take_attributes_of(&self, _: &File) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Sets the modification time to that of another file.

@@ -24,6 +24,8 @@ use crate::model::checksum::{Hasher, Sha256Digest};
 pub struct Read {
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// How many names it has: where there are others, they keep the bytes they have.
+    pub names: u64,
     folder: Folder,
     met: Met,
 }
@@ -35,6 +37,7 @@ struct Met {
     inode: u64,
     changed: (i64, i64),
     mode: u32,
+    owner: (u32, u32),
 }
 
 /// What reading a file came to.
@@ -44,8 +47,6 @@ pub enum Look {
     Ours(Box<Read>),
     /// It is gone, or not what the journal says.
     Other,
-    /// It has other names, which are to keep the bytes they have.
-    Linked,
     /// It is longer than was asked for.
     TooLong,
 }
@@ -62,7 +63,7 @@ pub enum Standing {
 }
 
 impl Destination {
-    /// Reads a file of ours whole, if it has the digest that the journal holds and no other name.
+    /// Reads a file of ours whole, if it has the digest that the journal holds.
     ///
     /// # Errors
     /// The system's word.
@@ -78,9 +79,6 @@ impl Destination {
             file => file?,
         };
         let stat = rustix::fs::fstat(&file).map_err(|e| reading(e.into()))?;
-        if stat.st_nlink > 1 {
-            return Ok(Look::Linked);
-        }
         if stat.st_size.unsigned_abs() > bytes_max {
             return Ok(Look::TooLong);
         }
@@ -90,10 +88,11 @@ impl Destination {
             return Ok(Look::Other);
         }
         let met = met(&stat);
-        Ok(Look::Ours(Box::new(Read { bytes, folder, met })))
+        Ok(Look::Ours(Box::new(Read { bytes, names: stat.st_nlink.into(), folder, met })))
     }
 
-    /// Puts `bytes` in the place of a file that was read. `false`: another file stands there by now, and stays.
+    /// Puts `bytes` in the place of a file that was read, with its time, owner and attributes. `false`: another
+    /// file stands there by now, or it has other names, and stays.
     /// Durable when this returns.
     ///
     /// # Errors
@@ -101,10 +100,13 @@ impl Destination {
     pub fn replace_own(&self, read: &Read, bytes: Vec<u8>) -> Result<bool, Error> {
         let (folder, path) = (&read.folder, read.folder.final_path());
         let refused = |e: Errno| Error::io("replace file", &path, e);
-        let modified = folder.open_final()?.metadata().and_then(|meta| meta.modified());
+        let old = folder.open_final()?;
+        let modified = old.metadata().and_then(|meta| meta.modified());
         let mut part = PartFile::create(folder, bytes.len() as u64)?;
         part.append(&[Bytes::from(bytes)])?;
+        part.set_owner(read.met.owner);
         part.set_mode(Mode::from_raw_mode(read.met.mode & 0o7777));
+        part.take_attributes_of(&old)?;
         if let Ok(modified) = modified {
             part.set_modified_at(modified);
         }
@@ -185,7 +187,13 @@ fn swap(_: &OwnedFd, _: &str, _: &str) -> Result<(), Errno> {
 #[expect(clippy::useless_conversion, reason = "the widths of these numbers differ between systems")]
 fn met(stat: &rustix::fs::Stat) -> Met {
     let changed = (stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or_default());
-    Met { device: stat.st_dev.into(), inode: stat.st_ino.into(), changed, mode: stat.st_mode.into() }
+    Met {
+        device: stat.st_dev.into(),
+        inode: stat.st_ino.into(),
+        changed,
+        mode: stat.st_mode.into(),
+        owner: (stat.st_uid, stat.st_gid),
+    }
 }
 
 fn digest(bytes: &[u8]) -> Sha256Digest {

@@ -5,17 +5,17 @@
 //! time: so at no moment can a link of ours be taken for a photo. What a kill leaves between is settled by the
 //! next call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::links::{Linked, View};
 use crate::disk::{self, Destination};
 use crate::engine::error::Error;
-use crate::engine::run::off_thread;
+use crate::engine::run::{Run, off_thread};
 use crate::engine::stop::Stop;
 use crate::journal::{Journal, Link};
-use crate::model::ids::AccountId;
+use crate::model::ids::{AccountId, FileId};
 use crate::model::views::{self, LinkKind, Wanted};
 
 /// Links that share one operation of the journal, and one sync of each of their folders.
@@ -107,8 +107,9 @@ pub async fn build_albums(
     }
     // First what goes: its name may be wanted for another file.
     let leave: Vec<Link> = standing.into_values().collect();
+    let again: HashSet<&str> = missing.iter().map(|wanted| wanted.path.as_str()).collect();
     for batch in leave.chunks(BATCH) {
-        built.removed += shelf.remove(batch.to_vec()).await?;
+        built.removed += shelf.remove(batch.to_vec(), &again).await?;
     }
     for batch in missing.chunks(BATCH) {
         if stop.is_requested() {
@@ -121,6 +122,45 @@ pub async fn build_albums(
     built.stand += built.made;
     built.foreign.truncate(FOREIGN_MAX);
     Ok(built)
+}
+
+/// Brings the views of albums in line that stand already: their photos have moved, or got other
+/// bytes.
+pub(super) async fn follow_views(
+    journal: &Arc<Journal>,
+    destination: &Arc<Destination>,
+    account: AccountId,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let reader = journal.reader().clone();
+    let known = off_thread(move || reader.album_views(account)).await?;
+    // One on a disk that is not mounted now is brought in line when it is built again.
+    for (directory, kind) in known.into_iter().filter(|(directory, _)| directory.is_dir()) {
+        let views = AlbumViews { kind, directory };
+        build_albums(journal, destination, account, &views, Look::AtNone, stop).await?;
+    }
+    Ok(())
+}
+
+/// Takes the links of albums to a photo away, if they are all that leads to it of its `names` but its own. They
+/// are told to be made again first: see [`follow_views`]. `false`: other links lead to it, and all stay.
+pub(super) async fn let_go(run: &Run, file: FileId, names: u64) -> Result<bool, Error> {
+    let reader = run.journal.reader().clone();
+    let links = off_thread(move || reader.hard_links(file)).await?;
+    if links.is_empty() || links.len() as u64 + 1 != names {
+        return Ok(false);
+    }
+    run.journal.make_links_again(file).await?;
+    off_thread(move || {
+        for (directory, link) in links {
+            if let Some(made) = link.id {
+                View::open(&directory)?.unlink(&link.path, made, link.kind)?;
+            }
+        }
+        Ok::<_, disk::Error>(())
+    })
+    .await?;
+    Ok(true)
 }
 
 /// Whether links that should stand are looked at.
@@ -157,7 +197,8 @@ impl Shelf<'_> {
         Ok(self.journal.record_links(self.account, self.name.to_owned(), made, gone).await?)
     }
 
-    async fn remove(&self, links: Vec<Link>) -> Result<u64, Error> {
+    /// Removes links. Those that are made `again` stay known: a kill before that must not forget them.
+    async fn remove(&self, links: Vec<Link>, again: &HashSet<&str>) -> Result<u64, Error> {
         let view = Arc::clone(self.view);
         let gone: Vec<String> = off_thread(move || {
             links
@@ -168,6 +209,7 @@ impl Shelf<'_> {
         })
         .await?;
         let count = gone.len() as u64;
+        let gone = gone.into_iter().filter(|path| !again.contains(path.as_str())).collect();
         self.record(Vec::new(), gone).await?;
         Ok(count)
     }

@@ -4,12 +4,16 @@
 //! before. They are read once more, compared with the digest in the journal, and replaced by the same with
 //! a date: intent, new file durable beside the old one, exchange of names, folder durable, row. A kill at any
 //! step leaves an intent, and [`finish`] ends it at the next start, before anything looks at the files.
+//!
+//! A hard link in a view of albums would keep the old bytes. So it goes first, told in the journal as one to be
+//! made again, and is made again at the end of the run, or of the next. Links of others keep a file as it is.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::disk::redate::{Look, Read, Standing};
 use crate::disk::undated::JPEG_BYTES_MAX;
 use crate::disk::{Destination, Place};
+use crate::engine::album_views;
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
@@ -22,10 +26,15 @@ use crate::model::ids::{AccountId, FileId};
 /// Files looked at between two commits of what was found.
 const PAGE: usize = 64;
 
+/// Why a file with other names is left.
+const LINKED: &str = "other links lead to it, which keep the bytes they have";
+
 /// What is to be done with a file.
 enum Step {
     Replace(Box<Read>, Vec<u8>),
     Remember(DateLook),
+    /// It has so many names.
+    Linked(u64),
     /// It is not what the journal says: that is for others to find and say.
     Skip,
 }
@@ -45,7 +54,7 @@ pub(super) async fn write(run: &Run) -> Result<(), Error> {
             }
             let id = file.file;
             let path = file.path.clone();
-            match run.on_disk(move |destination| look(destination, &file)).await? {
+            match look_behind_albums(run, file).await? {
                 Step::Replace(read, bytes) => written += u64::from(replace(run, id, *read, bytes).await?),
                 Step::Remember(found) => {
                     if let DateLook::Left(why) = found {
@@ -53,6 +62,10 @@ pub(super) async fn write(run: &Run) -> Result<(), Error> {
                         run.board.notice(Notice::Note(text));
                     }
                     looks.push((id, found));
+                }
+                Step::Linked(_) => {
+                    run.board.notice(Notice::Note(format!("{path} got no date of capture: {LINKED}")));
+                    looks.push((id, DateLook::Left(LINKED)));
                 }
                 Step::Skip => {}
             }
@@ -64,6 +77,17 @@ pub(super) async fn write(run: &Run) -> Result<(), Error> {
         run.board.notice(Notice::Note(format!("the date of capture was added to {what}")));
     }
     Ok(())
+}
+
+/// Looks at a file, and where only links of albums are in the way takes these away for a while.
+async fn look_behind_albums(run: &Run, file: Undated) -> Result<Step, Error> {
+    let (id, again) = (file.file, file.clone());
+    match run.on_disk(move |destination| look(destination, &file)).await? {
+        Step::Linked(names) if album_views::let_go(run, id, names).await? => {
+            Ok(run.on_disk(move |destination| look(destination, &again)).await?)
+        }
+        step => Ok(step),
+    }
 }
 
 /// Ends what a killed run left.
@@ -98,11 +122,6 @@ fn look(destination: &Destination, file: &Undated) -> Result<Step, crate::disk::
     let read = match destination.read_own(&place, file.sha256, JPEG_BYTES_MAX) {
         Ok(Look::Ours(read)) => read,
         Ok(Look::Other) => return Ok(Step::Skip),
-        Ok(Look::Linked) => {
-            return Ok(Step::Remember(DateLook::Left(
-                "other links lead to it, which keep the bytes they have",
-            )));
-        }
         Ok(Look::TooLong) => return Ok(Step::Remember(DateLook::Left("it is too large to be read whole"))),
         Err(error) if error.ends_the_run() => return Err(error),
         Err(error) => {
@@ -113,6 +132,7 @@ fn look(destination: &Destination, file: &Undated) -> Result<Step, crate::disk::
     Ok(match exif::date(&read.bytes, file.captured) {
         Dated::Has => Step::Remember(DateLook::Has),
         Dated::Left(why) => Step::Remember(DateLook::Left(why)),
+        Dated::Written(_) if read.names > 1 => Step::Linked(read.names),
         Dated::Written(bytes) => Step::Replace(read, bytes),
     })
 }

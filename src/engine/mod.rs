@@ -273,6 +273,10 @@ async fn beside(run: &Run, settings: &Settings) -> Result<(), Error> {
                 .notice(Notice::Note(format!("{path} is a file of somebody else, not a link of an album")));
         }
     }
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    if !run.stop.is_requested() && run::off_thread(move || reader.has_links_to_make(account)).await? {
+        album_views::follow_views(&run.journal, &run.destination, run.account, &run.stop).await?;
+    }
     Ok(())
 }
 

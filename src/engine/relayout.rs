@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::disk::relocate::{Relocated, Which};
 use crate::disk::{self, Destination, Place};
-use crate::engine::album_views::{AlbumViews, Look, build_albums};
+use crate::engine::album_views::follow_views;
 use crate::engine::error::Error;
 use crate::engine::run::off_thread;
 use crate::engine::stop::Stop;
@@ -101,23 +101,6 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
         follow_views(&journal, &destination, account, &stop).await?;
     }
     Ok(relaid)
-}
-
-/// Brings the views of albums in line that stand already: their links lead to the old places.
-async fn follow_views(
-    journal: &Arc<Journal>,
-    destination: &Arc<Destination>,
-    account: AccountId,
-    stop: &Stop,
-) -> Result<(), Error> {
-    let reader = journal.reader().clone();
-    let known = off_thread(move || reader.album_views(account)).await?;
-    // One on a disk that is not mounted now is brought in line when it is built again.
-    for (directory, kind) in known.into_iter().filter(|(directory, _)| directory.is_dir()) {
-        let views = AlbumViews { kind, directory };
-        build_albums(journal, destination, account, &views, Look::AtNone, stop).await?;
-    }
-    Ok(())
 }
 
 /// Ends what a relayout left when it was killed: before anything else looks at the files.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, Row, named_params};
 
 use crate::journal::Journal;
 use crate::journal::Reader;
@@ -68,6 +68,22 @@ impl Reader {
         views(&*self.pool.get()?, account)
     }
 
+    /// The hard links of ours to a file, each with the folder of its view.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn hard_links(&self, file: FileId) -> Result<Vec<(PathBuf, Link)>, Error> {
+        hard_links(&*self.pool.get()?, file)
+    }
+
+    /// Whether links in a view of an account are to be made again, or were never made.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn has_links_to_make(&self, account: AccountId) -> Result<bool, Error> {
+        has_due(&*self.pool.get()?, account)
+    }
+
     /// The links of ours in a view.
     ///
     /// # Errors
@@ -90,6 +106,14 @@ impl Journal {
         gone: Vec<String>,
     ) -> Result<(), Error> {
         self.writer.run(move |c| record(c, account, &directory, &made, &gone)).await
+    }
+
+    /// Says that the links which share the bytes of a file are to be made again, because it gets others.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn make_links_again(&self, file: FileId) -> Result<(), Error> {
+        self.writer.run(move |c| make_again(c, file)).await
     }
 }
 
@@ -176,19 +200,53 @@ pub(super) fn links(
     let mut rows = statement.query(named_params! { ":account": account.0, ":directory": directory })?;
     let mut links = Vec::new();
     while let Some(found) = rows.next()? {
-        let word: String = found.get("kind")?;
-        let inode: Option<i64> = found.get("inode")?;
-        let modified_ns: Option<i64> = found.get("modified_ns")?;
-        let id = inode.zip(modified_ns);
-        links.push(Link {
-            path: found.get("path")?,
-            file: FileId(found.get("file_id")?),
-            media: found.get("media")?,
-            kind: LinkKind::parse(&word).ok_or(Error::UnknownWord { what: "kind of link", value: word })?,
-            id: id.map(|(inode, modified_ns)| LinkId { inode: inode.cast_unsigned(), modified_ns }),
-        });
+        links.push(link(found)?);
     }
     Ok(links)
+}
+
+fn link(found: &Row<'_>) -> Result<Link, Error> {
+    let word: String = found.get("kind")?;
+    let inode: Option<i64> = found.get("inode")?;
+    let modified_ns: Option<i64> = found.get("modified_ns")?;
+    let id = inode.zip(modified_ns);
+    Ok(Link {
+        path: found.get("path")?,
+        file: FileId(found.get("file_id")?),
+        media: found.get("media")?,
+        kind: LinkKind::parse(&word).ok_or(Error::UnknownWord { what: "kind of link", value: word })?,
+        id: id.map(|(inode, modified_ns)| LinkId { inode: inode.cast_unsigned(), modified_ns }),
+    })
+}
+
+/// The hard links of ours to a file.
+pub(super) fn hard_links(connection: &Connection, file: FileId) -> Result<Vec<(PathBuf, Link)>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT directory, path, file_id, media, kind, inode, modified_ns FROM album_link
+         WHERE file_id = :file AND kind <> 'symlink' AND kind = 'hardlink'",
+    )?;
+    let mut rows = statement.query(named_params! { ":file": file.0 })?;
+    let mut links = Vec::new();
+    while let Some(found) = rows.next()? {
+        links.push((PathBuf::from(found.get::<_, String>("directory")?), link(found)?));
+    }
+    Ok(links)
+}
+
+/// Says that what shares the bytes of a file is to be made again.
+pub(super) fn make_again(connection: &Connection, file: FileId) -> Result<(), Error> {
+    let mut statement = connection
+        .prepare_cached("UPDATE album_link SET media = '' WHERE file_id = :file AND kind <> 'symlink'")?;
+    statement.execute(named_params! { ":file": file.0 })?;
+    Ok(())
+}
+
+/// Whether links of an account are to be made again.
+pub(super) fn has_due(connection: &Connection, account: AccountId) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM album_link WHERE account_id = :account AND (media = '' OR inode IS NULL))",
+    )?;
+    Ok(statement.query_row(named_params! { ":account": account.0 }, |row| row.get(0))?)
 }
 
 /// Remembers links that stand, or are about to, and forgets those that are gone.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, named_params};
 use crate::journal::Journal;
 use crate::journal::Reader;
 use crate::journal::absence::remember;
+use crate::journal::album_view;
 use crate::journal::error::Error;
 use crate::journal::row::{self, int};
 use crate::model::asset::Captured;
@@ -196,10 +197,8 @@ pub(super) fn written(
             Note::Dated,
             "its date of capture was added to the bytes that were proved",
         )?;
-        // A link that shares bytes no longer shares them: it is made again.
-        let mut statement = connection
-            .prepare_cached("UPDATE album_link SET media = '' WHERE file_id = :file AND kind = 'reflink'")?;
-        statement.execute(named_params! { ":file": file.0 })?;
+        // A link that shares bytes no longer shares them.
+        album_view::make_again(connection, file)?;
     }
     given_up(connection, file)
 }
