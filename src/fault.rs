@@ -24,12 +24,12 @@
 
 #[cfg(feature = "faults")]
 pub(crate) use on::{
-    clock, covered, file_system, group, haste, name_max, point, relocate, rename, step, write,
+    clock, covered, exchange, file_system, group, haste, name_max, point, relocate, rename, step, write,
 };
 
 #[cfg(not(feature = "faults"))]
 pub(crate) use off::{
-    clock, covered, file_system, group, haste, name_max, point, relocate, rename, step, write,
+    clock, covered, exchange, file_system, group, haste, name_max, point, relocate, rename, step, write,
 };
 
 #[cfg(not(feature = "faults"))]
@@ -53,6 +53,12 @@ mod off {
     /// Passes.
     #[inline]
     pub(crate) fn rename(_: &Path, _: &str) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Passes.
+    #[inline]
+    pub(crate) fn exchange(_: &Path, _: &str) -> io::Result<bool> {
         Ok(true)
     }
 
@@ -208,6 +214,12 @@ mod on {
     /// Passes a rename to `new`, a name in the same folder.
     pub(crate) fn rename(old: &Path, new: &str) -> io::Result<bool> {
         relocate(old, &old.with_file_name(new))
+    }
+
+    /// Passes an exchange of a name with `other` in the same folder.
+    pub(crate) fn exchange(one: &Path, other: &str) -> io::Result<bool> {
+        let more = || format!("\t{}", one.with_file_name(other).display());
+        script().map_or(Ok(true), |mut script| script.pass("exchange", one, &more()))
     }
 
     /// Passes a rename to a path in perhaps another folder.

@@ -112,7 +112,7 @@ impl Destination {
         }
         part.sync()?;
         let (old, new) = (folder.name(), folder.part_name());
-        fault::rename(&folder.part_path(), old).map_err(|e| Error::io("replace file", &path, e))?;
+        fault::exchange(&folder.part_path(), old).map_err(|e| Error::io("replace file", &path, e))?;
         if !exchange(&folder.handle, old, &new, read.met).map_err(refused)? {
             folder.remove_part()?;
             return Ok(false);

@@ -19,13 +19,14 @@ struct Move {
     set: fn() -> World,
 }
 
-const MOVES: [Move; 7] = [
+const MOVES: [Move; 8] = [
     Move { name: "relayout", args: &RELAYOUT, set: synced },
     Move { name: "adopt", args: &["adopt"], set: with_a_tree_of_another_tool },
     Move { name: "adopt by copies", args: &["adopt", ELSEWHERE, "--copy"], set: with_a_tree_elsewhere },
     Move { name: "albums", args: &["albums", "build"], set: synced },
     Move { name: "into the trash", args: &TRASH, set: with_a_deletion },
     Move { name: "out of the trash", args: &["undelete", "--all"], set: with_a_trash },
+    Move { name: "dates", args: &["sync", "--set-exif-datetime"], set: undated_in_an_album },
     Move { name: "sidecars", args: &["sync", "--sidecars", "xmp"], set: synced },
 ];
 const RELAYOUT: [&str; 5] = ["relayout", "--folder-structure", "{kind}/%Y", "--file-name", "{%m-%d}_{stem}"];
@@ -40,6 +41,15 @@ fn library() -> Options {
 fn synced() -> World {
     let world = World::new(library());
     world.run(&["sync"], 0);
+    world
+}
+
+fn undated_in_an_album() -> World {
+    let world = World::new(Options { undated_jpegs: true, ..library() });
+    let library = world.sandbox.library();
+    let rome = library.add_album("Rome", None, false);
+    library.assets().iter().for_each(|asset| assert!(library.join(&rome, asset)));
+    world.run(&["sync", "--album-views", "hardlink"], 0);
     world
 }
 

@@ -148,6 +148,26 @@ pub(crate) fn cut_the_power(log: &[Logged], loss: Loss) {
                     names.insert(step.path.clone(), is);
                 }
             }
+            "exchange" => {
+                let other = PathBuf::from(&step.more[0]);
+                let is = names.get(&other).cloned().unwrap_or_else(|| other.clone());
+                if !synced_folders.contains(&folder)
+                    && !loss.name_survives(coin)
+                    && now.exists()
+                    && is.exists()
+                {
+                    let aside = now.with_extension("aside");
+                    for (from, to) in [(&now, &aside), (&is, &now), (&aside, &is)] {
+                        fs::rename(from, to).unwrap();
+                    }
+                    let synced = [synced_files.remove(&now), synced_files.remove(&is)];
+                    synced_files.extend(synced[0].then(|| is.clone()));
+                    synced_files.extend(synced[1].then(|| now.clone()));
+                } else {
+                    names.insert(step.path.clone(), is);
+                    names.insert(other, now);
+                }
+            }
             "write" if !synced_files.contains(&now) && !loss.bytes_survive(coin) => {
                 lose_write(&now, step.more[0].parse().unwrap(), step.more[1].parse().unwrap(), loss, coin);
             }
