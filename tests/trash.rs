@@ -244,6 +244,9 @@ fn what_a_person_moved_back_by_hand_is_known_where_it_stands() {
     fs::write(world.photos().join(&path), vec![7; length as usize]).unwrap();
     let said = world.run(&["undelete", "--all"], 1).stderr();
     assert!(said.contains("cannot find 1 file in the trash"), "{said}");
+    let told = world.history("trashed");
+    world.run(&["undelete", "--all"], 1);
+    assert_eq!(world.history("trashed"), told, "nothing went there");
     assert_eq!(fs::read(world.photos().join(&path)).unwrap(), vec![7; length as usize]);
     assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
 }
@@ -253,6 +256,40 @@ fn killed(world: &World, args: &[&str], step: u32) -> bool {
     let mut command = world.rollbook(args);
     let output = command.env("ROLLBOOK_FAULT", format!("kill:{step}")).output().unwrap();
     output.status.signal() == Some(9)
+}
+
+#[test]
+fn a_kill_where_a_stranger_took_the_old_place_leaves_ours_and_theirs_known_apart() {
+    let mut kills = 0;
+    for step in 1.. {
+        let world = synced(3);
+        delete(&world, 1);
+        world.run(&TRASH, 0);
+        let held: Vec<(String, i64)> = {
+            let journal = world.journal();
+            let sql = "SELECT path, size_bytes FROM v_file WHERE trash_path IS NOT NULL";
+            let mut statement = journal.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        // As long as ours: no look at the length tells them apart.
+        for (path, length) in &held {
+            let place = world.photos().join(path);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(place, vec![7; *length as usize]).unwrap();
+        }
+        let was_killed = killed(&world, &["undelete", "--all"], step);
+        world.run(&["sync"], 0);
+        let said = said(&world);
+        let tree = world.tree();
+        assert!(said.iter().all(|(path, sha256)| tree.get(path) == Some(sha256)), "kill:{step}: {said:#?}");
+        assert_eq!(tree.len(), said.len() + held.len(), "theirs stay");
+        kills += u32::from(was_killed);
+        if !was_killed {
+            break;
+        }
+    }
+    assert!(kills >= 2, "{kills} kills");
 }
 
 #[test]

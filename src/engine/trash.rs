@@ -128,7 +128,7 @@ pub(super) async fn taken_out(run: &Run, standing: &HashSet<FileId>) -> Result<(
         let both = held.into_iter().zip(presence);
         Ok(both.filter(|(_, in_trash)| *in_trash == Presence::Absent).map(|(file, _)| file).collect())
     });
-    let (homes, _) = trash.moved_by_hand(gone.await?).await?;
+    let (homes, _) = trash.stand_in_place(gone.await?).await?;
     trash.settle_in_place(homes, true).await
 }
 
@@ -174,19 +174,22 @@ impl Trash {
                     Ok((files, presence))
                 })
                 .await?;
-            let (mut in_trash, mut in_place) = (Vec::new(), Vec::new());
-            for (file, places) in files.iter().zip(presence.chunks(2)) {
+            let (mut in_trash, mut in_place, mut in_both) = (Vec::new(), Vec::new(), Vec::new());
+            for (file, places) in files.into_iter().zip(presence.chunks(2)) {
                 match places {
-                    [Presence::Absent, Presence::File(_)] => in_trash.push(file.id),
+                    [Presence::File(_), Presence::File(_)] => in_both.push(file),
+                    [_, Presence::File(_)] => in_trash.push(file),
                     // Nowhere, it is not in the trash either: the sweep looks for it.
-                    _ => in_place.push(file.id),
+                    _ => in_place.push(file),
                 }
             }
-            let with = |ids: &[FileId]| files.iter().filter(|file| ids.contains(&file.id)).cloned().collect();
-            self.take_sidecars(with(&in_trash), Way::There).await?;
-            self.take_sidecars(with(&in_place), Way::Back).await?;
-            self.journal.trashed(self.run, self.apples_now(), in_trash).await?;
-            self.journal.in_place(self.run, now(), in_place, false).await?;
+            // One of the two is a stranger's, whose name was taken.
+            let (ours, others) = self.stand_in_place(in_both).await?;
+            in_place.extend(ours);
+            in_trash.extend(others);
+            self.take_sidecars(in_trash.clone(), Way::There).await?;
+            self.journal.trashed(self.run, self.apples_now(), ids(&in_trash)).await?;
+            self.settle_in_place(in_place, false).await?;
         }
         Ok(())
     }
@@ -247,14 +250,14 @@ impl Trash {
                     self.relocate(&left, |file| (trash_path(file).to_owned(), file.path.clone())).await?;
                 let mut homes = done_of(&left, &moved);
                 let (taken, missing) = self.sort(&mut left, moved, false).await?;
-                let (by_hand, missing) = self.moved_by_hand(missing).await?;
+                let (by_hand, missing) = self.stand_in_place(missing).await?;
                 homes.extend(by_hand);
                 done.files += homes.len() as u64;
                 self.settle_in_place(homes, kept).await?;
                 done.missing += missing.len() as u64;
                 let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
                 self.journal.refetch_trashed(now(), ids(&wanted)).await?;
-                self.journal.trashed(self.run, self.apples_now(), ids(&lost)).await?;
+                self.still_there(&lost).await?;
                 left = taken;
                 for file in &mut left {
                     let taken = refused.entry(file.id).or_default();
@@ -266,14 +269,19 @@ impl Trash {
                     break;
                 }
             }
-            self.journal.trashed(self.run, self.apples_now(), ids(&left)).await?;
+            self.still_there(&left).await?;
         }
         Ok(done)
     }
 
-    /// Of files that are not in the trash, those that stand in their places with the right bytes; and the
-    /// others.
-    async fn moved_by_hand(&self, missing: Vec<Trashed>) -> Result<(Vec<Trashed>, Vec<Trashed>), Error> {
+    /// Records that files did not come back: nothing of them was moved.
+    async fn still_there(&self, files: &[Trashed]) -> Result<(), Error> {
+        let since = |file: &Trashed| (file.id, file.trashed_at.unwrap_or_else(|| self.apples_now()));
+        Ok(self.journal.still_in_trash(files.iter().map(since).collect()).await?)
+    }
+
+    /// Those of `files` whose very bytes stand in their places; and the others.
+    async fn stand_in_place(&self, files: Vec<Trashed>) -> Result<(Vec<Trashed>, Vec<Trashed>), Error> {
         let stop = self.stop.clone();
         let stands = move |of: &Destination, file: &Trashed| {
             let mut standing = of.standing(&file.path).ok()?;
@@ -281,7 +289,7 @@ impl Trash {
             is_as_long.then(|| standing.sha256(|| !stop.is_requested()).ok())?
         };
         self.on_disk(move |of| {
-            Ok(missing.into_iter().partition(|file| {
+            Ok(files.into_iter().partition(|file| {
                 let found = stands(of, file);
                 found.is_some() && found == file.sha256
             }))

@@ -109,6 +109,14 @@ impl Journal {
         self.writer.run(move |c| trashed(c, run, now, &files)).await
     }
 
+    /// Records that files that were to come back did not, and are in the trash as before.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn still_in_trash(&self, files: Vec<(FileId, i64)>) -> Result<(), Error> {
+        self.writer.run(move |c| still_in_trash(c, &files)).await
+    }
+
     /// Records that files stand in their places as photos; `kept`: because a person said so.
     ///
     /// # Errors
@@ -253,6 +261,17 @@ pub(super) fn trashed(
     for file in files {
         statement.execute(named_params! { ":file": file.0, ":now": now })?;
         remember(connection, run, now, *file, Note::Trashed, "gone from iCloud; undelete brings it back")?;
+    }
+    Ok(())
+}
+
+/// Records that files that were to come back did not: each is in the trash since when it was.
+pub(super) fn still_in_trash(connection: &Connection, files: &[(FileId, i64)]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET trashed_at = :since WHERE file_id = :file AND trash_path IS NOT NULL",
+    )?;
+    for (file, since) in files {
+        statement.execute(named_params! { ":file": file.0, ":since": since })?;
     }
     Ok(())
 }

@@ -88,8 +88,11 @@ pub(super) async fn undelete(config: &Config, names: &[String]) -> Result<Exit, 
             Exit::FilesOpen,
             format!("cannot find {} in the trash", format::counted(missing, "file")),
         )
-        .why(format!("{} moved back; the others were removed by other hands", format::counted(files, "file")))
-        .hint("run \"rollbook trash list\""));
+        .why(format!(
+            "{} back in place; the others were taken away by other hands",
+            format::counted(files, "file")
+        ))
+        .hint("put them where \"rollbook trash list\" says that they were, and run undelete again"));
     }
     found(files, names, "back in its place", "back in their places")
 }
