@@ -110,6 +110,18 @@ fn what_apple_restores_comes_back_from_the_trash_and_not_from_the_network() {
 }
 
 #[test]
+fn what_apple_restores_and_a_person_took_out_of_the_trash_is_fetched_in_the_same_run() {
+    let world = synced(10);
+    let gone = delete(&world, 2);
+    world.run(&TRASH, 0);
+    fs::remove_dir_all(world.photos().join(".rollbook-trash")).unwrap();
+    restore(&world, &gone);
+    let ran = world.run(&["sync"], 0);
+    assert!(ran.stdout().starts_with("10 assets, "), "{}", ran.stdout());
+    world.assert_complete();
+}
+
+#[test]
 fn a_journal_from_before_the_trash_learns_again_what_is_in_it() {
     let world = synced(12);
     let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());

@@ -111,6 +111,15 @@ impl Board {
         });
     }
 
+    /// Files that were thought to be here are wanted again, and so many assets are not done.
+    pub(super) fn wanted_again(&self, assets: u64, bytes: u64) {
+        self.change(|counts| {
+            let progress = &mut counts.progress;
+            progress.assets_done = progress.assets_done.saturating_sub(assets);
+            progress.bytes_total += bytes;
+        });
+    }
+
     /// A library cannot be listed.
     pub(super) fn library_skipped(&self, notice: Notice) {
         self.change(|counts| counts.libraries_skipped += 1);

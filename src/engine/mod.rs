@@ -239,6 +239,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     if run.stop.is_requested() || run.fullness.is_full() {
         return Ok(());
     }
+    let wanted = trash::bring_back(run).await?;
     if settings.limit.is_some() {
         // A second attempt would begin as many assets again.
         return beside(run, settings).await;
@@ -246,7 +247,7 @@ async fn sync_all(run: &Arc<Run>, settings: &Settings) -> Result<(), Error> {
     // The second attempt: what failed goes back in line without a URL, so each gets a fresh one.
     let requeued = run.journal.requeue(run.id, now(), Requeue::FailedInThisRun).await?;
     fault::point("failed-requeued");
-    if requeued > 0 {
+    if requeued > 0 || wanted > 0 {
         run.board.phase(Phase::Retrying);
         run.board.requeued(requeued as u64);
         work::work(run, &survey.libraries, settings.limit, watched).await;

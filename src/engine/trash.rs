@@ -36,6 +36,10 @@ pub struct Undeleted {
     pub files: u64,
     /// Files that are no longer in the trash.
     pub missing: u64,
+    /// Of those, the bytes of what Apple has: they are wanted again.
+    pub bytes_wanted: u64,
+    /// Assets that wait for such files.
+    pub assets_open: u64,
 }
 
 /// Takes files out of the trash because a person said so.
@@ -67,16 +71,29 @@ pub(super) async fn recover(run: &Run) -> Result<(), Error> {
     Trash::of(run).settle().await
 }
 
-/// After a listing: brings back what Apple has again, and lets go what is gone from there.
+/// After a listing: brings back what Apple has again. Gives how many files are wanted from there, for they
+/// are in the trash no more.
+pub(super) async fn bring_back(run: &Run) -> Result<u64, Error> {
+    let trash = Trash::of(run);
+    let (reader, account) = (run.journal.reader().clone(), run.account);
+    let mut restored = off_thread(move || reader.trash(account)).await?;
+    restored.retain(|file| file.restored);
+    if restored.is_empty() {
+        return Ok(0);
+    }
+    let done = trash.put_back(restored, false).await?;
+    if done.files > 0 {
+        run.board.notice(Notice::PutBack { files: done.files });
+    }
+    run.board.wanted_again(done.assets_open, done.bytes_wanted);
+    Ok(done.missing)
+}
+
+/// At the end of a run: lets go what is gone from iCloud.
 pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
     let trash = Trash::of(run);
     let (reader, account) = (run.journal.reader().clone(), run.account);
     let held = off_thread(move || reader.trash(account)).await?;
-    let (restored, held): (Vec<_>, Vec<_>) = held.into_iter().partition(|file| file.restored);
-    if !restored.is_empty() {
-        let Undeleted { files, .. } = trash.put_back(restored, false).await?;
-        run.board.notice(Notice::PutBack { files });
-    }
     run.journal.forget_kept().await?;
     if settings.policy.deleted == Deleted::Trashed && !run.stop.is_requested() {
         let reader = run.journal.reader().clone();
@@ -256,7 +273,8 @@ impl Trash {
                 self.settle_in_place(homes, kept).await?;
                 done.missing += missing.len() as u64;
                 let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
-                self.journal.refetch_trashed(now(), ids(&wanted)).await?;
+                done.bytes_wanted += wanted.iter().map(|file| file.size_bytes).sum::<u64>();
+                done.assets_open += self.journal.refetch_trashed(now(), ids(&wanted)).await?;
                 self.still_there(&lost).await?;
                 left = taken;
                 for file in &mut left {

@@ -160,12 +160,22 @@ impl Journal {
         self.writer.run(move |c| lost(c, run, file, now)).await
     }
 
-    /// Wants files again that are no longer in the trash.
+    /// Wants files again that are no longer in the trash. Gives how many assets wait now that did not.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub async fn refetch_trashed(&self, now: i64, files: Vec<FileId>) -> Result<(), Error> {
-        self.writer.run(move |c| files.iter().try_for_each(|file| refetched(c, *file, now))).await
+    pub async fn refetch_trashed(&self, now: i64, files: Vec<FileId>) -> Result<u64, Error> {
+        self.writer
+            .run(move |c| {
+                let mut opened = 0;
+                for file in files {
+                    let was_complete = waits_for_none(c, file)?;
+                    refetched(c, file, now)?;
+                    opened += u64::from(was_complete && !waits_for_none(c, file)?);
+                }
+                Ok(opened)
+            })
+            .await
     }
 }
 
