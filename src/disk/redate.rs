@@ -24,10 +24,16 @@ use crate::model::checksum::{Hasher, Sha256Digest};
 pub struct Read {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// How many names it has: where there are others, they keep the bytes they have.
-    pub names: u64,
     folder: Folder,
     met: Met,
+}
+
+impl Read {
+    /// How many names it has: where there are others, they keep the bytes they have.
+    #[must_use]
+    pub fn names(&self) -> u64 {
+        self.met.names
+    }
 }
 
 /// Which file was met, and how it is kept.
@@ -38,6 +44,7 @@ struct Met {
     changed: (i64, i64),
     mode: u32,
     owner: (u32, u32),
+    names: u64,
 }
 
 /// What reading a file came to.
@@ -88,7 +95,7 @@ impl Destination {
             return Ok(Look::Other);
         }
         let met = met(&stat);
-        Ok(Look::Ours(Box::new(Read { bytes, names: stat.st_nlink.into(), folder, met })))
+        Ok(Look::Ours(Box::new(Read { bytes, folder, met })))
     }
 
     /// Puts `bytes` in the place of a file that was read, with its time, owner and attributes. `false`: another
@@ -193,6 +200,7 @@ fn met(stat: &rustix::fs::Stat) -> Met {
         changed,
         mode: stat.st_mode.into(),
         owner: (stat.st_uid, stat.st_gid),
+        names: stat.st_nlink.into(),
     }
 }
 

@@ -132,7 +132,7 @@ fn look(destination: &Destination, file: &Undated) -> Result<Step, crate::disk::
     Ok(match exif::date(&read.bytes, file.captured) {
         Dated::Has => Step::Remember(DateLook::Has),
         Dated::Left(why) => Step::Remember(DateLook::Left(why)),
-        Dated::Written(_) if read.names > 1 => Step::Linked(read.names),
+        Dated::Written(_) if read.names() > 1 => Step::Linked(read.names()),
         Dated::Written(bytes) => Step::Replace(read, bytes),
     })
 }
