@@ -129,3 +129,20 @@ pub(super) fn prepare_reader(connection: &mut Connection) -> Result<(), rusqlite
     connection.busy_timeout(BUSY_WAIT)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_is_built_as_the_configuration_of_cargo_says() {
+        let connection = Connection::open_in_memory().expect("a journal in memory");
+        let mut statement =
+            connection.prepare("SELECT compile_options FROM pragma_compile_options").expect("SQL");
+        let options = statement.query_map([], |row| row.get::<_, String>(0)).expect("options");
+        let options: Vec<String> = options.map(|option| option.expect("a word")).collect();
+        assert!(!options.iter().any(|option| option == "ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
+        assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+        assert!(options.iter().any(|option| option == "DEFAULT_LOOKASIDE=4096,64"), "{options:?}");
+    }
+}
