@@ -332,7 +332,9 @@ fn update_asset(
     let mut statement = connection.prepare_cached(
         "UPDATE asset SET master_name = :master, change_tag = :tag, filename = :filename,
              kind = :kind, subtype = :subtype,
-             camera = iif(:camera IS NULL AND master_name = :master, camera, :camera), captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
+             -- The same original was taken by the same camera, asked for now or not.
+             camera = iif(:camera IS NULL AND master_name = :master, camera, :camera),
+             captured_ms = :captured_ms, captured_offset_s = :captured_offset_s,
              added_ms = :added_ms, favorite = :favorite, hidden = :hidden, removed_at = NULL, removed_as = NULL,
              provider_page_id = :page
          WHERE asset_id = :asset",
