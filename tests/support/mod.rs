@@ -180,13 +180,21 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
             walk(root, &path, files);
         } else if path.is_file() {
             let name: OsString = path.strip_prefix(root).unwrap().into();
-            files.insert(name.into_string().unwrap(), sha256(&path));
+            // A run may be on, and give it another name this very moment.
+            match fs::read(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                read => drop(files.insert(name.into_string().unwrap(), digest(&read.unwrap()))),
+            }
         }
     }
 }
 
 pub(crate) fn sha256(path: &Path) -> String {
-    Sha256::digest(fs::read(path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&fs::read(path).unwrap())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Waits for a signal from the outside world, never for a time.
