@@ -140,7 +140,7 @@ fn sizes(path: &Path, rows: usize) {
         journal.query_row(sql, [object], |row| row.get::<_, f64>(0)).unwrap_or(f64::NAN)
     };
     let whole: f64 = std::fs::metadata(path).map_or(0.0, |found| found.len() as f64);
-    let (records, addresses) = (pages("provider_record"), pages("signed_url"));
+    let (records, addresses) = (pages("provider_page"), pages("signed_url"));
     let of_million = |bytes: f64| bytes / rows as f64;
     println!(
         "  size    {:.0} MB for a million rows, beside provider records {:.0} MB, addresses {:.0} MB",
