@@ -188,13 +188,6 @@ fn apply_to(
     library: LibraryId,
     threshold: Option<i64>,
 ) -> Result<(), Error> {
-    if !choices.restrict() {
-        connection.execute(
-            "UPDATE asset_file SET excluded_by = NULL WHERE library_id = :library AND excluded_by IS NOT NULL",
-            named_params! { ":library": library.0 },
-        )?;
-        return Ok(());
-    }
     let mut changes = Vec::new();
     let sql = format!("{FACTS} AND a.library_id = :library ORDER BY a.asset_id");
     let mut statement = connection.prepare(&sql)?;

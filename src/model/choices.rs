@@ -24,7 +24,8 @@ pub struct Choices {
 }
 
 impl Choices {
-    /// Whether some file may be unwanted.
+    /// Whether some file of a new asset may be unwanted. Smaller copies, which are unwanted unless they are asked
+    /// for, come with an asset only where they are.
     #[must_use]
     pub fn restrict(&self) -> bool {
         self.selection.restricts() || self.renditions != Renditions::default()
