@@ -147,15 +147,27 @@ pub(super) async fn follow_views(
 pub(super) async fn let_go(run: &Run, file: FileId, names: u64) -> Result<bool, Error> {
     let reader = run.journal.reader().clone();
     let links = off_thread(move || reader.hard_links(file)).await?;
+    // A run that was killed here may have taken some of them already.
+    let links = off_thread(move || {
+        let mut standing = Vec::new();
+        for (directory, link) in links.into_iter().filter(|(directory, _)| directory.is_dir()) {
+            if let Some(made) = link.id {
+                let view = View::open(&directory)?;
+                if view.stands(&link.path, made, link.kind)? {
+                    standing.push((view, link.path, made, link.kind));
+                }
+            }
+        }
+        Ok::<_, disk::Error>(standing)
+    })
+    .await?;
     if links.is_empty() || links.len() as u64 + 1 != names {
         return Ok(false);
     }
     run.journal.make_links_again(file).await?;
     off_thread(move || {
-        for (directory, link) in links {
-            if let Some(made) = link.id {
-                View::open(&directory)?.unlink(&link.path, made, link.kind)?;
-            }
+        for (view, path, made, kind) in links {
+            view.unlink(&path, made, kind)?;
         }
         Ok::<_, disk::Error>(())
     })
