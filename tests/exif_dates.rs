@@ -263,6 +263,26 @@ fn what_only_albums_link_to_gets_its_date_and_the_albums_get_it_too() {
     world.run(&["audit", "--deep"], 0);
 }
 
+#[test]
+fn a_kill_between_two_links_of_a_photo_leaves_it_no_strangers() {
+    let mut ends = Vec::new();
+    for fault in ["", "kill:unlink@1", "kill:unlink@2", "kill:unlink@3"] {
+        let world = world(6);
+        let library = world.sandbox.library();
+        for name in ["Rome", "Oslo"] {
+            let album = library.add_album(name, None, false);
+            library.assets().iter().for_each(|asset| assert!(library.join(&album, asset)));
+        }
+        world.run(&["sync", "--album-views", "hardlink"], 0);
+        let killed = world.rollbook(&SYNC).env("ROLLBOOK_FAULT", fault).output().unwrap().status;
+        assert_eq!(killed.code().is_none(), !fault.is_empty(), "{fault}");
+        world.run(&SYNC, 0);
+        assert!(world.count("disk_bytes IS NOT NULL") > 0);
+        ends.push(world.tree());
+    }
+    assert!(ends.iter().all(|end| *end == ends[0]));
+}
+
 /// How the journal comes to know nothing of the dates, and what is done before the next `sync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lost {
