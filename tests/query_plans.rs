@@ -29,7 +29,7 @@ const LARGE: [&str; 12] = [
 ];
 
 /// Statements that read a whole table, by file and a piece of their text, and why they may.
-const WHOLE: [(&str, &str, &str); 14] = [
+const WHOLE: [(&str, &str, &str); 13] = [
     (
         "adopt.rs",
         "SELECT f.file_id, a.record_name, a.filename, f.rendition",
@@ -39,7 +39,6 @@ const WHOLE: [(&str, &str, &str); 14] = [
     ("adopt.rs", "FROM v_adoption", "adopt tells what it found, of all that it looked at"),
     ("catalogue.rs", "SELECT c.username, l.zone_name, a.record_name", "list names every file"),
     ("choose.rs", "FROM asset a JOIN library l", "another choice is applied to every row, once"),
-    ("choose.rs", "SET excluded_by = NULL", "the same for a choice of everything"),
     (
         "doubt.rs",
         "verified_by IN ('apple-signature', 'sha256')",

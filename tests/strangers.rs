@@ -138,6 +138,22 @@ fn a_missing_mount_is_absent_and_nothing_is_lost() {
 }
 
 #[test]
+fn what_a_person_put_into_the_folder_of_the_probe_stays() {
+    let world = World::new(Options { assets: 3, ..Options::default() });
+    let folder = world.photos().join(".rollbook-probe");
+    fs::create_dir_all(folder.join("sub")).unwrap();
+    for name in ["mine", "Aa", "cloned"] {
+        fs::write(folder.join(name), name).unwrap();
+    }
+    for _ in 0..2 {
+        world.run(&["sync"], 0);
+        for name in ["mine", "Aa", "cloned"] {
+            assert_eq!(fs::read(folder.join(name)).unwrap(), name.as_bytes());
+        }
+    }
+}
+
+#[test]
 fn two_runs_never_meet() {
     let world = World::new(Options { assets: 40, bandwidth: Some(100_000), ..Options::default() });
     let mut first = world.spawn(&["sync"]);

@@ -184,6 +184,27 @@ fn the_trash_is_emptied_only_after_the_days_that_a_person_chose() {
 }
 
 #[test]
+fn what_a_person_changed_in_the_trash_is_never_removed() {
+    let world = synced(10);
+    delete(&world, 1);
+    world.run(&TRASH, 0);
+    let path: String = world
+        .journal()
+        .query_row("SELECT trash_path FROM asset_file WHERE trash_path IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    let edited = world.photos().join(&path);
+    let mut bytes = fs::read(&edited).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&edited, &bytes).unwrap();
+    let age = "UPDATE asset_file SET trashed_at = trashed_at - 31 * 86400 WHERE trash_path IS NOT NULL";
+    world.journal().execute_batch(age).unwrap();
+    let said = world.run(&["sync", "--trash-days", "30"], 0).stderr();
+    assert!(said.contains(&path), "{said}");
+    assert_eq!(fs::read(&edited).unwrap(), bytes);
+    assert_eq!(world.count("trash_path IS NOT NULL"), 1, "the others are gone");
+}
+
+#[test]
 fn a_strangers_file_at_the_old_place_stays_and_ours_takes_another_name() {
     let world = synced(10);
     delete(&world, 1);

@@ -199,6 +199,9 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
         Notice::Purged { files } => {
             note(format!("{} removed from the trash for good", format::counted(*files, "file")))
         }
+        Notice::ChangedInTrash { path } => warning(format!(
+            "{path} is not what came from iCloud, and is not removed: it is yours to move or delete"
+        )),
         Notice::ManyDeleted { files, most } => warning(format!(
             "{} gone from iCloud at once, more than the {most} that may be; they stay here. If that is right, \
              run \"rollbook sync --allow-deletions {files}\"",

@@ -21,7 +21,12 @@ pub(super) const FOLDER: &str = ".rollbook-probe";
 const DOUBTFUL: [char; 10] = [':', '?', '"', '<', '>', '|', '*', '\\', '\u{f1}', '\u{1f4f7}'];
 /// What may be dropped at the end of a name.
 const DROPPED: [char; 2] = ['.', ' '];
-/// Bytes of the file that is cloned: a block, as some share nothing less.
+/// A name with letters of both cases, and one that has two Unicode forms.
+const PLAIN: &str = "Aa";
+const COMPOSED: &str = "\u{e9}";
+/// The file that is cloned.
+const SOURCE: &str = "cloned";
+/// Its bytes: a block, as some share nothing less.
 const CLONED: [u8; 4096] = [0; 4096];
 
 impl Destination {
@@ -66,20 +71,38 @@ impl Destination {
     }
 }
 
-/// Removes the folder, if there is one, with what a probe leaves in it.
+/// Removes the folder, if there is one, with what a probe leaves in it, and nothing else: whatever a person put
+/// there stays, and so does the folder.
 fn clear(root: &OwnedFd) -> bool {
     let flags = DIRECTORY | OFlags::NOFOLLOW;
     if let Ok(folder) = rustix::fs::openat(root, FOLDER, flags, Mode::empty()) {
-        for name in listed(&folder).unwrap_or_default() {
-            let name = name.as_str();
-            let small = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|stat| stat.st_size.unsigned_abs() <= CLONED.len() as u64);
-            if small {
-                let _ = rustix::fs::unlinkat(&folder, name, AtFlags::empty());
+        let spelled = names().map(|(_, name)| name);
+        let links = LinkKind::ALL.map(|kind| kind.as_str().to_owned());
+        let own = [PLAIN, COMPOSED, SOURCE].map(str::to_owned).into_iter().chain(spelled).chain(links);
+        for name in own {
+            let is_ours = rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+                let is_copy = [SOURCE, LinkKind::Reflink.as_str()].contains(&name.as_str());
+                match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::Symlink => name == LinkKind::Symlink.as_str(),
+                    FileType::RegularFile => {
+                        stat.st_size == 0 || (is_copy && stat.st_size.unsigned_abs() == CLONED.len() as u64)
+                    }
+                    _ => false,
+                }
+            });
+            if is_ours {
+                let _ = rustix::fs::unlinkat(&folder, &name, AtFlags::empty());
             }
         }
     }
     rustix::fs::unlinkat(root, FOLDER, AtFlags::REMOVEDIR).is_ok()
+}
+
+/// Names with a letter that may be refused or dropped.
+fn names() -> impl Iterator<Item = (char, String)> {
+    let doubtful = DOUBTFUL.map(|letter| (letter, format!("1{letter}1")));
+    let dropped = DROPPED.map(|letter| (letter, format!("2{}{letter}", u32::from(letter))));
+    doubtful.into_iter().chain(dropped)
 }
 
 fn listed(folder: &OwnedFd) -> Result<BTreeSet<String>, Errno> {
@@ -96,9 +119,7 @@ fn listed(folder: &OwnedFd) -> Result<BTreeSet<String>, Errno> {
 fn look(folder: &OwnedFd) -> Result<FileSystem, Errno> {
     let mut refused = String::new();
     let is_there = |name: &str| rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-    let doubtful = DOUBTFUL.map(|letter| (letter, format!("1{letter}1")));
-    let dropped = DROPPED.map(|letter| (letter, format!("2{}{letter}", u32::from(letter))));
-    let names: Vec<(char, String)> = doubtful.into_iter().chain(dropped).collect();
+    let names: Vec<(char, String)> = names().collect();
     let mut untold = Vec::new();
     for (letter, name) in &names {
         match create(folder, name) {
@@ -107,16 +128,15 @@ fn look(folder: &OwnedFd) -> Result<FileSystem, Errno> {
             Err(_) => untold.push(*letter),
         }
     }
-    create(folder, "Aa")?;
-    let (composed, decomposed) = ("\u{e9}", "e\u{301}");
-    let has_form = create(folder, composed).is_ok();
+    create(folder, PLAIN)?;
+    let has_form = create(folder, COMPOSED).is_ok();
     let told = listed(folder)?;
     let twins = |name: &str, twin: &str| match (is_there(twin), told.contains(name)) {
         (false, true) => Twins::Two,
         (true, true) => Twins::One,
         (_, false) => Twins::Respelled,
     };
-    let (letter_case, unicode_form) = (twins("Aa", "aA"), has_form.then(|| twins(composed, decomposed)));
+    let (letter_case, unicode_form) = (twins(PLAIN, "aA"), has_form.then(|| twins(COMPOSED, "e\u{301}")));
     let spelled = FileSystem { unicode_form, ..FileSystem::default() };
     for (letter, name) in names {
         let is_told = || told.iter().any(|of| spelled.is_same(of, &name));
@@ -137,8 +157,8 @@ fn create(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
 fn cannot_link(folder: &OwnedFd, kind: LinkKind) -> bool {
     let name = kind.as_str();
     let made = match kind {
-        LinkKind::Hardlink => rustix::fs::linkat(folder, "Aa", folder, name, AtFlags::empty()),
-        LinkKind::Symlink => rustix::fs::symlinkat("Aa", folder, name),
+        LinkKind::Hardlink => rustix::fs::linkat(folder, PLAIN, folder, name, AtFlags::empty()),
+        LinkKind::Symlink => rustix::fs::symlinkat(PLAIN, folder, name),
         LinkKind::Reflink => clone(folder, name),
     };
     let is_link = |stat: rustix::fs::Stat| match kind {
@@ -153,7 +173,7 @@ fn cannot_link(folder: &OwnedFd, kind: LinkKind) -> bool {
 
 #[cfg(target_os = "linux")]
 fn clone(folder: &OwnedFd, name: &str) -> Result<(), Errno> {
-    let source = create(folder, "cloned")?;
+    let source = create(folder, SOURCE)?;
     rustix::io::write(&source, &CLONED)?;
     rustix::fs::ioctl_ficlone(create(folder, name)?, source)
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::disk::error::Error;
 use crate::disk::publish::rename_between;
-use crate::disk::sweep::Entered;
+use crate::disk::sweep::{Entered, Presence};
 use crate::disk::tree::{Destination, Place, sync_directory};
 use crate::disk::walk::{Sight, walk};
 use crate::fault;
@@ -96,15 +96,15 @@ impl Destination {
         Ok(files.collect())
     }
 
-    /// Removes a file of this length for good. `false`: something else stands there, and stays.
+    /// Removes a file for good, if these are its bytes. `false`: something else stands there, and stays.
     ///
     /// # Errors
     /// The system's word.
-    pub fn remove(&self, path: &str, size_bytes: u64) -> Result<bool, Error> {
-        use crate::disk::sweep::Presence;
+    pub fn remove(&self, path: &str, sha256: Sha256Digest) -> Result<bool, Error> {
+        let found = || self.standing(path).and_then(|mut of| of.sha256(|| true));
         match self.presence([path])?.first() {
             Some(Presence::Absent) => return Ok(true),
-            Some(Presence::File(len)) if *len == size_bytes => {}
+            Some(Presence::File(_)) if found().is_ok_and(|found| found == sha256) => {}
             _ => return Ok(false),
         }
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -118,19 +118,6 @@ impl Destination {
         sync_directory(&folder, &self.directory().join(above))?;
         self.remove_empty(Path::new(above));
         Ok(true)
-    }
-
-    /// Removes a small file of the trash for good, if it is what we wrote. Anything else stays.
-    ///
-    /// # Errors
-    /// The system's word.
-    pub fn remove_own(&self, path: &str, written: Sha256Digest) -> Result<(), Error> {
-        let Ok(mut standing) = self.standing(path) else { return Ok(()) };
-        if standing.sha256(|| true)? == written {
-            let size_bytes = standing.size_bytes()?;
-            self.remove(path, size_bytes)?;
-        }
-        Ok(())
     }
 
     /// Removes a folder, and those above it, as long as they are empty. One that is not stays.

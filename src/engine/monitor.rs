@@ -124,6 +124,11 @@ pub enum Notice {
         /// How many.
         files: u64,
     },
+    /// A file of the trash is due to be removed, and its bytes are not those that came.
+    ChangedInTrash {
+        /// Where it stands.
+        path: String,
+    },
     /// So many assets are gone from iCloud at once that a person is asked first.
     ManyDeleted {
         /// Files that would go to the trash.

@@ -330,18 +330,22 @@ impl Trash {
                 break;
             }
             let id = file.id;
+            let path = trash_path(&file).to_owned();
             let removed = self
                 .on_disk(move |of| {
-                    if let Some(sidecar) = file.sidecar {
-                        let path = format!("{}{}", trash_path(&file), xmp::SUFFIX);
-                        of.remove_own(&path, sidecar)?;
+                    let removed =
+                        file.sha256.map_or(Ok(false), |sha256| of.remove(trash_path(&file), sha256))?;
+                    if let Some(sidecar) = file.sidecar.filter(|_| removed) {
+                        of.remove(&format!("{}{}", trash_path(&file), xmp::SUFFIX), sidecar)?;
                     }
-                    of.remove(trash_path(&file), file.size_bytes)
+                    Ok(removed)
                 })
                 .await?;
             if removed {
                 self.journal.purged(run.id, now(), vec![id]).await?;
                 files += 1;
+            } else {
+                run.board.notice(Notice::ChangedInTrash { path });
             }
         }
         if files > 0 {
