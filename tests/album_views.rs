@@ -260,6 +260,36 @@ fn a_link_that_a_killed_run_made_is_no_place_where_a_photo_went() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "says that it was skipped")]
+fn links_that_cannot_be_made_are_wanted_no_more_by_a_run_that_asks_for_none() {
+    let world = with_albums();
+    let memory = Path::new("/dev/shm");
+    let here = fs::metadata(world.photos().parent().unwrap()).unwrap().dev();
+    if !memory.is_dir() || fs::metadata(memory).unwrap().dev() == here {
+        eprintln!("skipped: there is but one file system here");
+        return;
+    }
+    let other = tempfile::tempdir_in(memory).unwrap();
+    let sync = ["sync", "--album-views", "hardlink", "--album-directory", other.path().to_str().unwrap()];
+    let intended = || -> i64 {
+        world.journal().query_row("SELECT count(*) FROM album_link", [], |row| row.get(0)).unwrap()
+    };
+    world.run(&sync, 4);
+    assert_eq!(intended(), 0, "what was refused is forgotten");
+    world.run(&["sync"], 0);
+
+    // A kill before the refusal leaves what was intended; whoever comes next settles it.
+    let step = (1..).find(|step| {
+        assert!(killed(&world, &sync, *step), "no kill left an intent");
+        intended() > 0
+    });
+    let ran = world.run(&["sync", "--album-views", "none"], 0);
+    assert!(ran.stderr().contains("links of albums stay as they are"), "{step:?} {}", ran.stderr());
+    assert_eq!(intended(), 0);
+    world.assert_complete();
+}
+
+#[test]
 fn membership_is_exported_as_json_and_as_a_table() {
     let world = with_albums();
     world.run(&["plan"], 0);

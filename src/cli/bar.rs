@@ -217,6 +217,7 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             format::bytes(*kept_bytes)
         )),
         Notice::Untimed { why } => warning(format!("files keep the time of their download: {why}")),
+        Notice::ViewStays { why } => warning(format!("links of albums stay as they are: {why}")),
         Notice::Note(text) => note(text.clone()),
     }
 }

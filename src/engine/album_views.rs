@@ -3,7 +3,7 @@
 //! What is wanted is worked out from the journal alone and compared with the links that stand, so a run
 //! that changes nothing touches no file. Each link is intended, made, and confirmed, in this order, many at a
 //! time: so at no moment can a link of ours be taken for a photo. What a kill leaves between is settled by the
-//! next call.
+//! next call, and what a refusal of the disk leaves at once.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -125,21 +125,30 @@ pub async fn build_albums(
 }
 
 /// Brings the views of albums in line that stand already: their photos have moved, or got other
-/// bytes.
+/// bytes. Gives what was refused in folders where views cannot be had now: nobody asked for them.
 pub(super) async fn follow_views(
     journal: &Arc<Journal>,
     destination: &Arc<Destination>,
     account: AccountId,
     stop: &Stop,
-) -> Result<(), Error> {
+) -> Result<Vec<disk::Error>, Error> {
+    let mut refused = Vec::new();
     let reader = journal.reader().clone();
     let known = off_thread(move || reader.album_views(account)).await?;
     // One on a disk that is not mounted now is brought in line when it is built again.
     for (directory, kind) in known.into_iter().filter(|(directory, _)| directory.is_dir()) {
         let views = AlbumViews { kind, directory };
-        build_albums(journal, destination, account, &views, Look::AtNone, stop).await?;
+        match build_albums(journal, destination, account, &views, Look::AtNone, stop).await {
+            Ok(_) => {}
+            Err(Error::Disk(error)) if is_below(&error, &views.directory) => refused.push(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
+    Ok(refused)
+}
+
+fn is_below(error: &disk::Error, directory: &Path) -> bool {
+    matches!(error, disk::Error::Io { path, .. } if path.starts_with(directory))
 }
 
 /// Takes the links of albums to a photo away, if they are all that leads to it of its `names` but its own. They
@@ -193,7 +202,7 @@ struct Shelf<'a> {
 }
 
 impl Shelf<'_> {
-    /// Looks which of the links that a kill left intended were made.
+    /// Looks which of the links that a kill or a failure left intended were made, and forgets the others.
     async fn settle(&self, destination: &Arc<Destination>, links: Vec<Link>) -> Result<Vec<Link>, Error> {
         let (mut known, intended): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.id.is_some());
         if !intended.is_empty() {
@@ -226,7 +235,7 @@ impl Shelf<'_> {
         Ok(count)
     }
 
-    /// Makes links. Gives the names that somebody else's file holds.
+    /// Makes links. Gives the names that somebody else's file holds. None stays intended if the disk refuses.
     async fn make(
         &self,
         destination: &Arc<Destination>,
@@ -236,10 +245,17 @@ impl Shelf<'_> {
         let intent = |Wanted { path, file, media }| Link { path, file, media, kind, id: None };
         let batch: Vec<Link> = batch.into_iter().map(intent).collect();
         self.record(batch.clone(), Vec::new()).await?;
-        let (view, destination) = (Arc::clone(self.view), Arc::clone(destination));
-        let (made, foreign) = off_thread(move || link_all(&view, &destination, batch)).await?;
-        self.record(made, foreign.clone()).await?;
-        Ok(foreign)
+        let (view, at, links) = (Arc::clone(self.view), Arc::clone(destination), batch.clone());
+        match off_thread(move || link_all(&view, &at, links)).await {
+            Ok((made, foreign)) => {
+                self.record(made, foreign.clone()).await?;
+                Ok(foreign)
+            }
+            Err(refused) => {
+                self.settle(destination, batch).await?;
+                Err(refused.into())
+            }
+        }
     }
 }
 

@@ -276,7 +276,11 @@ async fn beside(run: &Run, settings: &Settings) -> Result<(), Error> {
     }
     let (reader, account) = (run.journal.reader().clone(), run.account);
     if !run.stop.is_requested() && run::off_thread(move || reader.has_links_to_make(account)).await? {
-        album_views::follow_views(&run.journal, &run.destination, run.account, &run.stop).await?;
+        for refused in
+            album_views::follow_views(&run.journal, &run.destination, run.account, &run.stop).await?
+        {
+            run.board.notice(Notice::ViewStays { why: refused.to_string() });
+        }
     }
     Ok(())
 }

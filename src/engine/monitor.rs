@@ -159,6 +159,11 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// A view of albums that nobody asked this run for cannot be brought in line.
+    ViewStays {
+        /// Why.
+        why: String,
+    },
     /// Anything else worth a line.
     Note(String),
 }

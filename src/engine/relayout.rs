@@ -98,7 +98,8 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
     }
     relaid.folders_removed = tidy(&journal, &destination, account).await?;
     if !relaid.moves.is_empty() && !relaid.interrupted {
-        follow_views(&journal, &destination, account, &stop).await?;
+        let refused = follow_views(&journal, &destination, account, &stop).await?;
+        refused.into_iter().next().map_or(Ok(()), Err)?;
     }
     Ok(relaid)
 }
