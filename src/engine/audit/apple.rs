@@ -35,6 +35,8 @@ enum Changed {
     Told { assets: u64, more: bool },
     /// Apple no longer knows the point from which to tell: the listing is older than that.
     TooLongAgo,
+    /// Nobody can ask: the library is to be listed anew, so the journal has no point to ask from.
+    ToBeListed,
     /// Apple gave no answer.
     NoAnswer,
 }
@@ -58,7 +60,7 @@ pub async fn ask(client: &Client, reader: &Reader, account: AccountId) -> Result
         let known = followed.iter().find(|of| same(&of.zone, &zone));
         let mut changed = match known.map(|of| (of.id, of.sync_token.clone())) {
             Some((id, Some(token))) => changed_since(client, reader, &zone, id, token).await?,
-            Some((_, None)) => Changed::TooLongAgo,
+            Some((_, None)) => Changed::ToBeListed,
             None => Changed::NotAsked,
         };
         if changed == Changed::TooLongAgo
@@ -196,6 +198,11 @@ fn count_reason(sheet: &Sheet, changed: Changed, hiding: u64, since: &str) -> Op
                 "the counts are equal, but Apple no longer says what changed since {since}: the listing is older \
                  than that; run \"rollbook sync --full\""
             )),
+            Changed::ToBeListed => Some(
+                "the counts are equal, but this library is to be listed anew before its changes can be asked for: \
+                 the next \"rollbook sync\" that wants it does so"
+                    .to_owned(),
+            ),
             Changed::NoAnswer => Some(format!(
                 "the counts are equal, but Apple did not say what changed since {since}; ask again later"
             )),
@@ -245,6 +252,7 @@ mod tests {
         let unknown = |changed| count_reason(&sheet(Some(60), 60), changed, 0, "run 12");
         for (reason, says) in [
             (unknown(Changed::TooLongAgo), "the listing is older than that; run \"rollbook sync --full\""),
+            (unknown(Changed::ToBeListed), "the next \"rollbook sync\" that wants it"),
             (unknown(Changed::NoAnswer), "did not say what changed since run 12; ask again later"),
             (reason(Some(63), 60, Some(3), 0), "3 newer in iCloud since run 12"),
             (reason(Some(58), 60, Some(2), 0), "2 fewer in iCloud since run 12"),
