@@ -10,6 +10,7 @@ use rollbook_sandbox::{Endpoint, Options};
 use support::World;
 
 const LAYOUT: [&str; 4] = ["--folder-structure", "{kind}/%Y", "--file-name", "{%m-%d}_{stem}"];
+const FLAT: [&str; 2] = ["--folder-structure", "none"];
 
 fn library(assets: u32) -> Options {
     Options { assets, mean_size_bytes: Some(2_000), ..Options::default() }
@@ -21,6 +22,13 @@ fn fresh(assets: u32, layout: &[&str]) -> Vec<String> {
     let world = World::new(library(assets));
     world.run(&[&["sync"], layout].concat(), 0);
     places(&world)
+}
+
+/// Where a fresh sync puts each file.
+fn fresh_tree(assets: u32) -> BTreeMap<String, String> {
+    let world = World::new(library(assets));
+    world.run(&["sync"], 0);
+    world.tree()
 }
 
 /// Folder and digest of each file.
@@ -130,6 +138,102 @@ fn a_strangers_file_at_the_new_place_stays_and_a_missing_one_is_named() {
     assert!(now.values().any(|sha256| *sha256 == tree[taken]), "ours stands under another name");
     assert_eq!(world.count("path LIKE '%/%'"), 1, "the row of the missing file keeps its path");
     assert_eq!(now.len(), tree.len(), "one is missing, one is a stranger's");
+}
+
+/// Commands that look at the files, and that a folder in the way of some must not stop. 6: they miss these.
+fn assert_all_go_on(world: &World, blocked: &str) {
+    for verb in [&["sync"][..], &["audit"], &["verify"], &["undelete", "--all"], &["relayout", "--dry-run"]] {
+        let ended = world.rollbook(verb).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            matches!(ended.status.code(), Some(0 | 1 | 6)),
+            "{blocked}: {verb:?}: {:?}: {said}",
+            ended.status
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_entered_keeps_its_own_files_and_no_others() {
+    for blocked in ["a link", "a file", "a link at the target"] {
+        let world = World::new(library(12));
+        let at_target = blocked == "a link at the target";
+        let (layout, other): (&[&str], &[&str]) = if at_target { (&FLAT, &[]) } else { (&[], &FLAT) };
+        world.run(&[&["sync"], layout].concat(), 0);
+        let (before, aside) = (world.tree(), world.photos().with_file_name("aside"));
+        let deep = fresh_tree(12);
+        let folder = deep.keys().next().unwrap().rsplit_once('/').unwrap().0;
+        let theirs = |tree: &BTreeMap<String, String>| {
+            tree.keys().filter(|path| path.starts_with(&format!("{folder}/"))).count()
+        };
+        let stuck = theirs(&deep);
+        let at = world.photos().join(folder);
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        match at_target {
+            true => fs::create_dir(&aside).unwrap(),
+            false => fs::rename(&at, &aside).unwrap(),
+        }
+        match blocked {
+            "a file" => fs::write(&at, "mine").unwrap(),
+            _ => std::os::unix::fs::symlink(&aside, &at).unwrap(),
+        }
+        let relayout = [&["relayout"], other].concat();
+        let said = world.run(&relayout, 1).stdout();
+        assert!(said.contains(&format!("{stuck} left")), "{blocked}: {said}");
+        let moved = if at_target { "path LIKE '%/%'" } else { "path NOT LIKE '%/%'" };
+        assert_eq!(world.count(moved), (before.len() - stuck) as i64, "{blocked}: the rest has moved");
+        world.run(&relayout, 1);
+        assert_all_go_on(&world, blocked);
+
+        fs::remove_file(&at).unwrap();
+        match at_target {
+            true => assert!(fs::read_dir(&aside).unwrap().next().is_none(), "nothing went through the link"),
+            false => fs::rename(&aside, &at).unwrap(),
+        }
+        world.run(&relayout, 0);
+        world.assert_complete();
+        assert_eq!(world.count(moved), before.len() as i64, "{blocked}");
+    }
+}
+
+#[test]
+fn a_move_that_nobody_can_look_at_waits_and_is_ended_when_it_can_be() {
+    let world = World::new(library(3));
+    world.run(&["sync"], 0);
+    let relayout = [&["relayout"], &LAYOUT[..]].concat();
+    let intents = || -> i64 {
+        world.journal().query_row("SELECT count(*) FROM relocation", [], |row| row.get(0)).unwrap()
+    };
+    // Killed after its renames, and before its rows say so.
+    for step in 1.. {
+        let fault = format!("kill:{step}");
+        let ended = world.rollbook(&relayout).env("ROLLBOOK_FAULT", &fault).output().unwrap();
+        assert_ne!(ended.status.code(), Some(0), "no kill came between the two");
+        let rows = world.journal().query_row(
+            "SELECT group_concat(path, char(10)) FROM asset_file JOIN relocation USING (file_id)",
+            [],
+            |row| row.get::<_, Option<String>>(0),
+        );
+        let rows = rows.unwrap().unwrap_or_default();
+        if intents() > 0 && rows.lines().all(|path| !world.photos().join(path).exists()) {
+            break;
+        }
+    }
+    let (begun, tree) = (intents(), world.tree());
+    let top = world.photos().join(tree.keys().next().unwrap().split('/').next().unwrap());
+    let aside = world.photos().with_file_name("aside");
+    fs::rename(&top, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &top).unwrap();
+    let said = world.run(&relayout, 1).stdout();
+    assert!(!said.contains(" 0 left"), "{said}");
+    assert!((1..=begun).contains(&intents()), "what may have moved is not forgotten");
+
+    fs::remove_file(&top).unwrap();
+    fs::rename(&aside, &top).unwrap();
+    world.sandbox.reset_counters();
+    world.run(&relayout, 0);
+    world.assert_complete();
+    assert_eq!((intents(), world.sandbox.counters().of(Endpoint::Cdn)), (0, 0));
 }
 
 #[test]

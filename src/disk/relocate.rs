@@ -72,6 +72,17 @@ impl Destination {
         Ok(Relocated::NameTaken)
     }
 
+    /// Whether it is sure that the file did not move: it is at `from`, or there is none at `to`. Behind a
+    /// link, or in a folder that does not let us in, nobody knows.
+    #[must_use]
+    pub fn has_stayed(&self, from: &Place, to: &Place, which: Which) -> bool {
+        let stands = |place: &Place| {
+            let Some(folder) = self.existing(folder_of(&place.path)).ok()? else { return Some(false) };
+            Some(regular(&folder, &name_of(place, which)).ok()?.is_some())
+        };
+        stands(from) == Some(true) || stands(to) == Some(false)
+    }
+
     /// Makes the names in the folders of these paths durable.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! Intents are committed, files renamed, folders synced, and then the rows get their new paths: some
 //! hundred files at a time. A kill at any step leaves intents, and [`finish`] ends them at the next
-//! start: a file is under one of its two names, and the row says which.
+//! start: a file is under one of its two names, and the row says which. Where a folder lets nobody see
+//! under which, the intent waits, and nothing else waits for it.
 
 use std::sync::Arc;
 
@@ -40,7 +41,8 @@ pub struct Relaid {
     pub moves: Vec<(String, String)>,
     /// Files that are still to come, and will come to another path.
     pub promised: u64,
-    /// Files that are not where the journal says, or whose every name was taken. They keep their row.
+    /// Files that are not where the journal says, whose every name was taken, or that have a link, a file
+    /// or a closed folder in their way. They keep their row.
     pub left: Vec<String>,
     /// Files that an unfinished run holds: sync first, then they can move.
     pub held: u64,
@@ -128,9 +130,14 @@ async fn tidy(journal: &Journal, destination: &Arc<Destination>, account: Accoun
     let destination = Arc::clone(destination);
     let removed = off_thread(move || {
         // The deepest first: what is above may be empty then.
-        folders
-            .iter()
-            .try_fold(0, |sum, folder| Ok::<_, disk::Error>(sum + destination.remove_if_empty(folder)?))
+        folders.iter().try_fold(0, |sum, folder| match destination.remove_if_empty(folder) {
+            Ok(removed) => Ok(sum + removed),
+            Err(error) if error.ends_the_run() => Err(error),
+            Err(error) => {
+                tracing::warn!("{error}");
+                Ok(sum)
+            }
+        })
     })
     .await?;
     journal.forget_emptied(account).await?;
@@ -154,18 +161,19 @@ impl Mover<'_> {
             let (mut moved, mut left, mut again): (Vec<FileId>, Vec<FileId>, Vec<_>) = Default::default();
             for ((mut relocation, mut refused), outcome) in returned.into_iter().zip(outcomes) {
                 match outcome {
-                    Relocated::Done => {
+                    Outcome::Unknown => relaid.left.push(relocation.from),
+                    Outcome::Known(Relocated::Done) => {
                         moved.push(relocation.file);
                         relaid.moves.push((relocation.from, relocation.to));
                     }
-                    Relocated::NameTaken if refused.len() + 1 < NAMES_MAX => {
+                    Outcome::Known(Relocated::NameTaken) if refused.len() + 1 < NAMES_MAX => {
                         refused.push(relocation.to);
                         let tried = refused.clone();
                         relocation.to =
                             self.journal.move_elsewhere(self.account, relocation.file, tried).await?;
                         again.push((relocation, refused));
                     }
-                    Relocated::NameTaken | Relocated::Missing => {
+                    Outcome::Known(Relocated::NameTaken | Relocated::Missing) | Outcome::Stayed => {
                         left.push(relocation.file);
                         relaid.left.push(relocation.from);
                     }
@@ -176,6 +184,16 @@ impl Mover<'_> {
         }
         Ok(())
     }
+}
+
+/// What became of one move.
+enum Outcome {
+    /// This.
+    Known(Relocated),
+    /// Something is in the way: it is where it was.
+    Stayed,
+    /// Something is in the way, and whether it moved before a crash cannot be seen. Its intent stays.
+    Unknown,
 }
 
 /// Takes a sidecar along. One that cannot go is written anew by the next run.
@@ -190,29 +208,33 @@ fn follow(destination: &Destination, from: &Place, to: &Place) {
 fn rename_all(
     destination: &Destination,
     moves: &[(Relocation, Vec<String>)],
-) -> Result<Vec<Relocated>, disk::Error> {
+) -> Result<Vec<Outcome>, disk::Error> {
     let place =
         |relocation: &Relocation, path: &String| Place { path: path.clone(), tag: relocation.tag.clone() };
-    let mut outcomes = Vec::with_capacity(moves.len());
+    let (mut outcomes, mut moved) = (Vec::with_capacity(moves.len()), Vec::new());
     for (relocation, _) in moves {
         let (from, to) = (place(relocation, &relocation.from), place(relocation, &relocation.to));
         let which = if relocation.is_whole { Which::Final } else { Which::Part };
         let outcome = destination.relocate(&from, &to, which);
         match outcome {
             Ok(outcome) => {
-                if outcome == Relocated::Done && relocation.has_sidecar {
-                    follow(destination, &from, &to);
+                if outcome == Relocated::Done {
+                    moved.extend([relocation.to.as_str(), relocation.from.as_str()]);
+                    if relocation.has_sidecar {
+                        follow(destination, &from, &to);
+                    }
                 }
-                outcomes.push(outcome);
+                outcomes.push(Outcome::Known(outcome));
             }
             Err(error) if error.ends_the_run() => return Err(error),
-            // A link in the way, or no permission: this file stays where it is.
+            // A link in the way, or no permission.
             Err(error) => {
                 tracing::warn!("{error}");
-                outcomes.push(Relocated::Missing);
+                let stayed = destination.has_stayed(&from, &to, which);
+                outcomes.push(if stayed { Outcome::Stayed } else { Outcome::Unknown });
             }
         }
     }
-    destination.settle(moves.iter().flat_map(|(m, _)| [m.to.as_str(), m.from.as_str()]))?;
+    destination.settle(moved.into_iter())?;
     Ok(outcomes)
 }

@@ -2,7 +2,8 @@
 //!
 //! The intent comes first: a row of `relocation` for each file that is to move. Then the file is
 //! renamed, and then its row gets the new path and the intent goes. What a crash leaves is an intent,
-//! and the next run, or the next relayout, ends it either way.
+//! and the next run, or the next relayout, ends it either way. One whose file cannot be looked at is
+//! kept as it is until it can be: its target may be where the file stands.
 
 use rusqlite::{Connection, named_params};
 
@@ -182,7 +183,10 @@ pub(super) fn finish(connection: &Connection, moved: &[FileId], left: &[FileId])
         let mut statement = connection.prepare_cached(
             "UPDATE asset_file SET (path, path_key) =
                  (SELECT to_path, to_key FROM relocation r WHERE r.file_id = :file)
-             WHERE file_id = :file AND EXISTS (SELECT 1 FROM relocation r WHERE r.file_id = :file)",
+             -- An intent that had to wait may have lost its path to a new file: what stands there is that.
+             WHERE file_id = :file AND EXISTS (
+                 SELECT 1 FROM relocation r WHERE r.file_id = :file AND NOT EXISTS (
+                     SELECT 1 FROM asset_file o WHERE o.path_key = r.to_key AND o.file_id <> :file))",
         )?;
         statement.execute(named_params! { ":file": file.0 })?;
         let mut statement = connection.prepare_cached(
@@ -225,6 +229,8 @@ struct File {
     superseded: bool,
     excluded: bool,
     has_sidecar: bool,
+    /// The target of a move that was begun, and that nobody could end.
+    begun: Option<String>,
 }
 
 type AssetPlace = (AssetId, LibraryId, String);
@@ -250,8 +256,9 @@ fn files(connection: &Connection, asset: AssetId) -> Result<Vec<File>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT file_id, rendition, checksum, size_bytes, uti, f.path, state, offset_bytes,
                 claim_run_id IS NOT NULL AS held, superseded_at IS NOT NULL AS superseded,
-                excluded_by IS NOT NULL AS excluded, s.sha256 IS NOT NULL AS has_sidecar
-         FROM asset_file f LEFT JOIN sidecar s USING (file_id)
+                excluded_by IS NOT NULL AS excluded, s.sha256 IS NOT NULL AS has_sidecar,
+                r.to_path AS begun
+         FROM asset_file f LEFT JOIN sidecar s USING (file_id) LEFT JOIN relocation r USING (file_id)
          -- What lies in the trash has its place there, and the old one only should it come back.
          WHERE asset_id = :asset AND f.trash_path IS NULL ORDER BY file_id",
     )?;
@@ -275,6 +282,7 @@ fn files(connection: &Connection, asset: AssetId) -> Result<Vec<File>, Error> {
             superseded: row.get("superseded")?,
             excluded: row.get("excluded")?,
             has_sidecar: row.get("has_sidecar")?,
+            begun: row.get("begun")?,
         });
     }
     Ok(files)
@@ -375,9 +383,21 @@ fn relocate(
         planned.held += 1;
         return Ok(());
     }
+    let is_whole = file.state == State::Verified;
+    let relocation = |to| Relocation {
+        file: file.id,
+        from: file.path.clone(),
+        to,
+        tag: layout::part_tag(&asset.name, &file.offer.checksum),
+        is_whole,
+        has_sidecar: file.has_sidecar,
+    };
+    if let Some(to) = &file.begun {
+        planned.moves.push(relocation(to.clone()));
+        return Ok(());
+    }
     let (to, key) =
         first_free(connection, account, file.id, std::iter::once(wanted.clone()).chain(others()))?;
-    let is_whole = file.state == State::Verified;
     if !is_whole && file.offset_bytes == 0 {
         let mut statement = connection
             .prepare_cached("UPDATE asset_file SET path = :path, path_key = :key WHERE file_id = :file")?;
@@ -387,14 +407,7 @@ fn relocate(
     }
     intend(connection, file.id, &to, key)?;
     emptied::note(connection, account, &file.path)?;
-    planned.moves.push(Relocation {
-        file: file.id,
-        from: file.path.clone(),
-        to,
-        tag: layout::part_tag(&asset.name, &file.offer.checksum),
-        is_whole,
-        has_sidecar: file.has_sidecar,
-    });
+    planned.moves.push(relocation(to));
     Ok(())
 }
 
