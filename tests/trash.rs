@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
 
 use rollbook_sandbox::Options;
@@ -223,6 +224,49 @@ fn a_strangers_file_at_the_old_place_stays_and_ours_takes_another_name() {
 }
 
 /// Moves everything in the trash back by hand, as a person does who found it there.
+#[test]
+fn what_stands_in_the_trash_in_the_place_of_a_photo_stays_there_and_is_named() {
+    let world = synced(10);
+    let gone = delete(&world, 3);
+    world.run(&[&TRASH[..], &["--allow-deletions", "50"]].concat(), 0);
+    let held = held(&world);
+    assert!(held.len() >= 4, "{held:?}");
+    let outside = world.data_dir().join("outside.jpg");
+    fs::write(&outside, "somewhere else").unwrap();
+    let in_trash = |at: usize| world.photos().join(&held[at].1);
+    (0..3).for_each(|at| fs::remove_file(in_trash(at)).unwrap());
+    fs::create_dir(in_trash(0)).unwrap();
+    fs::write(in_trash(0).join("user.txt"), "mine").unwrap();
+    symlink(&outside, in_trash(1)).unwrap();
+    fs::write(in_trash(2), "short").unwrap();
+
+    for _ in 0..2 {
+        let said = world.run(&["undelete", "--all"], 1).stderr();
+        for (at, (place, trash)) in held.iter().enumerate() {
+            assert_eq!(said.contains(trash), at < 3, "{said}");
+            assert_eq!(world.photos().join(place).symlink_metadata().is_ok(), at >= 3, "{place}");
+        }
+        assert_eq!(fs::read(in_trash(0).join("user.txt")).unwrap(), b"mine");
+        assert_eq!(fs::read_link(in_trash(1)).unwrap(), outside);
+        assert_eq!(fs::read(in_trash(2)).unwrap(), b"short");
+        assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NOT NULL"), 3);
+    }
+    restore(&world, &gone);
+    world.run(&["sync"], 0);
+    assert!(held.iter().all(|(place, _)| world.photos().join(place).is_file()));
+    assert_eq!(fs::read(in_trash(0).join("user.txt")).unwrap(), b"mine");
+    assert_eq!(world.count("trash_path IS NOT NULL"), 0);
+    world.assert_journal_is_sound();
+}
+
+/// What is in the trash: where each file was, and where it is.
+fn held(world: &World) -> Vec<(String, String)> {
+    let journal = world.journal();
+    let sql = "SELECT path, trash_path FROM asset_file WHERE trash_path IS NOT NULL ORDER BY path";
+    let mut statement = journal.prepare(sql).unwrap();
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+}
+
 fn move_back_by_hand(world: &World) {
     let journal = world.journal();
     let sql = "SELECT trash_path, path FROM asset_file WHERE trash_path IS NOT NULL";

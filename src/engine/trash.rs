@@ -30,7 +30,7 @@ const BATCH: usize = 64;
 const NAMES_MAX: usize = 8;
 
 /// What came of taking files out of the trash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undeleted {
     /// Files that stand in their places again.
     pub files: u64,
@@ -40,6 +40,9 @@ pub struct Undeleted {
     pub bytes_wanted: u64,
     /// Assets that wait for such files.
     pub assets_open: u64,
+    /// Paths in the trash, relative to the destination, where something else stands than the file that
+    /// went there. It stays.
+    pub replaced: Vec<String>,
 }
 
 /// Takes files out of the trash because a person said so.
@@ -263,8 +266,8 @@ impl Trash {
             let mut refused: HashMap<FileId, Vec<String>> = Default::default();
             for _ in 0..NAMES_MAX {
                 self.journal.intend_back(ids(&left)).await?;
-                let moved =
-                    self.relocate(&left, |file| (trash_path(file).to_owned(), file.path.clone())).await?;
+                let (moved, replaced) = self.take_out(&left).await?;
+                done.replaced.extend(replaced);
                 let mut homes = done_of(&left, &moved);
                 let (taken, missing) = self.sort(&mut left, moved, false).await?;
                 let (by_hand, missing) = self.stand_in_place(missing).await?;
@@ -352,6 +355,26 @@ impl Trash {
             run.board.notice(Notice::Purged { files });
         }
         Ok(())
+    }
+
+    /// Moves files out of the trash. What stands there in the place of one, and is no file of its length, stays
+    /// and is named; the file is missing.
+    async fn take_out(&self, files: &[Trashed]) -> Result<(Vec<Moved>, Vec<String>), Error> {
+        let files = files.to_vec();
+        self.on_disk(move |of| {
+            let presence = of.presence(files.iter().map(trash_path))?;
+            let is_other = |at: &usize| match presence[*at] {
+                Presence::Absent => false,
+                Presence::File(len) => len != files[*at].size_bytes,
+                Presence::Other => true,
+            };
+            let (others, ours): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(is_other);
+            let moves = ours.iter().map(|at| (trash_path(&files[*at]), files[*at].path.as_str()));
+            let mut moved = vec![Moved::Missing; files.len()];
+            of.move_all(moves)?.into_iter().zip(&ours).for_each(|(how, at)| moved[*at] = how);
+            Ok((moved, others.into_iter().map(|at| trash_path(&files[at]).to_owned()).collect()))
+        })
+        .await
     }
 
     async fn relocate(

@@ -74,13 +74,14 @@ pub(super) async fn undelete(config: &Config, names: &[String]) -> Result<Exit, 
     let accounts = config.accounts()?;
     let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
-    let (mut files, mut missing) = (0, 0);
+    let (mut files, mut missing, mut replaced) = (0, 0, Vec::new());
     for settings in &settings {
         for wanted in wanted(names, &settings.directory) {
             let destination = engine::open_destination(&house.journal, settings).await?;
             let done = engine::undelete(&house.journal, destination, &settings.username, wanted).await?;
             files += done.files;
             missing += done.missing;
+            replaced.extend(done.replaced);
         }
     }
     if missing > 0 {
@@ -89,8 +90,9 @@ pub(super) async fn undelete(config: &Config, names: &[String]) -> Result<Exit, 
             format!("cannot find {} in the trash", format::counted(missing, "file")),
         )
         .why(format!(
-            "{} back in place; the others were taken away by other hands",
-            format::counted(files, "file")
+            "{} back in place; the others were taken away by other hands{}",
+            format::counted(files, "file"),
+            stand_there(replaced)
         ))
         .hint("put them where \"rollbook trash list\" says that they were, and run undelete again"));
     }
@@ -118,17 +120,30 @@ pub(super) async fn refetch(config: &Config, names: &[String]) -> Result<Exit, P
         return Ok(Exit::Done);
     }
     let lost = format::counted(gone.len() as u64, "file");
-    let more = gone.len().saturating_sub(NAMED_MAX);
-    gone.truncate(NAMED_MAX);
-    if more > 0 {
-        gone.push(format!("and {more} more"));
-    }
     Err(Problem::new(Exit::FilesOpen, format!("cannot bring back {lost}: iCloud no longer has such bytes"))
-        .why(gone.join(", "))
+        .why(named(gone))
         .hint(
             "put a copy of your own in its place, and the next sync knows it; or restore the photo from \
              Recently Deleted, sync, and refetch it then",
         ))
+}
+
+/// Says what was found in the places of files, and left there.
+fn stand_there(replaced: Vec<String>) -> String {
+    if replaced.is_empty() {
+        return String::new();
+    }
+    format!("; something else stands at, and was left at, {}", named(replaced))
+}
+
+/// The first of many names, and how many more there are.
+fn named(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMED_MAX);
+    names.truncate(NAMED_MAX);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
 }
 
 /// What the command line names: nothing is all of it. A path below the destination counts from there.
