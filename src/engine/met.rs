@@ -2,14 +2,12 @@
 //! many in a row were here already that it may end.
 
 use crate::model::ids::AssetId;
+use crate::model::roll::Roll;
 
 /// The assets that a walk has met, each counted once: ranks shift, so some come twice.
-///
-/// One bit for each row of the journal: an eighth of a megabyte for a million assets.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Met {
-    bits: Vec<u64>,
-    count: u64,
+    roll: Roll,
     unusable: u64,
     /// Assets in a row that were here already, and how many of them are enough.
     found: u64,
@@ -23,12 +21,7 @@ impl Met {
     }
 
     pub(super) fn add(&mut self, asset: AssetId) {
-        let (word, bit) = Self::place(asset);
-        if word >= self.bits.len() {
-            self.bits.resize(word + 1, 0);
-        }
-        self.count += u64::from(self.bits[word] & bit == 0);
-        self.bits[word] |= bit;
+        self.roll.call(asset.0);
     }
 
     pub(super) fn add_unusable(&mut self, records: u64) {
@@ -57,22 +50,16 @@ impl Met {
 
     /// Whether the walk has met the asset.
     pub(super) fn has(&self, asset: AssetId) -> bool {
-        let (word, bit) = Self::place(asset);
-        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+        self.roll.was_called(asset.0)
     }
 
     /// How many assets it has met.
     pub(super) fn count(&self) -> u64 {
-        self.count
+        self.roll.count()
     }
 
     /// Records that could not be used: Apple may count them.
     pub(super) fn unusable(&self) -> u64 {
         self.unusable
-    }
-
-    fn place(asset: AssetId) -> (usize, u64) {
-        let place = usize::try_from(asset.0).expect("SQLite row ids of ours are positive");
-        (place / 64, 1 << (place % 64))
     }
 }
