@@ -1,7 +1,8 @@
 //! Probing: what the file system of a destination does with names and links, found out by trying.
 //!
 //! All of it happens in a folder of its own beside the marker, which is gone when it is over; one that a
-//! kill left is removed by the next probe. Whatever cannot be tried is not known, and nothing fails for it.
+//! kill left is removed by the next probe. Where somebody keeps a file of theirs in a folder of that name, it stays.
+//! Whatever cannot be tried is not known, and nothing fails for it.
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;

@@ -3,7 +3,7 @@
 //! Nothing hurries: the journal decides what is fetched, so a file that was moved or deleted here
 //! does not come back meanwhile. Each run looks for a moment and goes on where the last
 //! one stopped; once a week a run looks to the end. So a small library is looked through by every
-//! run, and a large one costs every run the same.
+//! run, and a large one costs every run the same. Who asks for a look gets one at every file, from the first.
 //!
 //! A file that is gone is first looked for by its content, wherever it may have been moved. What is
 //! not found is released, or wanted again, as the person chose. Where a file of another length stands,
@@ -255,7 +255,6 @@ async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec
         files.keys().filter(|path| !own.contains(&told_by.fold(path))).cloned().collect();
     // The same finding whatever order the walk had.
     paths.sort();
-    let told_by = told_by.clone();
     let unknown = off_thread(move || reader.unknown_paths(account, paths, &told_by)).await?;
     Ok(unknown.into_iter().filter_map(|path| files.remove(&path)).collect())
 }

@@ -3,8 +3,8 @@
 //!
 //! Each file is intended, moved, and confirmed, in this order, many at a time. Nothing is replaced:
 //! a name that is taken makes ours take another. What a crash leaves in motion is settled at the next
-//! start by a look at where the file is. A sidecar of ours goes with its file. Files are removed for good only after the days that the
-//! person chose.
+//! start by a look at where the file is. A sidecar of ours goes with its file. Files are removed for good only
+//! after the days that the person chose, and only if their bytes are those that went there.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
