@@ -1,6 +1,6 @@
 //! Libraries of many assets: enumerating them, coming back to them, asking about them, reading files back.
 //!
-//! `cargo bench --bench library [-- WORKLOAD…]` with `cold`, `again`, `idle`, `verify`; `ROLLBOOK_BENCH_ASSETS=N`
+//! `cargo bench --bench library [-- WORKLOAD…]` with `cold`, `again`, `idle`, `first`, `verify`; `ROLLBOOK_BENCH_ASSETS=N`
 //! for other sizes than 100,000, `ROLLBOOK_BENCH_ROUNDS=1` for one round, which a million wants.
 #![expect(clippy::print_stdout, reason = "a bench tells a person what it measured")]
 
@@ -9,11 +9,12 @@ mod support;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use rollbook_sandbox::Options;
+use rollbook_sandbox::{Endpoint, Options};
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
-use support::{Table, World, before, is_wanted, journal_bytes, measure, only, rounds, variable};
+use support::{Outputs, Table, World, before, is_wanted, journal_bytes, measure, only, rounds, variable};
 
 /// From so many assets on nothing is walked only to warm up: the sandbox's own work shows in wall time then, and
 /// in nothing else.
@@ -29,23 +30,30 @@ fn main() {
         hash_all(Path::new(folder));
         return;
     }
+    let outputs = &Outputs::new();
     let listed = ["cold", "again", "idle"].map(is_wanted).contains(&true);
     if listed {
-        listings(variable("ROLLBOOK_BENCH_ASSETS", 100_000));
+        listings(outputs, variable("ROLLBOOK_BENCH_ASSETS", 100_000));
+    }
+    if is_wanted("first") {
+        first_file(outputs, variable("ROLLBOOK_BENCH_ASSETS", 100_000));
     }
     if is_wanted("verify") {
-        reading_back();
+        reading_back(outputs);
     }
 }
 
 /// What a listing costs, and everything that is not one.
-fn listings(assets: usize) {
-    let mut world = World::new(Options {
-        assets: u32::try_from(assets).expect("at most four billion"),
-        mix: only("jpeg"),
-        mean_size_bytes: Some(1_000),
-        ..Options::default()
-    });
+fn listings(outputs: &Outputs, assets: usize) {
+    let mut world = World::new(
+        outputs,
+        Options {
+            assets: u32::try_from(assets).expect("at most four billion"),
+            mix: only("jpeg"),
+            mean_size_bytes: Some(1_000),
+            ..Options::default()
+        },
+    );
     if assets < MANY {
         // The first walk lets the sandbox compute its checksums.
         let warm = world.fresh();
@@ -106,14 +114,45 @@ fn idle(world: &World, home: &Path, table: &mut Table) {
     }
 }
 
+/// What is asked for between the start of a first sync and its first file.
+fn first_file(outputs: &Outputs, assets: usize) {
+    let mut world = World::new(
+        outputs,
+        Options {
+            assets: u32::try_from(assets).expect("at most four billion"),
+            mix: only("jpeg"),
+            mean_size_bytes: Some(1_000),
+            ..Options::default()
+        },
+    );
+    let home = world.fresh();
+    world.sign_in(&home);
+    world.sandbox.reset_counters();
+    let began = Instant::now();
+    let mut sync = world.rollbook(&home, &["sync", "--no-progress-bar"]);
+    let mut sync = sync.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    while world.sandbox.counters().of(Endpoint::Cdn) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let ms = began.elapsed().as_millis();
+    sync.kill().and_then(|()| sync.wait()).expect("a child can be killed");
+    let log = world.sandbox.log();
+    let before = log.iter().map(|entry| entry.endpoint).take_while(|endpoint| *endpoint != Endpoint::Cdn);
+    let before: Vec<String> = before.map(|endpoint| format!("{endpoint:?}")).collect();
+    println!("\nfirst file of {assets}: asked for after {ms} ms, behind {}", before.join(", "));
+}
+
 /// `verify` beside a program that reads and hashes the same files and does nothing else.
-fn reading_back() {
-    let mut world = World::new(Options {
-        assets: VERIFIED,
-        mix: only("jpeg"),
-        mean_size_bytes: Some(2_500_000),
-        ..Options::default()
-    });
+fn reading_back(outputs: &Outputs) {
+    let mut world = World::new(
+        outputs,
+        Options {
+            assets: VERIFIED,
+            mix: only("jpeg"),
+            mean_size_bytes: Some(2_500_000),
+            ..Options::default()
+        },
+    );
     let home = world.fresh();
     world.sign_in(&home);
     measure(world.rollbook(&home, &["sync", "--no-progress-bar"]).stderr(Stdio::null()));

@@ -15,7 +15,8 @@ use std::process::{Command, Stdio};
 
 use rollbook_sandbox::{Certificate, Endpoint, Options};
 use support::{
-    Table, World, before, is_installed, is_wanted, journal_bytes, measure, only, rounds, syncs, variable,
+    Outputs, Table, World, before, is_installed, is_wanted, journal_bytes, measure, only, rounds, syncs,
+    variable,
 };
 
 /// Files at once, for every contender.
@@ -37,6 +38,7 @@ fn main() {
     if floor::run_if_asked() {
         return;
     }
+    let outputs = &Outputs::new();
     let is_full = variable("ROLLBOOK_BENCH_FULL", 0) > 0;
     for workload in [
         Workload { name: "tiny", files: 5_000, mean_size_bytes: 20_000 },
@@ -45,30 +47,33 @@ fn main() {
         Workload { name: "large", files: 4, mean_size_bytes: if is_full { 1 << 30 } else { 256 << 20 } },
     ] {
         if is_wanted(workload.name) {
-            compare(&workload, None);
+            compare(outputs, &workload, None);
         }
         if is_wanted(&format!("{}-tls", workload.name)) {
-            compare(&workload, Some(Certificate::Good));
+            compare(outputs, &workload, Some(Certificate::Good));
         }
     }
     if is_wanted("slow-disk") {
-        slow_disk();
+        slow_disk(outputs);
     }
     if is_wanted("resume") {
-        resume();
+        resume(outputs);
     }
 }
 
 /// Everyone fetches the same files, in turns.
-fn compare(workload: &Workload, tls: Option<Certificate>) {
+fn compare(outputs: &Outputs, workload: &Workload, tls: Option<Certificate>) {
     let Workload { name, files, mean_size_bytes } = *workload;
-    let mut world = World::new(Options {
-        assets: files,
-        mean_size_bytes: Some(mean_size_bytes),
-        mix: only("jpeg"),
-        tls,
-        ..Options::default()
-    });
+    let mut world = World::new(
+        outputs,
+        Options {
+            assets: files,
+            mean_size_bytes: Some(mean_size_bytes),
+            mix: only("jpeg"),
+            tls,
+            ..Options::default()
+        },
+    );
     let urls = urls(&mut world);
     let over = if tls.is_some() { "TLS" } else { "plain HTTP" };
     let list = world.fresh().join("urls");
@@ -138,14 +143,12 @@ fn sync(world: &World, home: &Path) -> Command {
 }
 
 /// The same photos on a disk whose every sync takes ten milliseconds, one after the other.
-fn slow_disk() {
+fn slow_disk(outputs: &Outputs) {
     let files = 400;
-    let mut world = World::new(Options {
-        assets: files,
-        mean_size_bytes: Some(250_000),
-        mix: only("jpeg"),
-        ..Options::default()
-    });
+    let mut world = World::new(
+        outputs,
+        Options { assets: files, mean_size_bytes: Some(250_000), mix: only("jpeg"), ..Options::default() },
+    );
     let title = format!("slow-disk: {files} files of about 250 KB, every sync takes 10 ms more");
     let mut table = Table::new(title, "files", f64::from(files));
     urls(&mut world);
@@ -162,9 +165,10 @@ fn slow_disk() {
 }
 
 /// A gigabyte of which nine tenths are there.
-fn resume() {
+fn resume(outputs: &Outputs) {
     let mib: u32 = if variable("ROLLBOOK_BENCH_FULL", 0) > 0 { 1024 } else { 256 };
-    let mut world = World::new(Options { assets: 0, large_video_mb: Some(mib), ..Options::default() });
+    let mut world =
+        World::new(outputs, Options { assets: 0, large_video_mb: Some(mib), ..Options::default() });
     let home = world.fresh();
     world.sign_in(&home);
     let whole = u64::from(mib) << 20;

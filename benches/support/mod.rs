@@ -3,17 +3,57 @@
 //! The sandbox runs in the bench's own process, so the cost of a child is the client's alone:
 //! CPU seconds come from the system by `wait4`, peak memory by looking. Contenders take turns within a
 //! round, and the table shows medians and their ratio to the first line: a noisy machine is noisy
-//! for all of them. Folders are new in every round and removed after the last one, because ext4
-//! makes files slowly where others were just deleted.
+//! for all of them. Folders are new in every round and stay until the end of the bench, and the next bench waits for a
+//! minute after that: for so long ext4 remembers where it deleted a file, and passes over all such places for each
+//! file that it makes. After 20,000 deleted files that is a millisecond a file, for everybody.
 #![allow(dead_code, reason = "each bench uses its own part of this")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rollbook_sandbox::{Mix, Options, Sandbox};
-use tempfile::TempDir;
 use wait4::Wait4 as _;
+
+/// How long ext4 remembers a deleted file, and some more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(65);
+
+/// Where everything that is measured is written. All of it is deleted when this is dropped, and no sooner.
+pub(crate) struct Outputs(PathBuf);
+
+impl Outputs {
+    /// An empty folder, on a file system that has forgotten what the last bench deleted.
+    pub(crate) fn new() -> Self {
+        let outputs = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench"));
+        if outputs.0.exists() {
+            // Of a bench that was killed.
+            outputs.delete();
+        }
+        let deleted_at = std::fs::metadata(outputs.stamp()).and_then(|stamp| stamp.modified());
+        let ago = deleted_at.ok().and_then(|at| at.elapsed().ok()).unwrap_or(FORGOTTEN_AFTER);
+        if let Some(wait) = FORGOTTEN_AFTER.checked_sub(ago).filter(|wait| !wait.is_zero()) {
+            println!("waiting {} s until the file system has forgotten what was deleted", wait.as_secs());
+            std::thread::sleep(wait);
+        }
+        std::fs::create_dir_all(&outputs.0).expect("a folder can be made");
+        outputs
+    }
+
+    fn stamp(&self) -> PathBuf {
+        self.0.with_extension("deleted")
+    }
+
+    fn delete(&self) {
+        std::fs::remove_dir_all(&self.0).expect("a folder can be removed");
+        std::fs::write(self.stamp(), "").expect("a file can be made");
+    }
+}
+
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        self.delete();
+    }
+}
 
 /// What a child cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +81,7 @@ pub(crate) fn measure(command: &mut Command) -> Cost {
 /// The most memory of a child so far, in MB, as the system tells it while the child is there. What it tells
 /// afterwards counts the moment before the child became a program of its own, and with it the sandbox.
 fn peak_while_it_runs(id: u32) -> f64 {
-    const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
+    const LOOK_EVERY: Duration = Duration::from_millis(20);
     let mut peak_kb = f64::NAN;
     loop {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
@@ -113,16 +153,16 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     /// The file with the authority of its certificate, where it speaks TLS.
     pub(crate) authority: Option<PathBuf>,
-    folder: TempDir,
+    folder: PathBuf,
     rounds: usize,
 }
 
 impl World {
-    pub(crate) fn new(options: Options) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+    pub(crate) fn new(outputs: &Outputs, options: Options) -> Self {
+        let folder = tempfile::tempdir_in(&outputs.0).expect("a folder can be made").keep();
         let sandbox = Sandbox::start(Options { url_life_s: 86_400, ..options });
         let authority = sandbox.authority_pem().map(|pem| {
-            let path = folder.path().join("authority.pem");
+            let path = folder.join("authority.pem");
             std::fs::write(&path, pem).expect("a file can be made");
             path
         });
@@ -132,7 +172,7 @@ impl World {
     /// A folder that did not exist before.
     pub(crate) fn fresh(&mut self) -> PathBuf {
         self.rounds += 1;
-        let path = self.folder.path().join(self.rounds.to_string());
+        let path = self.folder.join(self.rounds.to_string());
         std::fs::create_dir(&path).expect("a folder can be made");
         path
     }
