@@ -2,10 +2,9 @@
 //!
 //! A problem is an answer here, not a failure: the exit code is 0.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+mod contract;
 
-use serde::Serialize;
+use std::collections::HashSet;
 
 use crate::cli::answer::{print, print_json, table};
 use crate::cli::clock::now;
@@ -16,171 +15,10 @@ use crate::cli::problem::Problem;
 use crate::cli::standing::SignIn;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
-use crate::journal::{self, Attempt, Reader, Summary, Verb};
-use crate::model::file_system::Twins;
-use crate::model::views::LinkKind;
+use contract::{Check, Destination, Ended, Library, OfAccount, Run, Status};
 
 /// Problems that are named on a screen. The others are counted, and `--json` names them all.
 const PROBLEMS_SHOWN: usize = 10;
-
-/// The answer for a program. The keys are a contract: they are added to, never renamed.
-#[derive(Debug, Serialize)]
-struct Status {
-    /// Path of the journal.
-    journal: PathBuf,
-    /// Assets known.
-    assets: u64,
-    /// Of those, assets that still want a file.
-    assets_open: u64,
-    /// Files by standing: the states, then what is out of scope.
-    files: Vec<Standing>,
-    /// Every account of the configuration.
-    accounts: Vec<OfAccount>,
-    /// Every library.
-    libraries: Vec<Library>,
-    /// The last run; null if there was none.
-    last_run: Option<Run>,
-    /// The last audit; null if there was none.
-    last_audit: Option<Check>,
-    /// The last verify; null if there was none.
-    last_verify: Option<Check>,
-    /// Verified files that were never read back since they came home.
-    never_checked_files: u64,
-    /// When the file that waits longest was last read back; null if none ever was.
-    oldest_check_at: Option<i64>,
-    /// Unix seconds until when Apple asked an account to wait, the last of them; null if it did not.
-    wait_until: Option<i64>,
-    /// How the sign-in stands, where there is but one account; null before the first one.
-    sign_in: Option<SignIn>,
-    /// How many problems there are.
-    problems_total: u64,
-    /// Each of them.
-    problems: Vec<Trouble>,
-}
-
-/// What the journal holds of one account.
-#[derive(Debug, Serialize)]
-struct OfAccount {
-    /// Its name.
-    username: String,
-    /// Assets known.
-    assets: u64,
-    /// Of those, assets that still want a file.
-    assets_open: u64,
-    /// Files by standing.
-    files: Vec<Standing>,
-    /// Whether a library of it was ever listed to the end.
-    listed: bool,
-    /// Unix seconds until when Apple asked it to wait; null if it did not.
-    wait_until: Option<i64>,
-    /// How its sign-in stands; null before the first one.
-    sign_in: Option<SignIn>,
-    /// Where its files go, and what the file system does there; null before the first sync.
-    destination: Option<Destination>,
-    /// How the last attempt to sync ended, one too that never came to a run; null before the first.
-    last_attempt: Option<Ended>,
-}
-
-/// Where files go. What was not tried there yet is null.
-#[derive(Debug, Serialize)]
-struct Destination {
-    /// The directory.
-    directory: String,
-    /// Names that differ in letter case only: `two` files, `one`, or one that is told `respelled`.
-    letter_case: Option<&'static str>,
-    /// Names that differ in Unicode form only, likewise.
-    unicode_form: Option<&'static str>,
-    /// Characters that no name may hold; a dot and a space, if none may end in one.
-    refused: Option<Vec<char>>,
-    /// Links that cannot be made.
-    no_links: Option<Vec<&'static str>>,
-}
-
-/// How an attempt to sync ended.
-#[derive(Debug, Serialize)]
-struct Ended {
-    /// When, in Unix seconds.
-    at: i64,
-    /// Its exit code.
-    exit: u8,
-    /// What that means.
-    means: &'static str,
-    /// What was said, if it was a problem.
-    said: Option<String>,
-}
-
-/// Files of one standing.
-#[derive(Debug, Serialize)]
-struct Standing {
-    /// `verified`, `pending`, `partial`, `expired-url`, `failed`, `excluded`, `released` or
-    /// `superseded`.
-    standing: &'static str,
-    /// How many.
-    files: u64,
-    /// Their bytes.
-    bytes: u64,
-}
-
-/// A library.
-#[derive(Debug, Serialize)]
-struct Library {
-    /// The account it belongs to.
-    username: String,
-    /// Its zone: `PrimarySync` or `SharedSync-…`.
-    name: String,
-    /// `private` or `shared`.
-    database: &'static str,
-    /// How many assets Apple counts; null if it did not say.
-    apple_count: Option<u64>,
-    /// How many the last complete listing found; null before the first.
-    enumerated_count: Option<u64>,
-    /// When that ended, in Unix seconds.
-    enumerated_at: Option<i64>,
-}
-
-/// A run.
-#[derive(Debug, Serialize)]
-struct Run {
-    /// Its number.
-    id: i64,
-    /// When it began, in Unix seconds.
-    started_at: i64,
-    /// When it ended; null while it lasts, and if it was killed.
-    ended_at: Option<i64>,
-    /// What came of it; `unfinished` while it lasts, and if it was killed.
-    outcome: String,
-    /// Files verified in it.
-    files_verified: u64,
-    /// Bytes it fetched.
-    bytes_fetched: u64,
-}
-
-/// An audit or a verify.
-#[derive(Debug, Serialize)]
-struct Check {
-    /// When it ended, in Unix seconds; null while it lasts, and if it was killed.
-    ended_at: Option<i64>,
-    /// `balanced` or `unbalanced`; of a verify `complete`, `incomplete` or `damage found`;
-    /// `interrupted`, `halted` or `unfinished`.
-    outcome: String,
-    /// Files that were right.
-    files: u64,
-    /// Bytes read back.
-    bytes_read: u64,
-    /// What was found wrong.
-    findings: u64,
-}
-
-/// A line of `v_problem`.
-#[derive(Debug, Serialize)]
-struct Trouble {
-    /// The path of a file, or the name of a record.
-    name: String,
-    /// What kind of problem.
-    kind: String,
-    /// What was seen.
-    detail: String,
-}
 
 /// Says what the journal holds.
 pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
@@ -208,35 +46,6 @@ pub(super) fn run(config: &Config, json: bool) -> Result<Exit, Problem> {
 }
 
 impl Status {
-    fn read(path: &Path, usernames: &[&str], problems_max: usize) -> Result<Self, journal::Error> {
-        let reader = Reader::open(path)?;
-        let summary = reader.summary(None)?;
-        let problems_total = reader.problems_total()?;
-        let problems_max = problems_max.min(usize::try_from(problems_total).unwrap_or(usize::MAX));
-        let known = reader.libraries()?;
-        let lines = known.iter().map(|of| reader.line(of.id, i64::MIN)).collect::<Result<Vec<_>, _>>()?;
-        let libraries: Vec<Library> = known.into_iter().map(Library::from).collect();
-        let accounts = usernames.iter().map(|username| OfAccount::read(&reader, username, &libraries));
-        let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            journal: path.to_owned(),
-            assets: summary.assets,
-            assets_open: summary.assets_open,
-            files: standings(&summary),
-            libraries,
-            last_run: reader.last_run()?.map(Run::from),
-            last_audit: reader.last_run_for(Verb::Audit)?.map(Check::from),
-            last_verify: reader.last_run_for(Verb::Verify)?.map(Check::from),
-            never_checked_files: lines.iter().map(|line| line.never_checked).sum(),
-            oldest_check_at: lines.iter().filter_map(|line| line.oldest_check_at).min(),
-            wait_until: accounts.iter().filter_map(|account| account.wait_until).max(),
-            accounts,
-            sign_in: None,
-            problems_total,
-            problems: reader.problems(problems_max)?.into_iter().map(Trouble::from).collect(),
-        })
-    }
-
     fn to_text(&self) -> String {
         let mut parts = vec![self.head()];
         // Only the verified are worth a zero.
@@ -312,40 +121,7 @@ impl Status {
     }
 }
 
-fn standings(summary: &Summary) -> Vec<Standing> {
-    let standing =
-        |(standing, of): (_, journal::Tally)| Standing { standing, files: of.files, bytes: of.bytes };
-    [
-        ("verified", summary.verified),
-        ("pending", summary.pending),
-        ("partial", summary.partial),
-        ("expired-url", summary.expired_url),
-        ("failed", summary.failed),
-        ("excluded", summary.excluded),
-        ("released", summary.released),
-        ("superseded", summary.superseded),
-    ]
-    .map(standing)
-    .into()
-}
-
 impl OfAccount {
-    fn read(reader: &Reader, username: &str, libraries: &[Library]) -> Result<Self, journal::Error> {
-        let summary = reader.summary(Some(username))?;
-        let mut own = libraries.iter().filter(|library| library.username == username);
-        Ok(Self {
-            username: username.to_owned(),
-            assets: summary.assets,
-            assets_open: summary.assets_open,
-            files: standings(&summary),
-            listed: own.any(|library| library.enumerated_at.is_some()),
-            wait_until: reader.next_allowed_at(username, now())?,
-            sign_in: None,
-            destination: reader.destination(username)?.map(Destination::from),
-            last_attempt: reader.pulse(username)?.attempt.map(Ended::from),
-        })
-    }
-
     fn row(&self) -> Vec<String> {
         let files = |wanted: &[&str]| {
             let of = self.files.iter().filter(|of| wanted.contains(&of.standing));
@@ -408,33 +184,12 @@ impl Destination {
     }
 }
 
-impl From<journal::KnownDestination> for Destination {
-    fn from(of: journal::KnownDestination) -> Self {
-        let seen = of.file_system;
-        let is_known = seen.device.is_some();
-        Self {
-            directory: of.directory,
-            letter_case: seen.letter_case.map(Twins::as_str),
-            unicode_form: seen.unicode_form.map(Twins::as_str),
-            refused: is_known.then(|| seen.refused.chars().collect()),
-            no_links: is_known.then(|| seen.no_links.into_iter().map(LinkKind::as_str).collect()),
-        }
-    }
-}
-
 impl Ended {
     /// In words, where it ended otherwise than a run that is complete.
     fn line(&self) -> Option<String> {
         let said = self.said.as_ref().map_or_else(String::new, |said| format!(": {}", sanitize(said)));
         let line = format!("{}, exit code {}, {}{said}", format::moment(self.at), self.exit, self.means);
         (self.exit != Exit::Done.code()).then_some(line)
-    }
-}
-
-impl From<Attempt> for Ended {
-    fn from(of: Attempt) -> Self {
-        let means = Exit::of(of.exit).map_or("unknown", Exit::words);
-        Self { at: of.at, exit: of.exit, means, said: of.said }
     }
 }
 
@@ -468,32 +223,6 @@ impl Run {
     }
 }
 
-impl From<journal::Library> for Library {
-    fn from(of: journal::Library) -> Self {
-        Self {
-            username: of.username,
-            name: of.zone.name,
-            database: of.zone.database.as_str(),
-            apple_count: of.apple_count,
-            enumerated_count: of.enumerated_count,
-            enumerated_at: of.enumerated_at,
-        }
-    }
-}
-
-impl From<journal::Run> for Run {
-    fn from(of: journal::Run) -> Self {
-        Self {
-            id: of.id,
-            started_at: of.started_at,
-            ended_at: of.ended_at,
-            outcome: of.outcome,
-            files_verified: of.files_done,
-            bytes_fetched: of.bytes_fetched,
-        }
-    }
-}
-
 impl Check {
     fn line(&self) -> String {
         let at = self.ended_at.map_or_else(|| "not ended".to_owned(), format::moment);
@@ -508,27 +237,13 @@ impl Check {
     }
 }
 
-impl From<journal::Run> for Check {
-    fn from(of: journal::Run) -> Self {
-        Self {
-            ended_at: of.ended_at,
-            outcome: of.outcome,
-            files: of.files_done,
-            bytes_read: of.bytes_read,
-            findings: of.findings,
-        }
-    }
-}
-
-impl From<journal::Problem> for Trouble {
-    fn from(of: journal::Problem) -> Self {
-        Self { name: of.name, kind: of.kind, detail: of.detail }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use super::contract::{Trouble, standings};
     use super::*;
+    use crate::journal::{self, Summary};
 
     #[test]
     fn problems_that_are_not_shown_are_counted_and_zeros_are_left_out() {
