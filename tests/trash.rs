@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 
 use rollbook_sandbox::Options;
 use support::World;
@@ -22,6 +23,14 @@ fn synced(assets: u32) -> World {
 /// Deletes the first `count` assets in iCloud.
 fn delete(world: &World, count: usize) -> Vec<String> {
     let assets = world.sandbox.library().assets()[..count].to_vec();
+    assert!(assets.iter().all(|asset| world.sandbox.library().delete_asset(asset)));
+    assets
+}
+
+/// Deletes the first asset and the last: photos of two days.
+fn delete_of_two_days(world: &World) -> Vec<String> {
+    let assets = world.sandbox.library().assets();
+    let assets = vec![assets[0].clone(), assets[assets.len() - 1].clone()];
     assert!(assets.iter().all(|asset| world.sandbox.library().delete_asset(asset)));
     assets
 }
@@ -223,33 +232,35 @@ fn a_strangers_file_at_the_old_place_stays_and_ours_takes_another_name() {
     assert_settled(&world, 0);
 }
 
-/// Moves everything in the trash back by hand, as a person does who found it there.
 #[test]
 fn what_stands_in_the_trash_in_the_place_of_a_photo_stays_there_and_is_named() {
     let world = synced(10);
-    let gone = delete(&world, 3);
+    let gone = delete(&world, 4);
     world.run(&[&TRASH[..], &["--allow-deletions", "50"]].concat(), 0);
     let held = held(&world);
-    assert!(held.len() >= 4, "{held:?}");
+    assert!(held.len() >= 5, "{held:?}");
     let outside = world.data_dir().join("outside.jpg");
     fs::write(&outside, "somewhere else").unwrap();
     let in_trash = |at: usize| world.photos().join(&held[at].1);
-    (0..3).for_each(|at| fs::remove_file(in_trash(at)).unwrap());
+    let length = fs::metadata(in_trash(3)).unwrap().len() as usize;
+    (0..4).for_each(|at| fs::remove_file(in_trash(at)).unwrap());
     fs::create_dir(in_trash(0)).unwrap();
     fs::write(in_trash(0).join("user.txt"), "mine").unwrap();
     symlink(&outside, in_trash(1)).unwrap();
     fs::write(in_trash(2), "short").unwrap();
+    fs::write(in_trash(3), vec![7; length]).unwrap();
 
     for _ in 0..2 {
         let said = world.run(&["undelete", "--all"], 1).stderr();
         for (at, (place, trash)) in held.iter().enumerate() {
-            assert_eq!(said.contains(trash), at < 3, "{said}");
-            assert_eq!(world.photos().join(place).symlink_metadata().is_ok(), at >= 3, "{place}");
+            assert_eq!(said.contains(trash), at < 4, "{said}");
+            assert_eq!(world.photos().join(place).symlink_metadata().is_ok(), at >= 4, "{place}");
         }
         assert_eq!(fs::read(in_trash(0).join("user.txt")).unwrap(), b"mine");
         assert_eq!(fs::read_link(in_trash(1)).unwrap(), outside);
         assert_eq!(fs::read(in_trash(2)).unwrap(), b"short");
-        assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NOT NULL"), 3);
+        assert_eq!(fs::read(in_trash(3)).unwrap(), vec![7; length]);
+        assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NOT NULL"), 4);
     }
     restore(&world, &gone);
     world.run(&["sync"], 0);
@@ -257,6 +268,99 @@ fn what_stands_in_the_trash_in_the_place_of_a_photo_stays_there_and_is_named() {
     assert_eq!(fs::read(in_trash(0).join("user.txt")).unwrap(), b"mine");
     assert_eq!(world.count("trash_path IS NOT NULL"), 0);
     world.assert_journal_is_sound();
+}
+
+/// Puts something else in the place of a folder, and gives where the folder is now.
+fn block(world: &World, folder: &Path, with: impl FnOnce(&Path, &Path)) -> PathBuf {
+    let away = world.data_dir().join("away");
+    fs::rename(folder, &away).unwrap();
+    with(&away, folder);
+    away
+}
+
+fn with_a_file(_: &Path, folder: &Path) {
+    fs::write(folder, "a file").unwrap();
+}
+
+fn with_a_link(away: &Path, folder: &Path) {
+    symlink(away, folder).unwrap();
+}
+
+fn unblock(folder: &Path, away: &Path) {
+    fs::remove_file(folder).unwrap();
+    fs::rename(away, folder).unwrap();
+}
+
+#[test]
+fn what_cannot_come_back_is_named_and_the_others_come_back() {
+    let world = synced(20);
+    let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+    let gone = delete_of_two_days(&world);
+    world.run(&[&TRASH[..], &["--allow-deletions", "50"]].concat(), 0);
+    let held = held(&world);
+    let folder = world.photos().join(&held[0].0).parent().unwrap().to_owned();
+    let is_blocked = |place: &str| world.photos().join(place).starts_with(&folder);
+    let blocked = held.iter().filter(|(place, _)| is_blocked(place)).count();
+    assert!(blocked < held.len(), "{held:?}");
+    fs::create_dir_all(&folder).unwrap();
+    let there = |away: &Path| {
+        for (place, trash) in &held {
+            assert_eq!(world.photos().join(trash).exists(), is_blocked(place), "{trash}");
+            assert_eq!(world.photos().join(place).exists(), !is_blocked(place), "{place}");
+        }
+        assert!(away.exists());
+        assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NOT NULL"), blocked as i64);
+    };
+
+    let away = block(&world, &folder, with_a_file);
+    for _ in 0..2 {
+        let said = world.run(&["undelete", "--all"], 1).stderr();
+        there(&away);
+        for (place, trash) in &held {
+            assert_eq!(said.contains(trash), is_blocked(place), "{said}");
+        }
+        assert!(said.contains(&format!("a file stands in the way: {}", folder.display())), "{said}");
+    }
+    restore(&world, &gone);
+    let said = world.run(&["sync"], 1).stderr();
+    there(&away);
+    assert!(said.contains(&held[0].1) && said.contains(&folder.display().to_string()), "{said}");
+    unblock(&folder, &away);
+    world.run(&["sync"], 0);
+    assert_eq!((world.tree(), world.sandbox.counters().cdn_bytes), (tree, fetched));
+    assert_settled(&world, 0);
+}
+
+#[test]
+fn what_cannot_go_to_the_trash_is_named_and_the_others_go() {
+    for with in [with_a_file, with_a_link] {
+        let world = synced(20);
+        let gone = delete_of_two_days(&world);
+        let of_gone =
+            format!("asset_id IN (SELECT asset_id FROM asset WHERE record_name IN ('{}'))", gone.join("','"));
+        let paths: Vec<String> = {
+            let journal = world.journal();
+            let sql = format!("SELECT path FROM asset_file WHERE {of_gone} ORDER BY path");
+            let mut statement = journal.prepare(&sql).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let folder = world.photos().join(&paths[0]).parent().unwrap().to_owned();
+        let (blocked, free): (Vec<&String>, Vec<&String>) =
+            paths.iter().partition(|path| world.photos().join(path).starts_with(&folder));
+        assert!(!free.is_empty(), "{paths:?}");
+        let away = block(&world, &folder, with);
+        for _ in 0..2 {
+            let said = world.run(&[&TRASH[..], &["--allow-deletions", "50"]].concat(), 1).stderr();
+            assert!(blocked.iter().all(|path| said.contains(*path)), "{said}");
+            assert!(said.contains(&folder.display().to_string()), "{said}");
+            assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NOT NULL"), free.len() as i64);
+            assert_eq!(world.count("trash_path IS NOT NULL"), free.len() as i64);
+            assert_eq!(world.history("put_back"), 0, "nothing came back");
+        }
+        unblock(&folder, &away);
+        world.run(&TRASH, 0);
+        assert_settled(&world, paths.len() as i64);
+    }
 }
 
 /// What is in the trash: where each file was, and where it is.
@@ -267,6 +371,7 @@ fn held(world: &World) -> Vec<(String, String)> {
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
 
+/// Moves everything in the trash back by hand, as a person does who found it there.
 fn move_back_by_hand(world: &World) {
     let journal = world.journal();
     let sql = "SELECT trash_path, path FROM asset_file WHERE trash_path IS NOT NULL";

@@ -202,6 +202,11 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
         Notice::ChangedInTrash { path } => warning(format!(
             "{path} is not what came from iCloud, and is not removed: it is yours to move or delete"
         )),
+        Notice::Stay { paths, why } => warning(format!(
+            "{} of the trash, or due for it, stay where they are: {why}; the next sync tries again: {}",
+            format::counted(paths.len() as u64, "file"),
+            format::named(paths)
+        )),
         Notice::ManyDeleted { files, most } => warning(format!(
             "{} gone from iCloud at once, more than the {most} that may be; they stay here. If that is right, \
              run \"rollbook sync --allow-deletions {files}\"",

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// Files that are named; the others are counted.
+const NAMED_MAX: usize = 20;
+
 /// Bytes with a decimal unit and three digits: `14.2 MB`, as Apple and disk makers count.
 pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -53,6 +56,14 @@ pub(crate) fn moment(at: i64) -> String {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         Err(_) => format!("{at} s"),
     }
+}
+
+/// The first of many names, and how many more there are.
+pub(crate) fn named(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED_MAX).map(String::as_str);
+    let more = names.len().saturating_sub(NAMED_MAX);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    shown.chain(more.as_deref()).collect::<Vec<_>>().join(", ")
 }
 
 /// A number with its thousands apart: `12,345`.

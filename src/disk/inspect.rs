@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::disk::error::Error;
 use crate::disk::part::PIECE_BYTES;
 use crate::disk::publish::rename_new;
-use crate::disk::tree::{Destination, MARKER, Place, enter, sync_directory};
+use crate::disk::tree::{Destination, MARKER, Place, sync_directory};
 use crate::fault;
 
 /// Longest name that file systems allow, in bytes.
@@ -146,7 +146,7 @@ impl Inspector {
     fn enter<'p>(&mut self, path: &'p str) -> Result<(Option<&OwnedFd>, &'p str), Error> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         if self.folder.as_ref().is_none_or(|(known, _)| known != parent) {
-            let handle = self.destination.folder_handle(parent)?;
+            let handle = self.destination.existing(parent)?;
             self.folder = Some((parent.to_owned(), handle));
         }
         Ok((self.folder.as_ref().and_then(|(_, handle)| handle.as_ref()), name))
@@ -194,23 +194,6 @@ impl Destination {
             }),
             Err(e) => Err(Error::io("look for marker", directory, e)),
         }
-    }
-
-    /// Opens a folder that is there already; `None` if it is not.
-    fn folder_handle(&self, folder: &str) -> Result<Option<OwnedFd>, Error> {
-        let mut walked = self.directory().to_owned();
-        let mut handle = self.root().map_err(|e| Error::io("open directory", &walked, e))?;
-        for component in folder.split('/').filter(|component| !component.is_empty()) {
-            walked.push(component);
-            handle = match enter(&handle, component, &walked) {
-                Ok(entered) => entered,
-                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(Some(handle))
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::disk::error::Error;
 use crate::disk::publish::rename_between;
-use crate::disk::tree::{Destination, Place, enter, sync_directory};
+use crate::disk::tree::{Destination, Place, sync_directory};
 use crate::fault;
 use crate::model::layout::PART_SUFFIX;
 
@@ -122,22 +122,6 @@ impl Destination {
             path = folder_of(path);
         }
         Ok(removed)
-    }
-
-    /// Opens a folder that is there. Creates nothing.
-    fn existing(&self, path: &str) -> Result<Option<OwnedFd>, Error> {
-        let mut walked = self.directory().to_owned();
-        let mut handle = self.root().map_err(|e| Error::io("open directory", &walked, e))?;
-        for component in path.split('/').filter(|component| !component.is_empty()) {
-            walked.push(component);
-            handle = match enter(&handle, component, &walked) {
-                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    return Ok(None);
-                }
-                entered => entered?,
-            };
-        }
-        Ok(Some(handle))
     }
 }
 

@@ -39,6 +39,17 @@ pub struct Standing {
     path: PathBuf,
 }
 
+/// What stands where a certain file should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// Nothing.
+    Nothing,
+    /// The very file.
+    It,
+    /// Something else.
+    Another,
+}
+
 /// Folders whose names were made durable in this run.
 #[derive(Debug, Default)]
 pub struct Durable(Mutex<HashSet<PathBuf>>);
@@ -63,6 +74,32 @@ impl Destination {
         let path = walked.join(name);
         let file = open(folder, name, &path)?;
         Ok(Standing { file, folders, path })
+    }
+
+    /// Says whether the file of this digest stands at `path`, relative to the destination. One of another
+    /// length, where that is known, is not read.
+    ///
+    /// # Errors
+    /// If nobody can tell: it cannot be read, or something is on the way; interrupted if `go_on` says no.
+    pub fn stands(
+        &self,
+        path: &str,
+        size_bytes: Option<u64>,
+        sha256: Sha256Digest,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Stands, Error> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(folder) = self.existing(above)? else { return Ok(Stands::Nothing) };
+        match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat)
+                if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                    && size_bytes.is_none_or(|wanted| stat.st_size.unsigned_abs() == wanted) => {}
+            Ok(_) => return Ok(Stands::Another),
+            Err(Errno::NOENT) => return Ok(Stands::Nothing),
+            Err(e) => return Err(Error::io("look at file", &self.directory().join(path), e)),
+        }
+        let found = self.standing(path)?.sha256(go_on)?;
+        Ok(if found == sha256 { Stands::It } else { Stands::Another })
     }
 }
 

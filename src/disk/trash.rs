@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::disk::error::Error;
 use crate::disk::publish::rename_between;
-use crate::disk::sweep::{Entered, Presence};
+use crate::disk::standing::Stands;
 use crate::disk::tree::{Destination, Place, sync_directory};
 use crate::disk::walk::{Sight, walk};
 use crate::fault;
@@ -24,7 +24,7 @@ use crate::model::checksum::Sha256Digest;
 pub const FOLDER: &str = ".rollbook-trash";
 
 /// How moving one file ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Moved {
     /// It stands under its new name.
     Done,
@@ -32,6 +32,8 @@ pub enum Moved {
     Taken,
     /// There was no file to move.
     Missing,
+    /// Something is in the way, for this file and not for all of them; it stays where it was.
+    Refused(Error),
 }
 
 /// The folders that a group of moves touched, by path.
@@ -41,7 +43,7 @@ impl Destination {
     /// Moves each file from the first path to the second. The answers are in the same order.
     ///
     /// # Errors
-    /// The system's word; what was moved before it is moved, and the caller looks again.
+    /// What ends the run; what was moved before it is moved, and the caller looks again.
     pub fn move_all<'a>(
         &self,
         moves: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -49,7 +51,11 @@ impl Destination {
         let (mut left, mut entered) = (Touched::new(), Touched::new());
         let mut answers = Vec::new();
         for (from, to) in moves {
-            answers.push(self.move_one(from, to, &mut left, &mut entered)?);
+            answers.push(match self.move_one(from, to, &mut left, &mut entered) {
+                Ok(moved) => moved,
+                Err(error) if error.ends_the_run() => return Err(error),
+                Err(error) => Moved::Refused(error),
+            });
         }
         for (path, handle) in entered.iter().chain(&left) {
             sync_directory(handle, path)?;
@@ -66,7 +72,7 @@ impl Destination {
     ) -> Result<Moved, Error> {
         let (above, old) = from.rsplit_once('/').unwrap_or(("", from));
         let old_path = self.directory().join(above);
-        let Entered::Open(source) = self.enter_all(above)? else { return Ok(Moved::Missing) };
+        let Some(source) = self.existing(above)? else { return Ok(Moved::Missing) };
         let place = Place { path: to.to_owned(), tag: String::new() };
         let target = self.folder(&place)?;
         let refused = |e: std::io::Error| Error::io("move file", &old_path.join(old), e);
@@ -87,7 +93,9 @@ impl Destination {
     /// # Errors
     /// If the trash is there and cannot be read, or `go_on` says no.
     pub fn in_trash(&self, go_on: impl Fn() -> bool) -> Result<Vec<LocalFile>, Error> {
-        let Entered::Open(_) = self.enter_all(FOLDER)? else { return Ok(Vec::new()) };
+        if !matches!(self.existing(FOLDER), Ok(Some(_))) {
+            return Ok(Vec::new());
+        }
         let sights = walk(&self.directory().join(FOLDER), &[], go_on)?;
         let files = sights.into_iter().filter_map(|sight| match sight {
             Sight::File(file) => Some(LocalFile { path: format!("{FOLDER}/{}", file.path), ..file }),
@@ -100,15 +108,14 @@ impl Destination {
     ///
     /// # Errors
     /// The system's word.
-    pub fn remove(&self, path: &str, sha256: Sha256Digest) -> Result<bool, Error> {
-        let found = || self.standing(path).and_then(|mut of| of.sha256(|| true));
-        match self.presence([path])?.first() {
-            Some(Presence::Absent) => return Ok(true),
-            Some(Presence::File(_)) if found().is_ok_and(|found| found == sha256) => {}
-            _ => return Ok(false),
+    pub fn remove(&self, path: &str, size_bytes: Option<u64>, sha256: Sha256Digest) -> Result<bool, Error> {
+        match self.stands(path, size_bytes, sha256, || true)? {
+            Stands::Nothing => return Ok(true),
+            Stands::It => {}
+            Stands::Another => return Ok(false),
         }
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Entered::Open(folder) = self.enter_all(above)? else { return Ok(true) };
+        let Some(folder) = self.existing(above)? else { return Ok(true) };
         let whole = self.directory().join(path);
         fault::step("unlink", &whole).map_err(|e| Error::io("remove file", &whole, e))?;
         match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {

@@ -234,6 +234,22 @@ impl Folders {
 }
 
 impl Destination {
+    /// Opens a folder that is there; `None` if it is not. Creates nothing.
+    pub(super) fn existing(&self, path: &str) -> Result<Option<OwnedFd>, Error> {
+        let mut walked = self.directory().to_owned();
+        let mut handle = self.root().map_err(|e| Error::io("open directory", &walked, e))?;
+        for component in path.split('/').filter(|component| !component.is_empty()) {
+            walked.push(component);
+            handle = match enter(&handle, component, &walked) {
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(None);
+                }
+                entered => entered?,
+            };
+        }
+        Ok(Some(handle))
+    }
+
     /// Forgets that a folder's name is durable: it is gone.
     pub(super) fn forget(&self, folder: &Path) {
         self.names.forget(folder);

@@ -126,7 +126,7 @@ impl Board {
         self.monitor.notice(notice);
     }
 
-    /// Files were not let go, because they were too many at once.
+    /// Files stay where they are that were to go, or to come back.
     pub(super) fn held_back(&self, files: u64, notice: Notice) {
         self.change(|counts| counts.held_back += files);
         self.monitor.notice(notice);

@@ -69,7 +69,7 @@ pub use relayout::{Relaid, Relayouting, relayout, relayout_dry};
 pub use repair::repair;
 pub use scrub::{Bench, FRESH_S, Scrubbed, Wanted, Wrong, scrub};
 pub use stop::Stop;
-pub use trash::{Undeleted, undelete};
+pub use trash::{Stay, Undeleted, undelete};
 
 use crate::disk::Destination;
 use crate::disk::space::Room;
@@ -150,7 +150,8 @@ pub struct Report {
     pub summary: Summary,
     /// Libraries that could not be listed. Their new photos are not accounted for.
     pub libraries_skipped: u64,
-    /// Files that would have gone to the trash, too many at once: a person is asked.
+    /// Files of the trash, or due for it, that stay where they are: too many at once, and a person is asked; or
+    /// something is in their way.
     pub held_back: u64,
     /// Files that are gone here, and nowhere else: released, or wanted again.
     pub missing: u64,

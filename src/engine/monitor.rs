@@ -129,6 +129,13 @@ pub enum Notice {
         /// Where it stands.
         path: String,
     },
+    /// Files that were to go to the trash, to come back from it or to be removed from it stay where they are.
+    Stay {
+        /// Where they stand.
+        paths: Vec<String>,
+        /// Why, the same for all of them.
+        why: String,
+    },
     /// So many assets are gone from iCloud at once that a person is asked first.
     ManyDeleted {
         /// Files that would go to the trash.

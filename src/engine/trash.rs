@@ -3,14 +3,19 @@
 //!
 //! Each file is intended, moved, and confirmed, in this order, many at a time. Nothing is replaced:
 //! a name that is taken makes ours take another. What a crash leaves in motion is settled at the next
-//! start by a look at where the file is. A sidecar of ours goes with its file. Files are removed for good only
-//! after the days that the person chose, and only if their bytes are those that went there.
+//! start by a look at where the file is. A sidecar of ours goes with its file.
+//!
+//! What comes back was read in the trash and is what went there; anything else stays there and is named. A file
+//! that has something in its way stays where it is, is named with the reason, and keeps no other from moving.
+//! Files are removed for good only after the days that the person chose, and only if their bytes are those that
+//! went there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::disk::standing::Stands;
 use crate::disk::sweep::Presence;
 use crate::disk::trash::{FOLDER, Moved};
 use crate::disk::{self, Destination};
@@ -43,6 +48,27 @@ pub struct Undeleted {
     /// Paths in the trash, relative to the destination, where something else stands than the file that
     /// went there. It stays.
     pub replaced: Vec<String>,
+    /// Files that are in the trash as before, or where nobody can look.
+    pub stay: Vec<Stay>,
+}
+
+/// A file that was to be moved or removed, and stays where it is. The next run tries again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// Where it stands, relative to the destination.
+    pub path: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Stay {
+    fn because(path: String, error: disk::Error) -> Self {
+        Self { path, why: error.to_string() }
+    }
+
+    fn without_a_name(path: String) -> Self {
+        Self { path, why: format!("{NAMES_MAX} names are taken by other files") }
+    }
 }
 
 /// Takes files out of the trash because a person said so.
@@ -89,6 +115,7 @@ pub(super) async fn bring_back(run: &Run) -> Result<u64, Error> {
         run.board.notice(Notice::PutBack { files: done.files });
     }
     run.board.wanted_again(done.assets_open, done.bytes_wanted);
+    tell(run, done.stay);
     Ok(done.missing)
 }
 
@@ -108,8 +135,11 @@ pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
         if files > most {
             run.board.held_back(files, Notice::ManyDeleted { files, most });
         } else if files > 0 {
-            trash.take(due).await?;
-            run.board.notice(Notice::Trashed { files });
+            let (files, stay) = trash.take(due).await?;
+            if files > 0 {
+                run.board.notice(Notice::Trashed { files });
+            }
+            tell(run, stay);
         }
     }
     if let Some(days) = settings.policy.trash_days {
@@ -144,7 +174,7 @@ pub(super) async fn taken_out(run: &Run, standing: &HashSet<FileId>) -> Result<(
     let mut held = off_thread(move || reader.trash(account)).await?;
     held.retain(|file| standing.contains(&file.id));
     let gone = trash.on_disk(move |of| {
-        let presence = of.presence(held.iter().map(trash_path))?;
+        let presence = of.presence(held.iter().map(trash_path));
         let both = held.into_iter().zip(presence);
         Ok(both.filter(|(_, in_trash)| *in_trash == Presence::Absent).map(|(file, _)| file).collect())
     });
@@ -186,53 +216,56 @@ impl Trash {
         let held = off_thread(move || reader.trash(account)).await?;
         let in_motion: Vec<Trashed> = held.into_iter().filter(|file| file.trashed_at.is_none()).collect();
         for files in in_motion.chunks(BATCH) {
-            let files = files.to_vec();
-            let (files, presence) = self
-                .on_disk(move |destination| {
-                    let both = files.iter().flat_map(|file| [file.path.as_str(), trash_path(file)]);
-                    let presence = destination.presence(both)?;
-                    Ok((files, presence))
-                })
-                .await?;
-            let (mut in_trash, mut in_place, mut in_both) = (Vec::new(), Vec::new(), Vec::new());
-            for (file, places) in files.into_iter().zip(presence.chunks(2)) {
-                match places {
-                    [Presence::File(_), Presence::File(_)] => in_both.push(file),
-                    [_, Presence::File(_)] => in_trash.push(file),
-                    // Nowhere, it is not in the trash either: the sweep looks for it.
-                    _ => in_place.push(file),
+            let (files, stop) = (files.to_vec(), self.stop.clone());
+            let looked = self.on_disk(move |of| {
+                let both = |file: Trashed| {
+                    let at = |path| stands(of, &file, path, &stop);
+                    (at(&file.path), at(trash_path(&file)), file)
+                };
+                Ok(files.into_iter().map(both).collect::<Vec<_>>())
+            });
+            let (mut in_trash, mut in_place, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+            for looked in looked.await? {
+                match looked {
+                    (Ok(Stands::It), _, file) => in_place.push(file),
+                    (_, Ok(Stands::It), file) => in_trash.push(file),
+                    // Nobody can see where it is: it stays in motion, and nothing waits for it.
+                    (Err(error), ..) | (_, Err(error), _) => tracing::warn!("{error}"),
+                    // Nowhere, and nothing in its place: the sweep looks for it.
+                    (Ok(Stands::Nothing), Ok(Stands::Nothing), file) => in_place.push(file),
+                    (.., file) => lost.push(file),
                 }
             }
-            // One of the two is a stranger's, whose name was taken.
-            let (ours, others) = self.stand_in_place(in_both).await?;
-            in_place.extend(ours);
-            in_trash.extend(others);
             self.take_sidecars(in_trash.clone(), Way::There).await?;
             self.journal.trashed(self.run, self.apples_now(), ids(&in_trash)).await?;
+            self.still_there(&lost).await?;
             self.settle_in_place(in_place, false).await?;
         }
         Ok(())
     }
 
     /// Takes sidecars along with files that have moved, before the journal knows that these have. One
-    /// whose name is taken stays.
+    /// that cannot go stays.
     async fn take_sidecars(&self, files: Vec<Trashed>, way: Way) -> Result<(), Error> {
         let ours: Vec<Trashed> = files.into_iter().filter(|file| file.sidecar.is_some()).collect();
         if ours.is_empty() {
             return Ok(());
         }
         let beside = |path: &str| format!("{path}{}", xmp::SUFFIX);
-        self.relocate(&ours, |file| {
+        let moved = self.relocate(ours, |file| {
             let (place, trash) = (beside(&file.path), beside(trash_path(file)));
             if way == Way::There { (place, trash) } else { (trash, place) }
-        })
-        .await?;
+        });
+        for (_, error) in moved.await?.refused {
+            tracing::warn!("{error}");
+        }
         Ok(())
     }
 
-    /// Moves files to the trash.
-    async fn take(&self, due: Vec<Trashed>) -> Result<(), Error> {
+    /// Moves files to the trash. Says how many went there, and which stay.
+    async fn take(&self, due: Vec<Trashed>) -> Result<(u64, Vec<Stay>), Error> {
         let day = Timestamp::now().strftime("%Y-%m-%d").to_string();
+        let (mut files, mut stay) = (0, Vec::new());
         for batch in due.chunks(BATCH) {
             let mut left = batch.to_vec();
             for name in 1..=NAMES_MAX {
@@ -242,57 +275,106 @@ impl Trash {
                 }
                 let intents = left.iter().map(|file| (file.id, trash_path(file).to_owned())).collect();
                 self.journal.intend_trash(now(), intents).await?;
-                let moved =
-                    self.relocate(&left, |file| (file.path.clone(), trash_path(file).to_owned())).await?;
-                self.take_sidecars(done_of(&left, &moved), Way::There).await?;
-                let (taken, missing) = self.sort(&mut left, moved, true).await?;
-                self.journal.in_place(self.run, now(), ids(&missing), false).await?;
+                let moved = self.relocate(left, |file| (file.path.clone(), trash_path(file).to_owned()));
+                let Sorted { done, taken, missing, refused } = moved.await?;
+                files += done.len() as u64;
+                self.take_sidecars(done.clone(), Way::There).await?;
+                self.journal.trashed(self.run, self.apples_now(), ids(&done)).await?;
+                // One that is missing is for the sweep to look for.
+                self.journal.not_trashed(ids(&missing)).await?;
+                self.journal.not_trashed(refused.iter().map(|(file, _)| file.id).collect()).await?;
+                stay.extend(refused.into_iter().map(|(file, error)| Stay::because(file.path, error)));
                 left = taken;
                 if left.is_empty() {
                     break;
                 }
             }
-            // Every name is taken: they stay where they are.
-            self.journal.in_place(self.run, now(), ids(&left), false).await?;
+            self.journal.not_trashed(ids(&left)).await?;
+            stay.extend(left.into_iter().map(|file| Stay::without_a_name(file.path)));
         }
-        Ok(())
+        Ok((files, stay))
     }
 
-    /// Moves files out of the trash. What is missing there and wanted by Apple is fetched again.
+    /// Moves files out of the trash that are proved there. What is missing there and wanted by Apple is
+    /// fetched again.
     async fn put_back(&self, files: Vec<Trashed>, kept: bool) -> Result<Undeleted, Error> {
         let mut done = Undeleted::default();
         for batch in files.chunks(BATCH) {
-            let mut left = batch.to_vec();
-            let mut refused: HashMap<FileId, Vec<String>> = Default::default();
+            if self.stop.is_requested() {
+                break;
+            }
+            let mut left = self.proved(batch.to_vec(), &mut done, kept).await?;
+            let mut refused_names: HashMap<FileId, Vec<String>> = HashMap::new();
             for _ in 0..NAMES_MAX {
                 self.journal.intend_back(ids(&left)).await?;
-                let (moved, replaced) = self.take_out(&left).await?;
-                done.replaced.extend(replaced);
-                let mut homes = done_of(&left, &moved);
-                let (taken, missing) = self.sort(&mut left, moved, false).await?;
-                let (by_hand, missing) = self.stand_in_place(missing).await?;
-                homes.extend(by_hand);
+                let moved = self.relocate(left, |file| (trash_path(file).to_owned(), file.path.clone()));
+                let Sorted { done: homes, taken, missing, refused } = moved.await?;
                 done.files += homes.len() as u64;
                 self.settle_in_place(homes, kept).await?;
-                done.missing += missing.len() as u64;
-                let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
-                done.bytes_wanted += wanted.iter().map(|file| file.size_bytes).sum::<u64>();
-                done.assets_open += self.journal.refetch_trashed(now(), ids(&wanted)).await?;
-                self.still_there(&lost).await?;
+                self.want(missing, &mut done).await?;
+                for (file, error) in refused {
+                    self.still_there(std::slice::from_ref(&file)).await?;
+                    done.stay.push(Stay::because(trash_path(&file).to_owned(), error));
+                }
                 left = taken;
                 for file in &mut left {
-                    let taken = refused.entry(file.id).or_default();
-                    taken.push(file.path.clone());
-                    let (id, asset, taken) = (file.id, file.asset.clone(), taken.clone());
-                    file.path = self.journal.another_path(self.account, id, asset, taken).await?;
+                    let names = refused_names.entry(file.id).or_default();
+                    names.push(file.path.clone());
+                    let (id, asset, names) = (file.id, file.asset.clone(), names.clone());
+                    file.path = self.journal.another_path(self.account, id, asset, names).await?;
                 }
                 if left.is_empty() {
                     break;
                 }
             }
             self.still_there(&left).await?;
+            done.stay.extend(left.iter().map(|file| Stay::without_a_name(trash_path(file).to_owned())));
         }
         Ok(done)
+    }
+
+    /// Reads files in the trash, and gives those that are what went there. Of the others some stand in their
+    /// places already, moved by hand.
+    async fn proved(
+        &self,
+        files: Vec<Trashed>,
+        done: &mut Undeleted,
+        kept: bool,
+    ) -> Result<Vec<Trashed>, Error> {
+        let stop = self.stop.clone();
+        let looked = self.on_disk(move |of| {
+            let stands = |file: Trashed| (stands(of, &file, trash_path(&file), &stop), file);
+            Ok(files.into_iter().map(stands).collect::<Vec<_>>())
+        });
+        let (mut proved, mut missing) = (Vec::new(), Vec::new());
+        for (stands, file) in looked.await? {
+            match stands {
+                Ok(Stands::It) => proved.push(file),
+                Ok(Stands::Nothing) => missing.push(file),
+                Ok(Stands::Another) => {
+                    done.replaced.push(trash_path(&file).to_owned());
+                    missing.push(file);
+                }
+                Err(error) if error.is_interrupted() => {}
+                Err(error) if error.ends_the_run() => return Err(error.into()),
+                Err(error) => done.stay.push(Stay::because(trash_path(&file).to_owned(), error)),
+            }
+        }
+        let (by_hand, missing) = self.stand_in_place(missing).await?;
+        done.files += by_hand.len() as u64;
+        self.settle_in_place(by_hand, kept).await?;
+        self.want(missing, done).await?;
+        Ok(proved)
+    }
+
+    /// Wants those again that are not in the trash and that Apple has. The others are named by the journal as
+    /// before.
+    async fn want(&self, missing: Vec<Trashed>, done: &mut Undeleted) -> Result<(), Error> {
+        done.missing += missing.len() as u64;
+        let (wanted, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.restored);
+        done.bytes_wanted += wanted.iter().map(|file| file.size_bytes).sum::<u64>();
+        done.assets_open += self.journal.refetch_trashed(now(), ids(&wanted)).await?;
+        self.still_there(&lost).await
     }
 
     /// Records that files did not come back: nothing of them was moved.
@@ -304,18 +386,10 @@ impl Trash {
     /// Those of `files` whose very bytes stand in their places; and the others.
     async fn stand_in_place(&self, files: Vec<Trashed>) -> Result<(Vec<Trashed>, Vec<Trashed>), Error> {
         let stop = self.stop.clone();
-        let stands = move |of: &Destination, file: &Trashed| {
-            let mut standing = of.standing(&file.path).ok()?;
-            let is_as_long = standing.size_bytes().ok()? == file.size_bytes;
-            is_as_long.then(|| standing.sha256(|| !stop.is_requested()).ok())?
+        let is_there = move |of: &Destination, file: &Trashed| {
+            stands(of, file, &file.path, &stop).is_ok_and(|found| found == Stands::It)
         };
-        self.on_disk(move |of| {
-            Ok(files.into_iter().partition(|file| {
-                let found = stands(of, file);
-                found.is_some() && found == file.sha256
-            }))
-        })
-        .await
+        self.on_disk(move |of| Ok(files.into_iter().partition(|file| is_there(of, file)))).await
     }
 
     /// Records that files stand in their places, and takes their sidecars there before.
@@ -327,85 +401,53 @@ impl Trash {
 
     /// Removes files for good: the person said after how many days.
     async fn purge(&self, run: &Run, old: Vec<Trashed>) -> Result<(), Error> {
-        let mut files = 0;
+        let (mut files, mut stay) = (0, Vec::new());
         for file in old {
             if run.stop.is_requested() {
                 break;
             }
-            let id = file.id;
-            let path = trash_path(&file).to_owned();
-            let removed = self
-                .on_disk(move |of| {
-                    let removed =
-                        file.sha256.map_or(Ok(false), |sha256| of.remove(trash_path(&file), sha256))?;
-                    if let Some(sidecar) = file.sidecar.filter(|_| removed) {
-                        of.remove(&format!("{}{}", trash_path(&file), xmp::SUFFIX), sidecar)?;
-                    }
-                    Ok(removed)
-                })
-                .await?;
-            if removed {
-                self.journal.purged(run.id, now(), vec![id]).await?;
-                files += 1;
-            } else {
-                run.board.notice(Notice::ChangedInTrash { path });
+            let (id, path) = (file.id, trash_path(&file).to_owned());
+            let removed = off_thread({
+                let destination = Arc::clone(&self.destination);
+                move || remove(&destination, &file)
+            });
+            match removed.await {
+                Ok(true) => {
+                    self.journal.purged(run.id, now(), vec![id]).await?;
+                    files += 1;
+                }
+                Ok(false) => run.board.notice(Notice::ChangedInTrash { path }),
+                Err(error) if error.ends_the_run() => return Err(error.into()),
+                Err(error) => stay.push(Stay::because(path, error)),
             }
         }
         if files > 0 {
             run.board.notice(Notice::Purged { files });
         }
+        tell(run, stay);
         Ok(())
     }
 
-    /// Moves files out of the trash. What stands there in the place of one, and is no file of its length, stays
-    /// and is named; the file is missing.
-    async fn take_out(&self, files: &[Trashed]) -> Result<(Vec<Moved>, Vec<String>), Error> {
-        let files = files.to_vec();
-        self.on_disk(move |of| {
-            let presence = of.presence(files.iter().map(trash_path))?;
-            let is_other = |at: &usize| match presence[*at] {
-                Presence::Absent => false,
-                Presence::File(len) => len != files[*at].size_bytes,
-                Presence::Other => true,
-            };
-            let (others, ours): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(is_other);
-            let moves = ours.iter().map(|at| (trash_path(&files[*at]), files[*at].path.as_str()));
-            let mut moved = vec![Moved::Missing; files.len()];
-            of.move_all(moves)?.into_iter().zip(&ours).for_each(|(how, at)| moved[*at] = how);
-            Ok((moved, others.into_iter().map(|at| trash_path(&files[at]).to_owned()).collect()))
-        })
-        .await
-    }
-
+    /// Moves files from the first path to the second that `way` gives.
     async fn relocate(
         &self,
-        files: &[Trashed],
+        files: Vec<Trashed>,
         way: impl Fn(&Trashed) -> (String, String),
-    ) -> Result<Vec<Moved>, Error> {
+    ) -> Result<Sorted, Error> {
         let ways: Vec<(String, String)> = files.iter().map(way).collect();
-        self.on_disk(move |of| of.move_all(ways.iter().map(|(from, to)| (from.as_str(), to.as_str())))).await
-    }
-
-    /// Confirms what was moved to the trash, and gives the files whose name was taken, and those that
-    /// were not there.
-    async fn sort(
-        &self,
-        files: &mut Vec<Trashed>,
-        moved: Vec<Moved>,
-        to_trash: bool,
-    ) -> Result<(Vec<Trashed>, Vec<Trashed>), Error> {
-        let (mut done, mut taken, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-        for (file, moved) in files.drain(..).zip(moved) {
+        let moved = self
+            .on_disk(move |of| of.move_all(ways.iter().map(|(from, to)| (from.as_str(), to.as_str()))))
+            .await?;
+        let mut sorted = Sorted::default();
+        for (file, moved) in files.into_iter().zip(moved) {
             match moved {
-                Moved::Done => done.push(file.id),
-                Moved::Taken => taken.push(file),
-                Moved::Missing => missing.push(file),
+                Moved::Done => sorted.done.push(file),
+                Moved::Taken => sorted.taken.push(file),
+                Moved::Missing => sorted.missing.push(file),
+                Moved::Refused(error) => sorted.refused.push((file, error)),
             }
         }
-        if to_trash {
-            self.journal.trashed(self.run, self.apples_now(), done).await?;
-        }
-        Ok((taken, missing))
+        Ok(sorted)
     }
 
     async fn on_disk<T: Send + 'static>(
@@ -424,14 +466,46 @@ enum Way {
     Back,
 }
 
-/// Those that have moved.
-fn done_of(files: &[Trashed], moved: &[Moved]) -> Vec<Trashed> {
-    files
-        .iter()
-        .zip(moved)
-        .filter(|(_, moved)| **moved == Moved::Done)
-        .map(|(file, _)| file.clone())
-        .collect()
+/// What a group of moves came to.
+#[derive(Default)]
+struct Sorted {
+    done: Vec<Trashed>,
+    /// Those whose new name is taken.
+    taken: Vec<Trashed>,
+    missing: Vec<Trashed>,
+    refused: Vec<(Trashed, disk::Error)>,
+}
+
+/// Names the files that stay, those of one reason together.
+fn tell(run: &Run, stay: Vec<Stay>) {
+    let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Stay { path, why } in stay {
+        by_reason.entry(why).or_default().push(path);
+    }
+    for (why, paths) in by_reason {
+        run.board.held_back(paths.len() as u64, Notice::Stay { paths, why });
+    }
+}
+
+/// Whether a file stands at one of its paths.
+fn stands(of: &Destination, file: &Trashed, path: &str, stop: &Stop) -> Result<Stands, disk::Error> {
+    match file.sha256 {
+        Some(sha256) => of.stands(path, Some(file.size_bytes), sha256, || !stop.is_requested()),
+        None => Ok(Stands::Nothing),
+    }
+}
+
+/// Removes a file of the trash for good, and its sidecar. `false`: something else stands there, and stays.
+fn remove(of: &Destination, file: &Trashed) -> Result<bool, disk::Error> {
+    let path = trash_path(file);
+    let Some(sha256) = file.sha256 else { return Ok(false) };
+    if !of.remove(path, Some(file.size_bytes), sha256)? {
+        return Ok(false);
+    }
+    if let Some(sidecar) = file.sidecar {
+        of.remove(&format!("{path}{}", xmp::SUFFIX), None, sidecar)?;
+    }
+    Ok(true)
 }
 
 fn trash_path(file: &Trashed) -> &str {

@@ -109,6 +109,14 @@ impl Journal {
         self.writer.run(move |c| trashed(c, run, now, &files)).await
     }
 
+    /// Records that files that were to go to the trash did not.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn not_trashed(&self, files: Vec<FileId>) -> Result<(), Error> {
+        self.writer.run(move |c| not_trashed(c, &files)).await
+    }
+
     /// Records that files that were to come back did not, and are in the trash as before.
     ///
     /// # Errors
@@ -261,6 +269,18 @@ pub(super) fn trashed(
     for file in files {
         statement.execute(named_params! { ":file": file.0, ":now": now })?;
         remember(connection, run, now, *file, Note::Trashed, "gone from iCloud; undelete brings it back")?;
+    }
+    Ok(())
+}
+
+/// Records that files that were to go to the trash did not: each is as it was, and due again.
+pub(super) fn not_trashed(connection: &Connection, files: &[FileId]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET trash_path = NULL, trashed_at = NULL, released_at = NULL
+         WHERE file_id = :file AND trash_path IS NOT NULL",
+    )?;
+    for file in files {
+        statement.execute(named_params! { ":file": file.0 })?;
     }
     Ok(())
 }

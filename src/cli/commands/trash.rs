@@ -17,11 +17,8 @@ use crate::cli::exit::Exit;
 use crate::cli::problem::Problem;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
-use crate::engine;
+use crate::engine::{self, Stay, Undeleted};
 use crate::journal::{Reader, Wanted};
-
-/// Files that are named; the others are counted.
-const NAMED_MAX: usize = 20;
 
 /// A file of the trash, for a program. The keys are a contract: they are added to, never renamed.
 #[derive(Debug, Serialize)]
@@ -74,29 +71,47 @@ pub(super) async fn undelete(config: &Config, names: &[String]) -> Result<Exit, 
     let accounts = config.accounts()?;
     let settings = engine_settings(config, accounts)?;
     let house = open::house(config)?;
-    let (mut files, mut missing, mut replaced) = (0, 0, Vec::new());
+    let mut all = Undeleted::default();
     for settings in &settings {
         for wanted in wanted(names, &settings.directory) {
             let destination = engine::open_destination(&house.journal, settings).await?;
             let done = engine::undelete(&house.journal, destination, &settings.username, wanted).await?;
-            files += done.files;
-            missing += done.missing;
-            replaced.extend(done.replaced);
+            all.files += done.files;
+            all.missing += done.missing;
+            all.replaced.extend(done.replaced);
+            all.stay.extend(done.stay);
         }
     }
-    if missing > 0 {
-        return Err(Problem::new(
-            Exit::FilesOpen,
-            format!("cannot find {} in the trash", format::counted(missing, "file")),
-        )
-        .why(format!(
-            "{} back in place; the others were taken away by other hands{}",
-            format::counted(files, "file"),
-            stand_there(replaced)
-        ))
-        .hint("put them where \"rollbook trash list\" says that they were, and run undelete again"));
+    if all.missing == 0 && all.stay.is_empty() {
+        return found(all.files, names, "back in its place", "back in their places");
     }
-    found(files, names, "back in its place", "back in their places")
+    Err(not_all_back(&all))
+}
+
+/// Files did not come back: which, and why.
+fn not_all_back(done: &Undeleted) -> Problem {
+    let mut why = vec![format!("{} back in place", format::counted(done.files, "file"))];
+    if done.missing > 0 {
+        why.push("the others were taken away by other hands".to_owned());
+    }
+    if !done.replaced.is_empty() {
+        why.push(format!("something else stands at, and was left at, {}", format::named(&done.replaced)));
+    }
+    let stay: Vec<String> = done.stay.iter().map(|Stay { path, why }| format!("{path} ({why})")).collect();
+    if !stay.is_empty() {
+        why.push(format!("still in the trash: {}", format::named(&stay)));
+    }
+    let (what, hint) = match done.missing {
+        0 => (
+            format!("cannot move {} out of the trash", format::counted(stay.len() as u64, "file")),
+            "move away what is in the way, and run undelete again",
+        ),
+        missing => (
+            format!("cannot find {} in the trash", format::counted(missing, "file")),
+            "put them where \"rollbook trash list\" says that they were, and run undelete again",
+        ),
+    };
+    Problem::new(Exit::FilesOpen, what).why(why.join("; ")).hint(hint)
 }
 
 /// Lets the next sync fetch what was deleted here.
@@ -121,29 +136,11 @@ pub(super) async fn refetch(config: &Config, names: &[String]) -> Result<Exit, P
     }
     let lost = format::counted(gone.len() as u64, "file");
     Err(Problem::new(Exit::FilesOpen, format!("cannot bring back {lost}: iCloud no longer has such bytes"))
-        .why(named(gone))
+        .why(format::named(&gone))
         .hint(
             "put a copy of your own in its place, and the next sync knows it; or restore the photo from \
              Recently Deleted, sync, and refetch it then",
         ))
-}
-
-/// Says what was found in the places of files, and left there.
-fn stand_there(replaced: Vec<String>) -> String {
-    if replaced.is_empty() {
-        return String::new();
-    }
-    format!("; something else stands at, and was left at, {}", named(replaced))
-}
-
-/// The first of many names, and how many more there are.
-fn named(mut names: Vec<String>) -> String {
-    let more = names.len().saturating_sub(NAMED_MAX);
-    names.truncate(NAMED_MAX);
-    if more > 0 {
-        names.push(format!("and {more} more"));
-    }
-    names.join(", ")
 }
 
 /// What the command line names: nothing is all of it. A path below the destination counts from there.
