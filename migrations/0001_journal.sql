@@ -511,7 +511,7 @@ CREATE TABLE adoption (
     sha256      BLOB    CHECK (length(sha256) = 32),
     signature   BLOB    CHECK (length(signature) = 20),
     outcome     TEXT    NOT NULL CHECK (outcome IN
-        ('adopted', 'adoptable', 'already', 'duplicate', 'altered', 'unknown', 'unreadable')),
+        ('adopted', 'adoptable', 'already', 'duplicate', 'altered', 'unknown', 'unreadable', 'blocked')),
     -- The file of ours that it is, is once more, or should have been.
     file_id     INTEGER REFERENCES asset_file,
     detail      TEXT,

@@ -307,3 +307,40 @@ fn a_tree_elsewhere_is_refused_unless_it_is_to_be_linked_or_copied() {
         assert_eq!(adopt(&world, &[tree, how])["already_files"], files.len());
     }
 }
+
+#[test]
+fn what_something_keeps_from_coming_into_place_is_named_and_the_others_come() {
+    let first = World::new(library());
+    let files = fetched(&first);
+    for how in ["--link", "--copy"] {
+        let world = World::new(library());
+        let elsewhere = tempfile::tempdir_in(world.data_dir().parent().unwrap()).unwrap();
+        let tree = elsewhere.path().to_str().unwrap();
+        lay_out(elsewhere.path(), &files, name_size_dedup);
+        world.run(&["plan"], 0);
+        let path: String =
+            world.journal().query_row("SELECT min(path) FROM v_file", [], |r| r.get(0)).unwrap();
+        let folder = Path::new(&path).parent().unwrap().to_str().unwrap();
+        let blocked = world.count(&format!("path LIKE '{folder}/%'"));
+        assert!((1..files.len() as i64).contains(&blocked), "{blocked}");
+        let in_the_way = world.photos().join(folder);
+        fs::create_dir_all(in_the_way.parent().unwrap()).unwrap();
+        fs::write(&in_the_way, "mine").unwrap();
+
+        for _ in 0..2 {
+            let ran = world.run(&["adopt", tree, how, "--json"], 1);
+            let answer: Value = serde_json::from_str(&ran.stdout()).unwrap();
+            assert_eq!(answer[0]["blocked_files"], blocked, "{answer:#}");
+            assert_eq!(answer[0]["fetch_files"], blocked);
+            let named = answer[0]["files"].as_array().unwrap();
+            assert_eq!(named.len() as i64, blocked);
+            let detail = named[0]["detail"].as_str().unwrap();
+            assert!(detail.ends_with(in_the_way.to_str().unwrap()), "{detail}");
+            assert_eq!(world.count("state = 'verified'"), files.len() as i64 - blocked);
+        }
+        fs::remove_file(&in_the_way).unwrap();
+        assert_eq!(adopt(&world, &[tree, how])["adopted_files"], blocked);
+        world.assert_complete();
+        assert_eq!(world.sandbox.counters().of(Endpoint::Cdn), 0);
+    }
+}

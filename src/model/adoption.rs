@@ -63,11 +63,13 @@ pub enum Outcome {
     Unknown,
     /// It could not be read, or is no plain file.
     Unreadable,
+    /// It would be ours, and something is in the way of bringing it into place. The next run tries again.
+    Blocked,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Adopted,
         Self::Adoptable,
         Self::Already,
@@ -75,6 +77,7 @@ impl Outcome {
         Self::Altered,
         Self::Unknown,
         Self::Unreadable,
+        Self::Blocked,
     ];
 
     /// The word in the journal.
@@ -88,6 +91,7 @@ impl Outcome {
             Self::Altered => "altered",
             Self::Unknown => "unknown",
             Self::Unreadable => "unreadable",
+            Self::Blocked => "blocked",
         }
     }
 

@@ -1,6 +1,7 @@
 //! `rollbook adopt`: files that another tool downloaded become ours, where they stand.
 //!
-//! It asks Apple only if the library was never listed. Details stand in the view `v_adoption`.
+//! It asks Apple only if the library was never listed. Details stand in the view `v_adoption`. Exit code 1 when
+//! something kept files from coming into place.
 
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ struct Answer {
     altered_files: u64,
     unknown_files: u64,
     unreadable_files: u64,
+    /// Files that something keeps from coming into place: the next run tries again.
+    blocked_files: u64,
     /// What a sync still fetches.
     fetch_files: u64,
     fetch_bytes: u64,
@@ -96,7 +99,8 @@ pub(super) async fn run(args: &Args, config: &Config, style: Style, stop: Stop) 
             print(&format!("{head}{}", answer.to_text()))?;
         }
     }
-    Ok(ended.exit)
+    let blocked = ended.answers.iter().any(|answer| answer.blocked_files > 0);
+    Ok(Exit::most_urgent([ended.exit, if blocked { Exit::FilesOpen } else { Exit::Done }]))
 }
 
 async fn adopt(
@@ -164,6 +168,7 @@ impl Answer {
             altered_files: files(Outcome::Altered),
             unknown_files: files(Outcome::Unknown),
             unreadable_files: files(Outcome::Unreadable),
+            blocked_files: files(Outcome::Blocked),
             fetch_files: adopted.to_fetch.files,
             fetch_bytes: adopted.to_fetch.bytes,
             files: adopted
@@ -191,6 +196,7 @@ impl Answer {
             ("altered", self.altered_files, "name and date of a photo, other bytes: a tool wrote into them"),
             ("unknown", self.unknown_files, "nothing that iCloud lists; they stay"),
             ("unreadable", self.unreadable_files, ""),
+            ("blocked", self.blocked_files, "something is in the way; the same command tries again"),
         ] {
             if files > 0 {
                 rows.push(row(name, files, remark.to_owned()));

@@ -202,10 +202,11 @@ impl Examiner {
                 needless = (candidate.offset_bytes > 0).then(|| place(candidate, candidate.path.clone()));
             }
             Ok(None) => {}
-            // Bringing fails for all files alike: two file systems, no room.
-            Err(error) if error.ends_the_run() || self.bring.is_some() => return Err(error),
+            // So it is for all files alike: two file systems, no room.
+            Err(error) if error.ends_the_run() || error.refused_link().is_some() => return Err(error),
             Err(error) => {
-                (finding.outcome, finding.file) = (Outcome::Unreadable, None);
+                finding.outcome = if self.bring.is_some() { Outcome::Blocked } else { Outcome::Unreadable };
+                finding.file = finding.file.filter(|_| self.bring.is_some());
                 finding.detail = Some(error.to_string());
             }
         }
