@@ -178,8 +178,12 @@ fn a_folder_that_cannot_be_entered_keeps_its_own_files_and_no_others() {
             _ => std::os::unix::fs::symlink(&aside, &at).unwrap(),
         }
         let relayout = [&["relayout"], other].concat();
-        let said = world.run(&relayout, 1).stdout();
-        assert!(said.contains(&format!("{stuck} left")), "{blocked}: {said}");
+        let ran = world.run(&relayout, 1);
+        assert!(ran.stdout().contains(&format!("{stuck} left")), "{blocked}: {}", ran.stdout());
+        // One line, in words for a person: what, why, and what to do.
+        let why = ran.stderr();
+        assert!(why.starts_with("warning: ") && why.contains(&*at.to_string_lossy()), "{blocked}: {why}");
+        assert!(why.lines().count() == 1 && why.contains("; ") && !why.contains("WARN"), "{blocked}: {why}");
         let moved = if at_target { "path LIKE '%/%'" } else { "path NOT LIKE '%/%'" };
         assert_eq!(world.count(moved), (before.len() - stuck) as i64, "{blocked}: the rest has moved");
         world.run(&relayout, 1);

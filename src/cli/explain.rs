@@ -221,7 +221,7 @@ impl From<disk::Error> for Problem {
             ),
             disk::Error::NoRoom { .. } => return full(&error),
             disk::Error::InTheWay { .. } => {
-                (Exit::Destination, "move it elsewhere, then sync again".to_owned())
+                (Exit::Destination, "move it elsewhere, then run the same command again".to_owned())
             }
             disk::Error::Io { source, path, .. } => (Exit::Destination, repair(source, path)),
         };

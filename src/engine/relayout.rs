@@ -35,7 +35,7 @@ pub struct Relayouting {
 }
 
 /// What was moved.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Relaid {
     /// Files, from where and to where: those that moved, or in a dry run would.
     pub moves: Vec<(String, String)>,
@@ -44,6 +44,8 @@ pub struct Relaid {
     /// Files that are not where the journal says, whose every name was taken, or that have a link, a file
     /// or a closed folder in their way. They keep their row.
     pub left: Vec<String>,
+    /// What the system said of them, of sidecars that could not go along, and of folders that stay.
+    pub refused: Vec<disk::Error>,
     /// Files that an unfinished run holds: sync first, then they can move.
     pub held: u64,
     /// Files that stay because nobody asked yet which camera took them: sync first, then they can move.
@@ -98,7 +100,7 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
             None => break,
         }
     }
-    relaid.folders_removed = tidy(&journal, &destination, account).await?;
+    relaid.folders_removed = tidy(&journal, &destination, account, &mut relaid.refused).await?;
     if !relaid.moves.is_empty() && !relaid.interrupted {
         let refused = follow_views(&journal, &destination, account, &stop).await?;
         refused.into_iter().next().map_or(Ok(()), Err)?;
@@ -106,7 +108,8 @@ pub async fn relayout(tools: Relayouting, account: AccountId, layout: &Layout) -
     Ok(relaid)
 }
 
-/// Ends what a relayout left when it was killed: before anything else looks at the files.
+/// Ends what a relayout left when it was killed: before anything else looks at the files. What cannot be ended
+/// waits, and the next relayout says why.
 pub(super) async fn finish(
     journal: &Journal,
     destination: Destination,
@@ -115,31 +118,43 @@ pub(super) async fn finish(
     let moves = journal.unfinished_moves(account).await?;
     let destination = Arc::new(destination);
     let mover = Mover { journal, destination: &destination, account };
-    mover.carry_out(moves, &mut Relaid::default()).await?;
-    tidy(journal, &destination, account).await?;
+    let mut relaid = Relaid::default();
+    mover.carry_out(moves, &mut relaid).await?;
+    tidy(journal, &destination, account, &mut relaid.refused).await?;
+    for error in relaid.refused {
+        tracing::debug!("{error}");
+    }
     Ok(Arc::into_inner(destination).expect("every move has ended"))
 }
 
 /// Removes the folders that files moved out of and that are empty now. Says how many.
-async fn tidy(journal: &Journal, destination: &Arc<Destination>, account: AccountId) -> Result<u64, Error> {
+async fn tidy(
+    journal: &Journal,
+    destination: &Arc<Destination>,
+    account: AccountId,
+    refused: &mut Vec<disk::Error>,
+) -> Result<u64, Error> {
     let reader = journal.reader().clone();
     let folders = off_thread(move || reader.emptied(account)).await?;
     if folders.is_empty() {
         return Ok(0);
     }
     let destination = Arc::clone(destination);
-    let removed = off_thread(move || {
+    let (removed, stay) = off_thread(move || {
+        let mut stay = Vec::new();
         // The deepest first: what is above may be empty then.
-        folders.iter().try_fold(0, |sum, folder| match destination.remove_if_empty(folder) {
+        let removed = folders.iter().try_fold(0, |sum, folder| match destination.remove_if_empty(folder) {
             Ok(removed) => Ok(sum + removed),
             Err(error) if error.ends_the_run() => Err(error),
             Err(error) => {
-                tracing::warn!("{error}");
+                stay.push(error);
                 Ok(sum)
             }
-        })
+        });
+        removed.map(|removed| (removed, stay))
     })
     .await?;
+    refused.extend(stay);
     journal.forget_emptied(account).await?;
     Ok(removed)
 }
@@ -157,7 +172,8 @@ impl Mover<'_> {
         while !moves.is_empty() {
             let destination = Arc::clone(self.destination);
             let (outcomes, returned) = off_thread(move || (rename_all(&destination, &moves), moves)).await;
-            let outcomes = outcomes?;
+            let Renamed { outcomes, refused } = outcomes?;
+            relaid.refused.extend(refused);
             let (mut moved, mut left, mut again): (Vec<FileId>, Vec<FileId>, Vec<_>) = Default::default();
             for ((mut relocation, mut refused), outcome) in returned.into_iter().zip(outcomes) {
                 match outcome {
@@ -186,6 +202,13 @@ impl Mover<'_> {
     }
 }
 
+/// What became of a group, in its order, and what the system said against some.
+#[derive(Default)]
+struct Renamed {
+    outcomes: Vec<Outcome>,
+    refused: Vec<disk::Error>,
+}
+
 /// What became of one move.
 enum Outcome {
     /// This.
@@ -196,22 +219,20 @@ enum Outcome {
     Unknown,
 }
 
-/// Takes a sidecar along. One that cannot go is written anew by the next run.
-fn follow(destination: &Destination, from: &Place, to: &Place) {
+/// Takes a sidecar along. One that cannot go is written anew by the next run; says why it cannot.
+fn follow(destination: &Destination, from: &Place, to: &Place) -> Option<disk::Error> {
     let beside = |place: &Place| Place { path: format!("{}{}", place.path, xmp::SUFFIX), ..place.clone() };
-    if let Err(error) = destination.relocate(&beside(from), &beside(to), Which::Final) {
-        tracing::warn!("{error}");
-    }
+    destination.relocate(&beside(from), &beside(to), Which::Final).err()
 }
 
 /// Renames a group, and makes all of its names durable.
 fn rename_all(
     destination: &Destination,
     moves: &[(Relocation, Vec<String>)],
-) -> Result<Vec<Outcome>, disk::Error> {
+) -> Result<Renamed, disk::Error> {
     let place =
         |relocation: &Relocation, path: &String| Place { path: path.clone(), tag: relocation.tag.clone() };
-    let (mut outcomes, mut moved) = (Vec::with_capacity(moves.len()), Vec::new());
+    let (mut renamed, mut moved) = (Renamed::default(), Vec::new());
     for (relocation, _) in moves {
         let (from, to) = (place(relocation, &relocation.from), place(relocation, &relocation.to));
         let which = if relocation.is_whole { Which::Final } else { Which::Part };
@@ -221,20 +242,20 @@ fn rename_all(
                 if outcome == Relocated::Done {
                     moved.extend([relocation.to.as_str(), relocation.from.as_str()]);
                     if relocation.has_sidecar {
-                        follow(destination, &from, &to);
+                        renamed.refused.extend(follow(destination, &from, &to));
                     }
                 }
-                outcomes.push(Outcome::Known(outcome));
+                renamed.outcomes.push(Outcome::Known(outcome));
             }
             Err(error) if error.ends_the_run() => return Err(error),
             // A link in the way, or no permission.
             Err(error) => {
-                tracing::warn!("{error}");
+                renamed.refused.push(error);
                 let stayed = destination.has_stayed(&from, &to, which);
-                outcomes.push(if stayed { Outcome::Stayed } else { Outcome::Unknown });
+                renamed.outcomes.push(if stayed { Outcome::Stayed } else { Outcome::Unknown });
             }
         }
     }
     destination.settle(moved.into_iter())?;
-    Ok(outcomes)
+    Ok(renamed)
 }

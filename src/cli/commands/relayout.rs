@@ -1,5 +1,6 @@
 //! `rollbook relayout`: files move to where the templates want them. Apple is not asked.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::cli::config::Config;
 use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
 use crate::cli::format;
-use crate::cli::output::sanitize;
+use crate::cli::output::{self, sanitize};
 use crate::cli::problem::Problem;
 use crate::engine::{self, Relaid, Relayouting, Stop};
 
@@ -74,6 +75,7 @@ pub(super) async fn run(args: &Args, config: &Config, stop: Stop) -> Result<Exit
             (false, false) if exit == Exit::Done => Exit::FilesOpen,
             _ => exit,
         };
+        tell_refused(&relaid);
         answers.push(Answer::new(&settings.username, args.dry_run, relaid));
         if exit == Exit::Interrupted {
             break;
@@ -88,6 +90,21 @@ pub(super) async fn run(args: &Args, config: &Config, stop: Stop) -> Result<Exit
         }
     }
     Ok(exit)
+}
+
+/// Says why files stay, each reason once.
+fn tell_refused(relaid: &Relaid) {
+    let lines = relaid.refused.iter().map(|error| {
+        let hint = Problem::from(error.again()).hint.unwrap_or_default();
+        format!("warning: {}; {}", sanitize(&error.to_string()), sanitize(&hint))
+    });
+    let lines: BTreeSet<String> = lines.collect();
+    for line in lines.iter().take(LINES_SHOWN) {
+        output::talk(line);
+    }
+    if let Some(more) = lines.len().checked_sub(LINES_SHOWN).filter(|more| *more > 0) {
+        output::talk(&format!("warning: and {} more of that kind", format::count(more as u64)));
+    }
 }
 
 impl Answer {
@@ -154,13 +171,13 @@ mod tests {
 
     #[test]
     fn the_answer_says_what_moved_in_lines_a_person_can_check() {
-        let relaid = Relaid {
+        let relaid = || Relaid {
             moves: vec![("2024/IMG.JPG".into(), "IMG.JPG".into())],
             folders_removed: 1,
             ..Relaid::default()
         };
         assert_eq!(
-            Answer::new("a@b.c", false, relaid.clone()).to_text(),
+            Answer::new("a@b.c", false, relaid()).to_text(),
             "2024/IMG.JPG -> IMG.JPG\n1 file moved, 0 left, 1 empty folder removed"
         );
         let waits = Relaid { camera_unasked: 2, camera_unknown: 1, ..Relaid::default() };
@@ -169,7 +186,7 @@ mod tests {
             said.contains("which camera took 2 files; \"rollbook sync\"")
                 && said.contains("took 1 file is not known")
         );
-        let dry = Answer::new("a@b.c", true, relaid).to_text();
+        let dry = Answer::new("a@b.c", true, relaid()).to_text();
         assert!(dry.ends_with("1 file would move, 0 left"), "{dry}");
     }
 }
