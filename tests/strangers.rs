@@ -145,12 +145,17 @@ fn what_a_person_put_into_the_folder_of_the_probe_stays() {
     for name in ["mine", "Aa", "cloned"] {
         fs::write(folder.join(name), name).unwrap();
     }
-    for _ in 0..2 {
-        world.run(&["sync"], 0);
-        for name in ["mine", "Aa", "cloned"] {
-            assert_eq!(fs::read(folder.join(name)).unwrap(), name.as_bytes());
-        }
+    world.run(&["sync"], 0);
+    for name in ["mine", "Aa", "cloned"] {
+        assert_eq!(fs::read(folder.join(name)).unwrap(), name.as_bytes());
     }
+    let status = world.run(&["status", "--json"], 0).stdout();
+    assert!(!status.contains("\"letter_case\": null"), "it was tried under another name: {status}");
+    let beside = fs::read_dir(world.photos()).unwrap().map(|entry| entry.unwrap().file_name());
+    let probes = beside.filter(|name| name.to_string_lossy().starts_with(".rollbook-probe"));
+    assert_eq!(probes.count(), 1, "and nothing of that is left");
+    let audit = world.run(&["audit", "--json"], 0).stdout();
+    assert!(audit.contains("\"stranger\"") && audit.contains(".rollbook-probe/mine"), "{audit}");
 }
 
 #[test]

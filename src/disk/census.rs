@@ -7,12 +7,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::disk::error::Error;
-use crate::disk::probe;
 use crate::disk::trash;
 use crate::disk::tree::{Destination, MARKER, MARKER_NEW};
-
-/// Folders at the top that are ours: what lies in them is no part of the library.
-const OWN_FOLDERS: [&str; 2] = [trash::FOLDER, probe::FOLDER];
 
 /// Something that stands below the destination and is no folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,5 +84,5 @@ pub fn census(
 }
 
 fn is_ours(name: &OsString) -> bool {
-    [MARKER, MARKER_NEW].iter().chain(&OWN_FOLDERS).any(|own| name == own)
+    [MARKER, MARKER_NEW, trash::FOLDER].iter().any(|own| name == own)
 }

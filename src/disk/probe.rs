@@ -1,8 +1,8 @@
 //! Probing: what the file system of a destination does with names and links, found out by trying.
 //!
 //! All of it happens in a folder of its own beside the marker, which is gone when it is over; one that a
-//! kill left is removed by the next probe. Where somebody keeps a file of theirs in a folder of that name, it stays.
-//! Whatever cannot be tried is not known, and nothing fails for it.
+//! kill left is removed by the next probe. Where somebody keeps a file of theirs under that name, it stays, and
+//! the folder takes another. Whatever cannot be tried is not known, and nothing fails for it.
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -16,8 +16,10 @@ use crate::fault;
 use crate::model::file_system::{FileSystem, Twins};
 use crate::model::views::LinkKind;
 
-/// The folder, beside the marker.
-pub(super) const FOLDER: &str = ".rollbook-probe";
+/// The folder, beside the marker; with a number behind it where that name is somebody's.
+const FOLDER: &str = ".rollbook-probe";
+/// Names tried. Who has nine such folders wants no tenth.
+const FOLDERS_MAX: usize = 9;
 /// What file systems refuse that others take (exFAT, NTFS, SMB), then letters beyond what old ones can write.
 const DOUBTFUL: [char; 10] = [':', '?', '"', '<', '>', '|', '*', '\\', '\u{f1}', '\u{1f4f7}'];
 /// What may be dropped at the end of a name.
@@ -60,23 +62,33 @@ impl Destination {
         // Accounts may share a directory.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let (root, path) = (self.root().ok()?, self.directory().join(FOLDER));
-        clear(&root);
-        fault::step("probe", &path).ok()?;
-        rustix::fs::mkdirat(&root, FOLDER, Mode::from_raw_mode(0o700)).ok()?;
-        let seen = rustix::fs::openat(&root, FOLDER, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+        let root = self.root().ok()?;
+        let folders = (1..=FOLDERS_MAX).map(|number| match number {
+            1 => FOLDER.to_owned(),
+            number => format!("{FOLDER}-{number}"),
+        });
+        let folders: Vec<String> = folders.collect();
+        for folder in &folders {
+            clear(&root, folder);
+        }
+        fault::step("probe", &self.directory().join(FOLDER)).ok()?;
+        let is_made = |folder: &&String| {
+            rustix::fs::mkdirat(&root, folder.as_str(), Mode::from_raw_mode(0o700)).is_ok()
+        };
+        let folder = folders.iter().find(is_made)?;
+        let seen = rustix::fs::openat(&root, folder.as_str(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
             .and_then(|folder| look(&folder));
         // What is left if this fails goes with the next probe.
-        let _ = fault::step("probed", &path).is_ok_and(|_| clear(&root));
+        let _ = fault::step("probed", &self.directory().join(folder)).is_ok_and(|_| clear(&root, folder));
         Some(FileSystem { device: self.device(), ..seen.ok()? })
     }
 }
 
-/// Removes the folder, if there is one, with what a probe leaves in it, and nothing else: whatever a person put
+/// Removes a folder, if there is one, with what a probe leaves in it, and nothing else: whatever a person put
 /// there stays, and so does the folder.
-fn clear(root: &OwnedFd) -> bool {
+fn clear(root: &OwnedFd, name: &str) -> bool {
     let flags = DIRECTORY | OFlags::NOFOLLOW;
-    if let Ok(folder) = rustix::fs::openat(root, FOLDER, flags, Mode::empty()) {
+    if let Ok(folder) = rustix::fs::openat(root, name, flags, Mode::empty()) {
         let spelled = names().map(|(_, name)| name);
         let links = LinkKind::ALL.map(|kind| kind.as_str().to_owned());
         let own = [PLAIN, COMPOSED, SOURCE].map(str::to_owned).into_iter().chain(spelled).chain(links);
@@ -96,7 +108,7 @@ fn clear(root: &OwnedFd) -> bool {
             }
         }
     }
-    rustix::fs::unlinkat(root, FOLDER, AtFlags::REMOVEDIR).is_ok()
+    rustix::fs::unlinkat(root, name, AtFlags::REMOVEDIR).is_ok()
 }
 
 /// Names with a letter that may be refused or dropped.

@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::disk::error::Error;
+use crate::disk::trash;
 use crate::disk::tree::{MARKER, MARKER_NEW};
-use crate::disk::{probe, trash};
 use crate::model::adoption::LocalFile;
 use crate::model::layout::PART_SUFFIX;
 
@@ -115,7 +115,7 @@ fn is_ours(name: &str) -> bool {
         let (_, tag) = name.strip_suffix(PART_SUFFIX)?.rsplit_once('.')?;
         Some(tag.len() == 6 && tag.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    let own = [MARKER, MARKER_NEW, trash::FOLDER, probe::FOLDER];
+    let own = [MARKER, MARKER_NEW, trash::FOLDER];
     own.contains(&name) || is_part().unwrap_or(false)
 }
 
