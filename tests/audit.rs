@@ -474,3 +474,33 @@ fn what_lies_in_the_trash_is_looked_at_and_read_too() {
     fs::remove_file(&file).unwrap();
     assert_eq!(named(&audit(&world, &[], 0)), found("trash"));
 }
+
+#[test]
+fn a_library_that_is_left_out_is_noted_and_unbalances_nothing() {
+    let world = synced(Options { assets: 12, shared_zone: true, ..Options::default() });
+    let noted = |answer: &Value| {
+        let lines = answer["differences"].as_array().unwrap();
+        lines.iter().filter(|of| of["kind"] == "left-out" && of["unbalances"] == false).count()
+    };
+    // A choice that wants every library listed anew, and then only one is.
+    world.run(&["sync", "--library", "primary", "--folder-structure", "{camera}"], 0);
+    let answer = audit(&world, &[], 0);
+    assert_eq!((noted(&answer), named(&answer).len()), (1, 1), "{answer:#}");
+    // The other is held to its list as ever.
+    let own = world.sandbox.truth().into_iter().find(|file| file.zone == "PrimarySync").unwrap();
+    assert!(world.sandbox.library().rename(&own.asset_record, "seen-later.jpg"));
+    let answer = audit(&world, &[], 6);
+    assert!(noted(&answer) == 1 && named(&answer).iter().any(|(kind, _)| kind == "count"), "{answer:#}");
+    // And what is here of the one that is left out is looked at.
+    let sql = "SELECT path FROM v_file WHERE library <> 'PrimarySync' AND state = 'verified' LIMIT 1";
+    let path: String = world.journal().query_row(sql, [], |r| r.get(0)).unwrap();
+    fs::remove_file(world.photos().join(&path)).unwrap();
+    assert!(named(&audit(&world, &[], 6)).contains(&("missing".to_owned(), path)));
+
+    // One that never was listed, and that nobody wants.
+    let world = World::new(Options { assets: 6, shared_zone: true, ..Options::default() });
+    for verb in ["sync", "audit"] {
+        let ended = world.rollbook(&[verb]).env("ROLLBOOK_LIBRARY", "primary").output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{verb}: {}", String::from_utf8_lossy(&ended.stdout));
+    }
+}

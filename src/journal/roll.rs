@@ -35,6 +35,8 @@ pub struct RollRow {
     pub state: String,
     /// Its state, or why it is out of scope.
     pub standing: String,
+    /// Whether it is out of scope because its library is.
+    pub is_left_out: bool,
     /// The state that its history ends with.
     pub last_told: String,
     /// The digest of its bytes, if it is verified.
@@ -57,6 +59,7 @@ const ROLL: &str = "
     SELECT f.file_id, f.library_id, a.record_name, f.path, f.rendition, f.size_bytes, f.state, f.standing,
            f.sha256, f.verified_by, f.checksum, f.disk_bytes, f.released_at IS NOT NULL AS is_released,
            iif(f.trashed_at IS NULL, NULL, f.trash_path) AS trash_path,
+           f.excluded_by IS 'library' AND f.superseded_at IS NULL AS is_left_out,
            f.error_kind || ': ' || f.error_detail AS error, f.retry_at,
            coalesce((SELECT h.to_state FROM history h WHERE h.file_id = f.file_id
                      ORDER BY h.history_id DESC LIMIT 1), 'pending') AS last_told
@@ -83,6 +86,7 @@ pub(super) fn roll(
             dated_bytes: row.get::<_, Option<i64>>("disk_bytes")?.map(i64::cast_unsigned),
             state: row.get("state")?,
             standing: row.get("standing")?,
+            is_left_out: row.get("is_left_out")?,
             last_told: row.get("last_told")?,
             sha256: row.get("sha256")?,
             verified_by: row.get("verified_by")?,

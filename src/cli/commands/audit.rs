@@ -130,7 +130,8 @@ pub(super) async fn run(
                 Some(engine::ask(&client, house.journal.reader(), bench.account).await?)
             }
         };
-        let inquiry = Inquiry { deep: args.deep, asked };
+        let selection = settings.choices.selection.clone();
+        let inquiry = Inquiry { deep: args.deep, asked, selection };
         let audited = engine::audit(bench, inquiry, listener(&told, settings)).await?;
         Ok((settings.username.clone(), audited))
     });

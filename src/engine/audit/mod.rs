@@ -19,6 +19,7 @@ use crate::engine::stop::Stop;
 use crate::journal::{Library, Reader, Reading, RollRow, Tally, UnusableRecord, Verb};
 use crate::model::checksum::{AppleChecksum, Hasher};
 use crate::model::ids::{AccountId, LibraryId};
+use crate::model::selection::Selection;
 use crate::model::time;
 
 pub use apple::{Asked, ask};
@@ -31,6 +32,8 @@ pub struct Inquiry {
     pub deep: bool,
     /// What Apple counts; `None` to take what the last run was told.
     pub asked: Option<Asked>,
+    /// Which libraries are in scope, beside what the last sync left out.
+    pub selection: Selection,
 }
 
 /// Balances the books of an account, and calls `told` for every difference and note.
@@ -45,12 +48,12 @@ pub async fn audit(
     let Bench { account, username, journal, destination, stop } = bench;
     let reader = journal.reader().clone();
     let run = journal.begin_run_for(account, Verb::Audit, now()).await?;
-    let Inquiry { deep, asked } = inquiry;
+    let Inquiry { deep, asked, selection } = inquiry;
     let audited = off_thread(move || {
         let destination = Arc::new(destination);
         let inspector = Inspector::new(Arc::clone(&destination));
-        let audit =
-            Audit { reader, account, destination, inspector, stop, deep, told, done: Audited::default() };
+        let done = Audited::default();
+        let audit = Audit { reader, account, destination, inspector, stop, deep, selection, told, done };
         audit.go(&username, asked)
     })
     .await;
@@ -72,6 +75,7 @@ struct Audit {
     inspector: Inspector,
     stop: Stop,
     deep: bool,
+    selection: Selection,
     told: Box<dyn FnMut(Difference) + Send>,
     done: Audited,
 }
@@ -80,12 +84,13 @@ impl Audit {
     fn go(mut self, username: &str, asked: Option<Asked>) -> Result<Audited, Error> {
         let libraries: Vec<Library> =
             self.reader.libraries()?.into_iter().filter(|of| of.username == username).collect();
-        let mut sheets: BTreeMap<LibraryId, Sheet> = libraries.iter().map(|of| (of.id, sheet(of))).collect();
+        let mut sheets: BTreeMap<LibraryId, Sheet> =
+            libraries.iter().map(|of| (of.id, self.sheet(of))).collect();
         for (library, count) in self.reader.assets_counted(self.account)? {
             sheets.entry(library).or_default().assets = count;
         }
-        let hiding = self.records(&mut sheets)?;
         self.roll_call(&mut sheets)?;
+        let hiding = self.records(&mut sheets)?;
         self.journal_itself(&mut sheets)?;
         self.counts(&libraries, &mut sheets, &hiding, asked)?;
         if !self.stop.is_requested() {
@@ -97,15 +102,32 @@ impl Audit {
         Ok(self.done)
     }
 
+    fn sheet(&self, library: &Library) -> Sheet {
+        Sheet {
+            library: library.zone.name.clone(),
+            database: library.zone.database.as_str(),
+            left_out: !self.selection.has_library(&library.zone.name),
+            apple_count: library.apple_count,
+            enumerated: library.enumerated_count.zip(library.enumerated_at),
+            ..Sheet::default()
+        }
+    }
+
     fn tell(
         &mut self,
         sheet: Option<&mut Sheet>,
-        kind: Kind,
+        mut kind: Kind,
         asset: Option<String>,
         name: String,
-        reason: String,
+        mut reason: String,
     ) {
         let library = sheet.as_ref().map(|sheet| sheet.library.clone());
+        // A library that was never listed has no sheet.
+        let left_out = sheet.as_ref().map_or_else(|| !self.selection.has_library(&name), |of| of.left_out);
+        if left_out && kind.is_of_listing() {
+            kind = Kind::LeftOut;
+            reason = format!("left out by --library; {reason}");
+        }
         if kind.unbalances() {
             self.done.differences += 1;
             if let Some(sheet) = sheet {
@@ -154,6 +176,7 @@ impl Audit {
 
     fn call(&mut self, sheet: &mut Sheet, row: RollRow) -> Result<(), disk::Error> {
         add(sheet.standings.entry(row.standing.clone()).or_default(), row.size_bytes);
+        sheet.left_out |= row.is_left_out;
         if row.asset.is_none() {
             let reason = "its asset is missing from the journal: somebody changed the journal".to_owned();
             self.tell(Some(sheet), Kind::Journal, None, row.path.clone(), reason);
@@ -291,16 +314,6 @@ impl Audit {
             }
         }
         Ok(())
-    }
-}
-
-fn sheet(library: &Library) -> Sheet {
-    Sheet {
-        library: library.zone.name.clone(),
-        database: library.zone.database.as_str(),
-        apple_count: library.apple_count,
-        enumerated: library.enumerated_count.zip(library.enumerated_at),
-        ..Sheet::default()
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Kind {
     CountOld,
     /// A note: a library that the account no longer has.
     Left,
+    /// A note: what would be a difference, of a library that `--library` leaves out.
+    LeftOut,
     /// A note: a file that is not ours.
     Stranger,
     /// A note: a file under the name of one that is still to come.
@@ -66,12 +68,18 @@ impl Kind {
             Self::Orphan => "orphan",
             Self::CountOld => "count-old",
             Self::Left => "left",
+            Self::LeftOut => "left-out",
             Self::Stranger => "stranger",
             Self::Unverified => "unverified",
             Self::LeftOverPart => "left-over-part",
             Self::SetAside => "set-aside",
             Self::Trash => "trash",
         }
+    }
+
+    /// Whether it is about what iCloud holds, and not about files that are here.
+    pub(super) fn is_of_listing(self) -> bool {
+        matches!(self, Self::Count | Self::NotListed | Self::Record)
     }
 
     /// Whether it unbalances the sheet, or is only worth knowing.
@@ -103,6 +111,8 @@ pub struct Sheet {
     pub library: String,
     /// `private` or `shared`.
     pub database: &'static str,
+    /// Whether `--library` leaves it out: its list need not balance, its files are looked at.
+    pub left_out: bool,
     /// What Apple counts; `None` if it did not say.
     pub apple_count: Option<u64>,
     /// Whether that was asked now, or is what the last run was told.
