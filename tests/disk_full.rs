@@ -183,3 +183,27 @@ fn a_full_disk_under_the_journal_ends_the_run_and_the_journal_opens_again() {
     disk.resize(64 * 1024);
     goes_on(&world, "the journal's disk");
 }
+
+#[test]
+fn whichever_commit_finds_the_disk_of_the_journal_full_that_is_what_is_told() {
+    let tells_it = |ran: &Ran, when: &str| {
+        let told = ran.stderr();
+        assert_eq!(ran.0.status.code(), Some(4), "{when}: {told}");
+        assert!(told.contains("no space is left") && told.contains("free some"), "{when}: {told}");
+        assert!(!told.contains("closed") && !told.contains("journal check"), "{when}: {told}");
+    };
+    for commit in 1..=24 {
+        let world = World::new(Options { assets: 12, ..Options::default() });
+        let fault = format!("28:commit@{commit}");
+        let ran = Ran(world.rollbook(&["sync"]).env("ROLLBOOK_FAULT", &fault).output().unwrap());
+        tells_it(&ran, &fault);
+    }
+    let world = World::new(Options { assets: 12, ..Options::default() });
+    world.run(&["sync"], 0);
+    let relayout = ["relayout", "--folder-structure", "none"];
+    for verb in [&["verify", "--all"][..], &["audit"], &["adopt"], &["refetch", "--all"], &relayout] {
+        let ran = Ran(world.rollbook(verb).env("ROLLBOOK_FAULT", "28:commit").output().unwrap());
+        tells_it(&ran, &verb.join(" "));
+    }
+    goes_on(&world, "there is room again");
+}

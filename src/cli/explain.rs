@@ -232,9 +232,11 @@ impl From<disk::Error> for Problem {
 impl From<journal::Error> for Problem {
     fn from(error: journal::Error) -> Self {
         let (exit, hint) = match &error {
+            error if error.trouble() == Trouble::Full => return data_dir_full(error),
             error if error.trouble() == Trouble::Disk => (
                 Exit::Destination,
-                "make room where --data-dir lies, and make it writable, then run the same command again",
+                "see that the disk under --data-dir is healthy, has room and is writable, then run the same command \
+                 again",
             ),
             error if error.trouble() == Trouble::Damage => return damaged(error),
             error if error.trouble() == Trouble::Busy => (
@@ -264,6 +266,13 @@ impl From<journal::Error> for Problem {
     }
 }
 
+/// Nothing can be noted any more. What was is durable, so nothing is lost.
+fn data_dir_full(why: impl std::fmt::Display) -> Problem {
+    Problem::new(Exit::Destination, "no space is left in the data directory")
+        .why(why)
+        .hint("free some where --data-dir lies, then run the same command again: it goes on where it was")
+}
+
 /// The journal is not what was written. Your photos are another matter: none is touched.
 pub(crate) fn damaged(why: impl std::fmt::Display) -> Problem {
     Problem::new(Exit::Usage, "cannot use the journal: it is damaged").why(why).hint(
@@ -277,6 +286,9 @@ pub(crate) fn data_dir(error: disk::Error) -> Problem {
     if let disk::Error::Locked { pid, .. } = &error {
         return locked(*pid, &error);
     }
+    if error.is_about_room() {
+        return data_dir_full(error);
+    }
     let exit = if error.ends_the_run() { Exit::Destination } else { Exit::Usage };
     Problem::new(exit, "cannot use the data directory")
         .why(error)
@@ -287,7 +299,7 @@ pub(crate) fn data_dir(error: disk::Error) -> Problem {
 pub(crate) fn system(what: &str, error: &io::Error) -> Problem {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room where --data-dir lies, then run the same command again"
+            return data_dir_full(format!("{what}: {error}"));
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "run it as the user that the data directory belongs to, or set --data-dir to a folder of yours"
@@ -460,6 +472,8 @@ mod tests {
                 journal::Error::WriterStopped { reason: "full".to_owned(), trouble: Trouble::Disk }.into(),
                 Exit::Destination,
             ),
+            (data_dir(io_error(io::ErrorKind::StorageFull)), Exit::Destination),
+            (system("s", &io::ErrorKind::StorageFull.into()), Exit::Destination),
             (wait_until(0), Exit::Wait),
         ] {
             assert_eq!(problem.exit, exit, "{problem}");

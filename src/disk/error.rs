@@ -133,7 +133,7 @@ impl Error {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Io { source, .. } => {
-                matches!(Errno::from_io_error(source), Some(Errno::NOSPC | Errno::DQUOT))
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             _ => false,
         }

@@ -80,7 +80,9 @@ pub enum Error {
 /// Who can help when the journal refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The disk under it is full or cannot be written.
+    /// The disk under it is full.
+    Full,
+    /// The disk under it fails, or cannot be written.
     Disk,
     /// Another program held it for longer than we wait.
     Busy,
@@ -104,7 +106,8 @@ impl Error {
             _ => return Trouble::Other,
         };
         match source.sqlite_error_code() {
-            Some(Code::DiskFull | Code::SystemIoFailure | Code::ReadOnly) => Trouble::Disk,
+            Some(Code::DiskFull) => Trouble::Full,
+            Some(Code::SystemIoFailure | Code::ReadOnly) => Trouble::Disk,
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Trouble::Busy,
             Some(Code::CannotOpen | Code::PermissionDenied) => Trouble::Closed,
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Trouble::Damage,

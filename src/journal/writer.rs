@@ -14,6 +14,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -35,7 +36,7 @@ const EUCLEAN: i32 = 117;
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 /// Why the writer ended.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Stop {
     reason: String,
     trouble: Trouble,
@@ -135,6 +136,8 @@ where
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Box<dyn Operation>>>,
     thread: Option<JoinHandle<()>>,
+    /// What ended it, for whoever comes later: the first cause is the one that can be cured.
+    ended_by: Arc<OnceLock<Stop>>,
 }
 
 impl std::fmt::Debug for dyn Operation {
@@ -147,10 +150,12 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
+        let ended_by = Arc::default();
+        let of_thread = Arc::clone(&ended_by);
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || serve(connection, operations))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+            .spawn(move || serve(connection, operations, &of_thread))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), ended_by })
     }
 
     /// Runs `operation` in the next group, and returns when it is durable.
@@ -187,7 +192,8 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        let stopped = || Error::from(Stop::because("it is closed"));
+        let ended_by = || self.ended_by.get().cloned().unwrap_or_else(|| Stop::because("it is closed"));
+        let stopped = || Error::from(ended_by());
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         let (answer, answered) = oneshot::channel();
         let pending = Pending { manner, run: Some(operation), result: None, answer };
@@ -206,7 +212,11 @@ impl Drop for Writer {
     }
 }
 
-fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Operation>>) {
+fn serve(
+    mut connection: Connection,
+    mut operations: mpsc::Receiver<Box<dyn Operation>>,
+    ended_by: &OnceLock<Stop>,
+) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     let mut held: Option<Box<dyn Operation>> = None;
     let mut waits_for_disk = true;
@@ -228,13 +238,14 @@ fn serve(mut connection: Connection, mut operations: mpsc::Receiver<Box<dyn Oper
         let ready = wait_for_disk(&connection, must_wait, &mut waits_for_disk);
         let committed = ready.and_then(|()| commit(&mut connection, &mut group));
         let committed = committed.map_err(|error| Stop::of(&connection, error));
+        // Busy means that nothing was begun; after anything else the next start has to look.
+        let fatal = committed.clone().err().filter(|stop| stop.trouble != Trouble::Busy);
+        // Before anybody is answered: who hears of it may come again at once.
+        fatal.iter().for_each(|stop| drop(ended_by.set(stop.clone())));
         for operation in group.drain(..) {
             operation.answer(committed.clone());
         }
-        // Busy means that nothing was begun; after anything else the next start has to look.
-        if let Err(stop) = committed
-            && stop.trouble != Trouble::Busy
-        {
+        if let Some(stop) = fatal {
             if stop.trouble == Trouble::Damage {
                 // What stands in the log stays there, for whoever looks at the damage.
                 let _ = keep_log(&connection, true);

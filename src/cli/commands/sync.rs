@@ -76,8 +76,9 @@ pub(super) async fn sync_account(
     if exit != Exit::Interrupted {
         let before = house.journal.reader().pulse(username).ok().and_then(|pulse| pulse.attempt);
         let attempt = Attempt { at: now(), exit: exit.code(), said: problem };
-        if let Err(error) = house.journal.attempted(username, attempt).await {
-            tracing::warn!("cannot note how the run ended: {error}");
+        // What ended the run is told already, where that is why.
+        if let (Err(error), Ok(_)) = (house.journal.attempted(username, attempt).await, &ended) {
+            output::talk(&format!("warning: cannot note how the run ended: {error}"));
         }
         let event = Event::RunEnded { exit, before: before.map(|before| before.exit), said };
         house.notifier.told(username, event, &stop).await;
