@@ -290,6 +290,29 @@ fn links_that_cannot_be_made_are_wanted_no_more_by_a_run_that_asks_for_none() {
 }
 
 #[test]
+fn a_link_that_the_disk_refuses_when_it_is_made_again_is_made_by_the_next_run_whatever_that_asks_for() {
+    let world = with_albums();
+    world.run(&["sync", "--album-views", "hardlink"], 0);
+    let whole = truth(&world);
+    let refused = |args: &[&str]| {
+        let run = world.rollbook(args).env("ROLLBOOK_FAULT", "13:link").output().unwrap();
+        assert_eq!(run.status.code(), Some(4), "{}", String::from_utf8_lossy(&run.stderr));
+        assert_ne!(view(&albums(&world)), whole);
+    };
+    // One that a person removed.
+    fs::remove_file(files(&albums(&world)).pop().unwrap()).unwrap();
+    refused(&["albums", "build"]);
+    world.run(&["sync"], 0);
+    assert_eq!(view(&albums(&world)), whole);
+    // All of them, because the photos moved.
+    let flat = ["--folder-structure", "none"];
+    refused(&[&["relayout"], &flat[..]].concat());
+    world.run(&[&["sync"], &flat[..]].concat(), 0);
+    assert_eq!(view(&albums(&world)), whole);
+    world.assert_rows_are_true();
+}
+
+#[test]
 fn membership_is_exported_as_json_and_as_a_table() {
     let world = with_albums();
     world.run(&["plan"], 0);

@@ -3,7 +3,8 @@
 //! What is wanted is worked out from the journal alone and compared with the links that stand, so a run
 //! that changes nothing touches no file. Each link is intended, made, and confirmed, in this order, many at a
 //! time: so at no moment can a link of ours be taken for a photo. What a kill leaves between is settled by the
-//! next call, and what a refusal of the disk leaves at once.
+//! next call, and what a refusal of the disk leaves at once; a link that stood before, and is refused when it is
+//! made again, is made by the next run.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -87,11 +88,12 @@ pub async fn build_albums(
     let links = shelf.settle(destination, links).await?;
     let mut standing: HashMap<String, Link> =
         links.into_iter().map(|link| (link.path.clone(), link)).collect();
-    let (mut missing, mut kept) = (Vec::new(), Vec::new());
+    let (mut missing, mut kept, mut again) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in views::lay_out(&members) {
         match standing.remove(&wanted.path) {
             Some(link) if is_same(&link, &wanted, views.kind) => kept.push((link, wanted)),
             Some(link) => {
+                again.push(made_again(&link));
                 standing.insert(link.path.clone(), link);
                 missing.push(wanted);
             }
@@ -101,13 +103,19 @@ pub async fn build_albums(
     let mut built = AlbumsBuilt { stand: kept.len() as u64, ..AlbumsBuilt::default() };
     if look == Look::AtEach {
         let at = Arc::clone(&view);
-        let gone = off_thread(move || still_there(&at, kept)).await?;
-        built.stand -= gone.len() as u64;
-        missing.extend(gone);
+        for (link, wanted) in off_thread(move || gone_of(&at, kept)).await? {
+            built.stand -= 1;
+            again.push(made_again(&link));
+            missing.push(wanted);
+        }
     }
+    // Links that stood once are told to be made again first: neither a kill nor a refusal must forget them.
+    for batch in again.chunks(BATCH) {
+        shelf.record(batch.to_vec(), Vec::new()).await?;
+    }
+    let again: HashMap<String, Link> = again.into_iter().map(|link| (link.path.clone(), link)).collect();
     // First what goes: its name may be wanted for another file.
     let leave: Vec<Link> = standing.into_values().collect();
-    let again: HashSet<&str> = missing.iter().map(|wanted| wanted.path.as_str()).collect();
     for batch in leave.chunks(BATCH) {
         built.removed += shelf.remove(batch.to_vec(), &again).await?;
     }
@@ -115,9 +123,9 @@ pub async fn build_albums(
         if stop.is_requested() {
             break;
         }
-        let foreign = shelf.make(destination, batch.to_vec(), views.kind).await?;
-        built.made += (batch.len() - foreign.len()) as u64;
-        built.foreign.extend(foreign);
+        let stay = shelf.make(destination, batch.to_vec(), views.kind, &again).await?;
+        built.made += (batch.len() - stay.len()) as u64;
+        built.foreign.extend(stay);
     }
     built.stand += built.made;
     built.foreign.truncate(FOREIGN_MAX);
@@ -218,8 +226,8 @@ impl Shelf<'_> {
         Ok(self.journal.record_links(self.account, self.name.to_owned(), made, gone).await?)
     }
 
-    /// Removes links. Those that are made `again` stay known: a kill before that must not forget them.
-    async fn remove(&self, links: Vec<Link>, again: &HashSet<&str>) -> Result<u64, Error> {
+    /// Removes links. Those that are made `again` stay known.
+    async fn remove(&self, links: Vec<Link>, again: &HashMap<String, Link>) -> Result<u64, Error> {
         let view = Arc::clone(self.view);
         let gone: Vec<String> = off_thread(move || {
             links
@@ -230,33 +238,44 @@ impl Shelf<'_> {
         })
         .await?;
         let count = gone.len() as u64;
-        let gone = gone.into_iter().filter(|path| !again.contains(path.as_str())).collect();
+        let gone = gone.into_iter().filter(|path| !again.contains_key(path)).collect();
         self.record(Vec::new(), gone).await?;
         Ok(count)
     }
 
-    /// Makes links. Gives the names that somebody else's file holds. None stays intended if the disk refuses.
+    /// Makes links. Gives the names of those that cannot be: somebody else's file holds them, or the photo is
+    /// not there. If the disk refuses, none stays intended; those that are made `again` are for the next run.
     async fn make(
         &self,
         destination: &Arc<Destination>,
         batch: Vec<Wanted>,
         kind: LinkKind,
+        again: &HashMap<String, Link>,
     ) -> Result<Vec<String>, Error> {
         let intent = |Wanted { path, file, media }| Link { path, file, media, kind, id: None };
         let batch: Vec<Link> = batch.into_iter().map(intent).collect();
         self.record(batch.clone(), Vec::new()).await?;
         let (view, at, links) = (Arc::clone(self.view), Arc::clone(destination), batch.clone());
         match off_thread(move || link_all(&view, &at, links)).await {
-            Ok((made, foreign)) => {
-                self.record(made, foreign.clone()).await?;
-                Ok(foreign)
+            Ok((made, others)) => {
+                self.record(made, others.clone()).await?;
+                Ok(others)
             }
             Err(refused) => {
-                self.settle(destination, batch).await?;
+                let paths: Vec<String> = batch.iter().map(|link| link.path.clone()).collect();
+                let made = self.settle(destination, batch).await?;
+                let made: HashSet<&str> = made.iter().map(|link| link.path.as_str()).collect();
+                let left = paths.iter().filter(|path| !made.contains(path.as_str()));
+                self.record(left.filter_map(|path| again.get(path).cloned()).collect(), Vec::new()).await?;
                 Err(refused.into())
             }
         }
     }
+}
+
+/// A link that is told to be made again: it leads nowhere that is wanted.
+fn made_again(link: &Link) -> Link {
+    Link { media: String::new(), ..link.clone() }
 }
 
 /// Of links that were intended, those that stand; and the names of the others.
@@ -315,12 +334,12 @@ fn is_of_this_link(error: &disk::Error) -> bool {
 }
 
 /// Of links that should stand, those that do not.
-fn still_there(view: &View, kept: Vec<(Link, Wanted)>) -> Result<Vec<Wanted>, disk::Error> {
+fn gone_of(view: &View, kept: Vec<(Link, Wanted)>) -> Result<Vec<(Link, Wanted)>, disk::Error> {
     let mut gone = Vec::new();
     for (link, wanted) in kept {
         let Some(id) = link.id else { continue };
         if !view.stands(&link.path, id, link.kind)? {
-            gone.push(wanted);
+            gone.push((link, wanted));
         }
     }
     Ok(gone)
