@@ -90,6 +90,11 @@ fn damage_is_kept_aside_and_a_repair_fetches_exactly_those_bytes() {
         assert_eq!(support::sha256(&kept[0]), rotten[index], "kept as it was");
         assert!(!full(index).exists());
     }
+    // One that is not there was not read, and neither was one whose length says it all.
+    let bytes: u64 =
+        files.iter().enumerate().filter(|(at, _)| ![1, 2].contains(at)).map(|(_, of)| of.1).sum();
+    let of = &answer["accounts"][0];
+    assert_eq!((&of["files_read"], &of["bytes_read"]), (&(files.len() - 2).into(), &bytes.into()));
     // What is missing was perhaps moved, or deleted on purpose: that is not for a reading to say.
     assert_eq!((world.history("lost"), world.count("state = 'pending'")), (2, 2));
     assert_eq!(
@@ -204,6 +209,8 @@ fn what_cannot_be_read_stays_verified_and_is_named_until_it_is_read() {
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let kinds = answer["findings"].as_array().unwrap();
     assert_eq!(kinds.len(), tree.len());
+    let of = &answer["accounts"][0];
+    assert_eq!((&of["files_read"], &of["bytes_read"]), (&0.into(), &0.into()), "{answer:#}");
     assert!(kinds.iter().all(|line| line["kind"] == "unreadable"), "{answer:#}");
     assert_eq!(world.count("state = 'verified'") as usize, tree.len());
     let problems = || -> i64 {

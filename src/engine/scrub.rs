@@ -103,7 +103,7 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
     let mut scrub = Scrub {
         before: if wanted.all { i64::MAX } else { now() - FRESH_S },
         deadline: wanted.time_max.map(|length| Instant::now() + length),
-        bytes_left: wanted.bytes_max,
+        bytes_max: wanted.bytes_max,
         lines: libraries.iter().map(|library| Line::new(*library)).collect(),
         done: Scrubbed::default(),
         seen: Roll::default(),
@@ -150,7 +150,7 @@ struct Scrub<F> {
     lines: Vec<Line>,
     before: i64,
     deadline: Option<Instant>,
-    bytes_left: Option<u64>,
+    bytes_max: Option<u64>,
     /// Files of this scrub: one that is right moves to the end of the line, and is met there again.
     seen: Roll,
     done: Scrubbed,
@@ -175,6 +175,8 @@ impl Line {
 enum Verdict {
     Right,
     Wrong(Damage),
+    /// Read to its end, and its bytes are others.
+    Differs(Damage),
     /// Not read: the time is up, or someone asked to stop.
     Skipped,
 }
@@ -202,12 +204,10 @@ impl<F: FnMut(Wrong)> Scrub<F> {
         while group.len() < GROUP_FILES && (bytes < GROUP_BYTES || group.len() < READS_AT_ONCE) {
             let Some(line) = self.longest_waiting()? else { break };
             let Some(next) = self.lines[line].ahead.front() else { break };
-            if let Some(left) = self.bytes_left {
-                let first = self.done.read.files == 0 && group.is_empty();
-                if next.size_bytes > left && !first {
-                    break;
-                }
-                self.bytes_left = Some(left.saturating_sub(next.size_bytes));
+            let first = self.done.read.files == 0 && group.is_empty();
+            let in_all = self.done.read.bytes + bytes + next.size_bytes;
+            if !first && self.bytes_max.is_some_and(|max| in_all > max) {
+                break;
             }
             bytes += next.size_bytes;
             group.extend(self.lines[line].ahead.pop_front());
@@ -256,10 +256,11 @@ impl<F: FnMut(Wrong)> Scrub<F> {
                     self.count(&file);
                     right.push((file.id, file.sha256));
                 }
-                Ok(Verdict::Wrong(damage)) => {
+                Ok(Verdict::Differs(damage)) => {
                     self.count(&file);
                     wrong.push((file, damage));
                 }
+                Ok(Verdict::Wrong(damage)) => wrong.push((file, damage)),
                 Ok(Verdict::Skipped) => {}
                 Err(error) => halted = Some(error),
             }
@@ -312,21 +313,22 @@ fn read_back(
     stop: &Stop,
     date: &str,
 ) -> Result<Verdict, disk::Error> {
-    let wrong = |kind, detail: String, kept_as| Ok(Verdict::Wrong(Damage { kind, detail, kept_as }));
+    let wrong = |kind, detail: String| Ok(Verdict::Wrong(Damage { kind, detail, kept_as: None }));
     let mut inspector = Inspector::new(Arc::clone(destination));
     let (size_bytes, modified_at) = match inspector.look(&file.path)? {
         Found::File { size_bytes, modified_at } => (size_bytes, modified_at),
         Found::NoFile(what) => {
-            return wrong(DamageKind::Replaced, format!("{what} stands there, and stays"), None);
+            return wrong(DamageKind::Replaced, format!("{what} stands there, and stays"));
         }
         Found::Missing => {
             // An unmounted disk has no files either, and nothing of it is lost.
             destination.check_present()?;
-            return wrong(DamageKind::Missing, "nothing stands there any more".to_owned(), None);
+            return wrong(DamageKind::Missing, "nothing stands there any more".to_owned());
         }
     };
     let mut opened = inspector.open(&file.path)?;
-    let mut seen = if size_bytes == file.size_bytes {
+    let is_read = size_bytes == file.size_bytes;
+    let mut seen = if is_read {
         let mut hasher = Rehasher::default();
         opened.read(|| !stop.is_requested(), |piece| hasher.update(piece))?;
         if hasher.finish() == file.sha256 {
@@ -348,10 +350,12 @@ fn read_back(
         }
         Ordering::Less => ", and its date does not say that anybody wrote to it".to_owned(),
     });
-    match inspector.set_aside(&file.path, &opened, date) {
-        Ok(Some(kept_as)) => wrong(DamageKind::Damaged, seen, Some(kept_as)),
-        Ok(None) => wrong(DamageKind::Unreadable, "it changed while it was read".to_owned(), None),
+    let (kind, detail, kept_as) = match inspector.set_aside(&file.path, &opened, date) {
+        Ok(Some(kept_as)) => (DamageKind::Damaged, seen, Some(kept_as)),
+        Ok(None) => (DamageKind::Unreadable, "it changed while it was read".to_owned(), None),
         // It stays where it is, then, and ours takes another name.
-        Err(error) => wrong(DamageKind::Damaged, format!("{seen}; {error}"), None),
-    }
+        Err(error) => (DamageKind::Damaged, format!("{seen}; {error}"), None),
+    };
+    let damage = Damage { kind, detail, kept_as };
+    Ok(if is_read { Verdict::Differs(damage) } else { Verdict::Wrong(damage) })
 }

@@ -203,7 +203,7 @@ pub(super) fn end_reading(
 /// What a run read back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Files looked at.
+    /// Files that were read to their ends; where an audit reads none, those that it looked at and found right.
     pub files: u64,
     /// Bytes read back.
     pub bytes: u64,

@@ -232,7 +232,7 @@ impl OfAccount {
         if self.files_due > 0 {
             let due = format::counted(self.files_due, "file");
             parts.push(format!("{due} not read yet; \"rollbook verify\" goes on there"));
-        } else if self.files_read == 0 {
+        } else if self.files_read + self.findings_total == 0 {
             parts.push("all were checked within the last 30 days; --all reads them again".to_owned());
         }
         if self.files_in_trash > 0 {
