@@ -128,6 +128,32 @@ fn what_apple_no_longer_has_is_named_when_it_is_wanted_back() {
 }
 
 #[test]
+fn what_a_choice_leaves_out_is_not_counted_among_what_comes_back() {
+    let world = synced(20);
+    let path_of = |condition: &str| -> String {
+        let sql = format!("SELECT path FROM v_file WHERE {condition} ORDER BY file_id LIMIT 1");
+        world.journal().query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    let (edited, original) = (path_of("rendition = 'edited'"), path_of("rendition = 'original'"));
+    for path in [&edited, &original] {
+        fs::remove_file(world.photos().join(path)).unwrap();
+    }
+    world.run(&["sync", "--size", "original"], 0);
+    let ran = world.run(&["refetch", "--all"], 0);
+    assert!(ran.stdout().starts_with("1 file to come"), "{}", ran.stdout());
+    assert!(ran.stderr().contains(&edited), "{}", ran.stderr());
+    world.run(&["sync", "--size", "original"], 0);
+    assert!(world.photos().join(&original).exists() && !world.photos().join(&edited).exists());
+    let ran = world.run(&["refetch", &edited], 1);
+    assert_eq!(ran.stdout(), "");
+    assert!(ran.stderr().contains("left out by your choices"), "{}", ran.stderr());
+    world.run(&["sync"], 0);
+    world.run(&["refetch", &edited], 0);
+    world.run(&["sync"], 0);
+    world.assert_complete();
+}
+
+#[test]
 fn deleted_files_come_again_in_the_same_run_where_that_is_the_policy() {
     let world = synced(8);
     for path in &paths(&world)[..2] {

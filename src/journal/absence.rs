@@ -70,6 +70,8 @@ pub struct Refetched {
     pub files: u64,
     /// Paths of those that stay away: Apple no longer has them.
     pub gone: Vec<String>,
+    /// Paths of those that stay away because the person's choices leave them out.
+    pub left_out: Vec<String>,
 }
 
 /// Which released files are wanted back.
@@ -316,7 +318,7 @@ pub(super) fn returned(connection: &Connection, run: RunId, now: i64, files: &[F
     Ok(())
 }
 
-/// Wants released files back. Those that are gone from iCloud stay away; where the photo moved to another
+/// Wants released files back. Those that are gone from iCloud, or left out by choice, stay away; where the photo moved to another
 /// library, the file there is another row.
 pub(super) fn refetch(
     connection: &Connection,
@@ -329,7 +331,8 @@ pub(super) fn refetch(
         Wanted::Named(name) => Some(name.trim_end_matches('/')),
     };
     let mut statement = connection.prepare(
-        "SELECT f.file_id, f.path, f.superseded_at IS NULL AND a.removed_at IS NULL AS offered
+        "SELECT f.file_id, f.path, f.superseded_at IS NULL AND a.removed_at IS NULL AS offered,
+                f.excluded_by IS NULL AS wanted
          FROM asset_file f INDEXED BY asset_file_released
          JOIN asset a USING (asset_id) JOIN library l ON l.library_id = f.library_id
          JOIN account c USING (account_id)
@@ -339,18 +342,20 @@ pub(super) fn refetch(
                 OR substr(f.path, 1, length(:name) + 1) = :name || '/')",
     )?;
     let mut rows = statement.query(named_params! { ":username": username, ":name": name })?;
-    let (mut files, mut gone) = (Vec::new(), Vec::new());
+    let (mut files, mut gone, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        match row.get("offered")? {
-            true => files.push(FileId(row.get("file_id")?)),
-            false => gone.push(row.get("path")?),
+        match (row.get("offered")?, row.get("wanted")?) {
+            (true, true) => files.push(FileId(row.get("file_id")?)),
+            (true, false) => left_out.push(row.get("path")?),
+            (false, _) => gone.push(row.get("path")?),
         }
     }
     for file in &files {
         moves::refetched(connection, *file, now)?;
     }
     gone.sort();
-    Ok(Refetched { files: files.len() as u64, gone })
+    left_out.sort();
+    Ok(Refetched { files: files.len() as u64, gone, left_out })
 }
 
 fn set_released(connection: &Connection, file: FileId, at: Option<i64>) -> Result<(), Error> {

@@ -14,6 +14,7 @@ use crate::cli::commands::open;
 use crate::cli::config::Config;
 use crate::cli::engine_settings::engine_settings;
 use crate::cli::exit::Exit;
+use crate::cli::output::{self, sanitize};
 use crate::cli::problem::Problem;
 use crate::cli::{explain, format};
 use crate::disk::DataDir;
@@ -118,21 +119,29 @@ fn not_all_back(done: &Undeleted) -> Problem {
 pub(super) async fn refetch(config: &Config, names: &[String]) -> Result<Exit, Problem> {
     let accounts: &[Account] = config.accounts()?;
     let house = open::house(config)?;
-    let mut files = 0;
-    let mut gone = Vec::new();
+    let (mut files, mut gone, mut left_out) = (0, Vec::new(), Vec::new());
     for account in accounts {
         let nowhere = Path::new("");
         for wanted in wanted(names, account.directory().map_or(nowhere, |directory| directory)) {
             let refetched = house.journal.refetch(account.username()?, wanted, now()).await?;
             files += refetched.files;
             gone.extend(refetched.gone);
+            left_out.extend(refetched.left_out);
         }
     }
-    if files > 0 || gone.is_empty() {
+    let only_left_out = files == 0 && !names.is_empty() && !left_out.is_empty();
+    if files > 0 || (gone.is_empty() && !only_left_out) {
         found(files, names, "to come with the next sync", "to come with the next sync")?;
     }
+    if !left_out.is_empty() {
+        output::talk(&format!(
+            "note: {} left out by your choices stay away: {}",
+            format::counted(left_out.len() as u64, "file"),
+            sanitize(&format::named(&left_out))
+        ));
+    }
     if gone.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(if only_left_out { Exit::FilesOpen } else { Exit::Done });
     }
     let lost = format::counted(gone.len() as u64, "file");
     Err(Problem::new(Exit::FilesOpen, format!("cannot bring back {lost}: iCloud no longer has such bytes"))
