@@ -332,6 +332,30 @@ fn what_cannot_come_back_is_named_and_the_others_come_back() {
 }
 
 #[test]
+fn where_the_trash_is_on_another_file_system_than_the_photo_that_is_said() {
+    let world = synced(10);
+    delete(&world, 1);
+    let tree = world.tree();
+    let across = |args: &[&str]| {
+        // What the system says of a rename from one file system to another.
+        let run = world.rollbook(args).env("ROLLBOOK_FAULT", "18:rename").output().unwrap();
+        assert_eq!(run.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(said.contains("within one mounted file system only, to the trash and back too"), "{said}");
+        assert!(!said.contains("dmesg"), "{said}");
+    };
+    across(&TRASH);
+    assert_eq!(world.tree(), tree);
+    assert_settled(&world, 0);
+    world.run(&TRASH, 0);
+    let moved = world.tree();
+    across(&["undelete", "--all"]);
+    assert_eq!(world.tree(), moved);
+    world.run(&["undelete", "--all"], 0);
+    assert_eq!(world.published(), tree);
+}
+
+#[test]
 fn what_cannot_go_to_the_trash_is_named_and_the_others_go() {
     for with in [with_a_file, with_a_link] {
         let world = synced(20);

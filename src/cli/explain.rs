@@ -220,9 +220,15 @@ impl From<disk::Error> for Problem {
                     .to_owned(),
             ),
             disk::Error::NoRoom { .. } => return full(&error),
-            disk::Error::InTheWay { .. } => {
-                (Exit::Destination, "move it elsewhere, then run the same command again".to_owned())
-            }
+            disk::Error::InTheWay { .. } => (
+                Exit::Destination,
+                "move it elsewhere, or mount there what a link leads to, then run the same command again"
+                    .to_owned(),
+            ),
+            disk::Error::MountedApart { .. } => (
+                Exit::Destination,
+                "move the files by hand, or keep the whole destination on one mount".to_owned(),
+            ),
             disk::Error::Io { source, path, .. } => (Exit::Destination, repair(source, path)),
         };
         Self::new(exit, "cannot use the destination").why(&error).hint(hint)

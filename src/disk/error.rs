@@ -54,6 +54,17 @@ pub enum Error {
         /// Where.
         path: PathBuf,
     },
+    /// A file is to move from one mount to another: something is mounted below the destination.
+    #[error(
+        "files move within one mounted file system only, to the trash and back too, and these folders are mounted \
+         apart: {from}, {to}"
+    )]
+    MountedApart {
+        /// Where it stands.
+        from: PathBuf,
+        /// Where it was to go.
+        to: PathBuf,
+    },
     /// More is wanted than there is room for.
     #[error("no room for {needed_bytes} bytes, {free_bytes} are free and {kept_bytes} stay so: {path}")]
     NoRoom {
@@ -99,6 +110,7 @@ impl Error {
             }
             Self::Foreign { directory } => Self::Foreign { directory: directory.clone() },
             Self::InTheWay { path } => Self::InTheWay { path: path.clone() },
+            Self::MountedApart { from, to } => Self::MountedApart { from: from.clone(), to: to.clone() },
             Self::Locked { path, pid } => Self::Locked { path: path.clone(), pid: *pid },
             Self::NoRoom { path, files, needed_bytes, free_bytes, kept_bytes } => Self::NoRoom {
                 path: path.clone(),
@@ -108,6 +120,16 @@ impl Error {
                 kept_bytes: *kept_bytes,
             },
         }
+    }
+
+    /// The file at `from` cannot be moved into the folder `to`.
+    pub(super) fn moving(from: &Path, to: &Path, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        if source.kind() == io::ErrorKind::CrossesDevices {
+            let from = from.parent().unwrap_or(from).to_owned();
+            return Self::MountedApart { from, to: to.to_owned() };
+        }
+        Self::io("move file", from, source)
     }
 
     /// A file under `path` cannot be read.
@@ -165,7 +187,7 @@ impl Error {
     pub fn ends_the_run(&self) -> bool {
         match self {
             Self::Absent { .. } | Self::Foreign { .. } | Self::Locked { .. } => true,
-            Self::InTheWay { .. } => false,
+            Self::InTheWay { .. } | Self::MountedApart { .. } => false,
             // One huge file must not keep the small ones from coming; an almost full disk does.
             Self::NoRoom { free_bytes, .. } => *free_bytes < FREE_BYTES_MIN,
             Self::Io { source, .. } => matches!(

@@ -55,9 +55,9 @@ impl Destination {
             return Ok(if there.is_some() { Relocated::Done } else { Relocated::Missing });
         };
         let target = self.folder(to)?;
-        let moving = |e| Error::io("move file", &path, e);
+        let moving = |e: Errno| Error::moving(&path, target.path(), e);
         fault::relocate(&path.with_file_name(&old), &target.path().join(&new))
-            .map_err(|e| Error::io("move file", &path, e))?;
+            .map_err(|e| Error::moving(&path, target.path(), e))?;
         if rename_between(&source, &old, &target.handle, &new).map_err(moving)? {
             return Ok(Relocated::Done);
         }

@@ -75,8 +75,9 @@ impl Destination {
         let Some(source) = self.existing(above)? else { return Ok(Moved::Missing) };
         let place = Place { path: to.to_owned(), tag: String::new() };
         let target = self.folder(&place)?;
-        let refused = |e: std::io::Error| Error::io("move file", &old_path.join(old), e);
-        fault::relocate(&old_path.join(old), &target.path().join(target.name())).map_err(refused)?;
+        let whole = old_path.join(old);
+        let refused = |e: std::io::Error| Error::moving(&whole, target.path(), e);
+        fault::relocate(&whole, &target.final_path()).map_err(refused)?;
         let moved = match rename_between(&source, old, &target.handle, target.name()) {
             Ok(true) => Moved::Done,
             Ok(false) => Moved::Taken,

@@ -105,7 +105,8 @@ fn not_all_back(done: &Undeleted) -> Problem {
     let (what, hint) = match done.missing {
         0 => (
             format!("cannot move {} out of the trash", format::counted(stay.len() as u64, "file")),
-            "move away what is in the way, and run undelete again",
+            "mend that, or put the files by hand where \"rollbook trash list\" says that they were; then run undelete \
+             again",
         ),
         missing => (
             format!("cannot find {} in the trash", format::counted(missing, "file")),
