@@ -220,15 +220,33 @@ fn a_destination_that_is_there_by_half_releases_nothing() {
 }
 
 #[test]
-fn a_folder_that_was_moved_elsewhere_with_a_link_in_its_place_is_left_alone() {
+fn a_folder_that_was_moved_elsewhere_with_a_link_in_its_place_is_left_alone_and_named_by_all_who_look() {
     let world = synced(6);
     let path = paths(&world)[0].clone();
     let top = world.photos().join(path.split('/').next().unwrap());
     let elsewhere = world.photos().with_file_name("other disk");
     fs::rename(&top, &elsewhere).unwrap();
     symlink(&elsewhere, &top).unwrap();
-    world.run(&["sync"], 0);
+    let tree = world.tree();
+    let files = world.count("1");
+    for args in [&["sync"][..], &["sync", "--check-files"]] {
+        let said = world.run(args, 0).stderr();
+        let named: Vec<&str> = said.lines().filter(|line| line.contains(top.to_str().unwrap())).collect();
+        assert!(
+            matches!(*named, [line] if line.contains(&format!("{files} files not looked at"))
+                && line.contains("a link is not followed")),
+            "{said}"
+        );
+    }
+    for (args, code) in [(&["verify", "--all"][..], 1), (&["audit"], 6)] {
+        let said = world.run(args, code).stdout();
+        let of_the_folder = |line: &&str| line.contains(&path) && line.contains(top.to_str().unwrap());
+        assert!(said.lines().any(|line| of_the_folder(&line)), "{args:?}: {said}");
+    }
+    let said = world.run(&["adopt"], 0).stdout();
+    assert!(said.contains(&format!("{}: a link", path.split('/').next().unwrap())), "{said}");
     assert_eq!(world.count("standing <> 'verified'"), 0);
+    assert_eq!(world.tree(), tree);
 }
 
 #[test]

@@ -185,6 +185,10 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             "{} deleted here, and will stay away; \"rollbook refetch --all\" brings them back",
             format::counted(*files, "file")
         )),
+        Notice::Closed { files, why } => warning(format!(
+            "{} not looked at: {why}; put the folder itself there, or mount it there: a link is not followed",
+            format::counted(*files, "file")
+        )),
         Notice::Trashed { files } => warning(format!(
             "{} gone from iCloud, now in the trash; \"rollbook undelete --all\" brings them back",
             format::counted(*files, "file")

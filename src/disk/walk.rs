@@ -95,7 +95,7 @@ fn look(
         return folders.push(path);
     }
     if !meta.is_file() {
-        let why = if meta.is_symlink() { "a link, not a file" } else { "not a file" };
+        let why = if meta.is_symlink() { "a link, and links are not followed" } else { "not a file" };
         return sights.push(closed(why));
     }
     let Some(text) = path.strip_prefix(root).ok().and_then(Path::to_str) else {

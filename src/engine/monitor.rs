@@ -104,6 +104,13 @@ pub enum Notice {
         /// They come again; else they stay away.
         refetched: bool,
     },
+    /// Files cannot be looked at, because their folder cannot be entered.
+    Closed {
+        /// How many.
+        files: u64,
+        /// Why; it names the folder.
+        why: String,
+    },
     /// Files whose asset is gone from iCloud went to the trash.
     Trashed {
         /// How many.

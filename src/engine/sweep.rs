@@ -8,11 +8,13 @@
 //! A file that is gone is first looked for by its content, wherever it may have been moved. What is
 //! not found is released, or wanted again, as the person chose. Where a file of another length stands,
 //! ours is looked for too; not found, the row stays: `audit` and `verify` name it, and nobody knows
-//! whether it was moved or changed. Last the trash is looked through, which a journal that was restored
+//! whether it was moved or changed. What lies behind a folder that cannot be entered, such as a link to elsewhere,
+//! is not looked at, and that is said. Last the trash is looked through, which a journal that was restored
 //! from before may not know. When many are missed at once nothing
 //! is done: a destination that is mounted by half must not release a library.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::disk::sweep::Presence;
@@ -54,6 +56,7 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
     let mut gone = Vec::new();
     let mut misfits = HashSet::new();
     let mut returned = Vec::new();
+    let mut closed: BTreeMap<Arc<str>, u64> = BTreeMap::new();
     let round_ended = loop {
         let (files, presence) = look(run, state.after).await?;
         let Some(last) = files.last() else { break true };
@@ -69,6 +72,7 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
                     misfits.insert(file.id);
                     gone.push(file);
                 }
+                Presence::Closed(why) if !file.released => *closed.entry(why).or_default() += 1,
                 _ => {}
             }
         }
@@ -79,6 +83,9 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
             break false;
         }
     };
+    for (why, files) in closed {
+        run.board.notice(Notice::Closed { files, why: why.to_string() });
+    }
     let dated = dated_since(run, &gone, &misfits).await?;
     gone.retain(|file| !dated.contains(&file.id));
     misfits.retain(|id| !dated.contains(id));
