@@ -270,3 +270,187 @@ fn a_look_at_the_files_goes_on_where_the_last_run_stopped_and_ends_within_a_week
     world.run(&["sync", "--check-files"], 0);
     assert_eq!(world.count("standing = 'released'"), 1);
 }
+
+/// Gives files other names, all at once: so also each other's.
+fn shuffle(world: &World, moves: &[(&str, &str)]) {
+    let at = |name: &str| world.photos().join(name);
+    for (number, (from, _)) in moves.iter().enumerate() {
+        fs::rename(at(from), at(&format!("moving-{number}"))).unwrap();
+    }
+    for (number, (_, to)) in moves.iter().enumerate() {
+        fs::create_dir_all(at(to).parent().unwrap()).unwrap();
+        fs::rename(at(&format!("moving-{number}")), at(to)).unwrap();
+    }
+}
+
+/// Paths of four photos, of one length each or of different ones.
+fn four(world: &World, same_length: bool) -> Vec<String> {
+    let journal = world.journal();
+    let sql = match same_length {
+        true => {
+            "SELECT path FROM v_file WHERE size_bytes = (SELECT size_bytes FROM v_file GROUP BY size_bytes
+             HAVING count(DISTINCT sha256) > 3 LIMIT 1) GROUP BY sha256 LIMIT 4"
+        }
+        false => "SELECT path FROM v_file GROUP BY size_bytes ORDER BY min(file_id) LIMIT 4",
+    };
+    let mut statement = journal.prepare(sql).unwrap();
+    let paths: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(paths.len(), 4, "four photos, of the same length: {same_length}");
+    paths
+}
+
+/// What a person may do to a series: in the order of [`four`], which goes to whose place.
+const SHUFFLES: [(&str, &[(usize, usize)]); 4] = [
+    ("a swap", &[(0, 1), (1, 0)]),
+    ("a cycle", &[(2, 0), (0, 1), (1, 2)]),
+    ("a shift to a new name", &[(0, 1), (1, 2), (2, 4)]),
+    ("a shift backwards", &[(3, 2), (2, 1), (1, 0), (0, 4)]),
+];
+
+#[test]
+fn photos_that_were_moved_to_each_others_places_are_known_there_and_nothing_is_fetched() {
+    // By their lengths, in a sync; by their bytes, in a verify.
+    for (verify, same_length) in [(false, false), (true, false), (true, true)] {
+        let mean_size_bytes = same_length.then_some(1);
+        let world = World::new(Options { assets: 16, mean_size_bytes, ..Options::default() });
+        world.run(&["sync"], 0);
+        let (before, mut relocated) = (fetched(&world), 0);
+        for (what, moves) in SHUFFLES {
+            let mut names = four(&world, same_length);
+            names.push(format!("Holiday/{what}.jpg"));
+            let moves: Vec<(&str, &str)> =
+                moves.iter().map(|(from, to)| (names[*from].as_str(), names[*to].as_str())).collect();
+            shuffle(&world, &moves);
+            let tree = world.tree();
+            let goes_elsewhere = what.starts_with("a shift");
+            if verify {
+                let said = world.run(&["verify", "--all"], i32::from(goes_elsewhere)).stdout();
+                assert!(said.contains("moved here, and known there now"), "{what}: {said}");
+            }
+            if !verify || goes_elsewhere {
+                world.run(&["sync", "--check-files"], 0);
+            }
+            // Where a file is to be looked for in all of the tree, its row may have gone another way first.
+            relocated += moves.len() as i64;
+            let told = world.history("relocated");
+            assert!(
+                told == relocated || (verify && goes_elsewhere && told == relocated + 1),
+                "{what}: {told}"
+            );
+            relocated = told;
+            assert_eq!((world.tree(), fetched(&world)), (tree, before), "{what}");
+            assert_eq!((world.history("lost"), world.history("released")), (0, 0), "{what}");
+            world.assert_rows_are_true();
+        }
+        world.run(&["audit", "--deep"], 0);
+        world.run(&["sync", "--check-files"], 0);
+        world.run(&["verify", "--all"], 0);
+        assert_eq!(world.history("relocated"), relocated, "what is known is not learned again");
+        world.assert_complete();
+    }
+}
+
+#[test]
+fn a_photo_that_another_was_moved_over_is_gone_and_a_second_copy_of_one_is_no_photo_of_ours() {
+    for verify in [false, true] {
+        let world = synced(8);
+        let before = fetched(&world);
+        let [one, over, copied, damaged] = <[String; 4]>::try_from(four(&world, false)).unwrap();
+        fs::rename(world.photos().join(&one), world.photos().join(&over)).unwrap();
+        if verify {
+            assert!(world.run(&["verify", "--all"], 1).stdout().contains(&format!("missing: {over}")));
+        }
+        world.run(&["sync", "--check-files"], 0);
+        assert_eq!((world.history("lost"), world.count("standing = 'released'")), (0, 1));
+        assert_eq!(fetched(&world), before);
+        world.assert_rows_are_true();
+        // It comes back beside the one that has its place now.
+        world.run(&["refetch", "--all"], 0);
+        world.run(&["sync"], 0);
+        world.assert_complete();
+
+        fs::copy(world.photos().join(&copied), world.photos().join(&damaged)).unwrap();
+        assert!(world.run(&["verify", "--all"], 1).stdout().contains(&format!("damaged: {damaged}")));
+        assert_eq!(world.count(&format!("path = '{copied}' AND state = 'verified'")), 1);
+    }
+}
+
+#[test]
+fn a_kill_while_places_are_learned_leaves_rows_that_the_next_run_makes_true() {
+    let mut killed = 0;
+    for step in ["commit", "committed"] {
+        for number in 1.. {
+            let world = synced(4);
+            let before = fetched(&world);
+            let paths = four(&world, false);
+            shuffle(&world, &[(&paths[0], &paths[1]), (&paths[1], &paths[2]), (&paths[2], &paths[0])]);
+            let fault = format!("kill:{step}@{number}");
+            let ended = world.rollbook(&["verify"]).env("ROLLBOOK_FAULT", &fault).output().unwrap().status;
+            world.assert_journal_is_sound();
+            world.run(&["verify", "--all"], 0);
+            assert_eq!((world.history("relocated"), fetched(&world)), (3, before), "{fault}");
+            world.assert_complete();
+            if ended.success() {
+                break;
+            }
+            killed += 1;
+        }
+    }
+    assert!(killed > 4, "learning has commits of its own: {killed}");
+}
+
+#[test]
+fn sidecars_and_links_of_albums_follow_photos_to_each_others_places() {
+    const WITH: [&str; 4] = ["--sidecars", "xmp", "--album-views", "hardlink"];
+    for (what, take_along) in [("photos alone", false), ("their sidecars too", true)] {
+        let world = World::new(Options { assets: 20, ..Options::default() });
+        world.run(&[&["sync"], &WITH[..]].concat(), 0);
+        let before = world.tree();
+        let sql = "SELECT path FROM v_file WHERE rendition = 'original' AND EXISTS
+                       (SELECT 1 FROM sidecar s WHERE s.file_id = v_file.file_id)
+                   GROUP BY size_bytes ORDER BY min(file_id) LIMIT 4";
+        let journal = world.journal();
+        let mut statement = journal.prepare(sql).unwrap();
+        let paths: Vec<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let [a, b, c, d] = <[String; 4]>::try_from(paths).unwrap();
+        // Two change places, and two go one further.
+        let last = "Holiday/last.jpg".to_owned();
+        let beside = |path: &String| format!("{path}.xmp");
+        let moves = [(&a, &b), (&b, &a), (&c, &d), (&d, &last)];
+        let mut moved: Vec<(String, String)> = moves.map(|(from, to)| (from.clone(), to.clone())).into();
+        if take_along {
+            moved.extend(moves.map(|(from, to)| (beside(from), beside(to))));
+        }
+        let moved: Vec<(&str, &str)> = moved.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+        shuffle(&world, &moved);
+        let ran = world.run(&[&["sync", "--check-files"], &WITH[..]].concat(), 0);
+        assert!(!ran.stderr().contains("somebody else"), "{what}: {}", ran.stderr());
+        let after = world.tree();
+        for (from, to) in moves {
+            assert_eq!(after.get(to), before.get(from), "{what}: {from} -> {to}");
+            assert_eq!(after.get(&beside(to)), before.get(&beside(from)), "{what}: beside {to}");
+        }
+        assert!(
+            !after.contains_key(&c) && !after.contains_key(&beside(&c)),
+            "{what}: nothing is left of {c}"
+        );
+        let digests = |tree: &std::collections::BTreeMap<String, String>, in_albums: bool| {
+            let of = tree.iter().filter(|(path, _)| path.starts_with("Albums/") == in_albums);
+            let mut digests: Vec<String> = of.map(|(_, digest)| digest.clone()).collect();
+            digests.sort();
+            digests
+        };
+        for in_albums in [false, true] {
+            assert_eq!(
+                digests(&after, in_albums),
+                digests(&before, in_albums),
+                "{what}, in albums: {in_albums}"
+            );
+        }
+        assert!(!digests(&after, true).is_empty());
+        world.run(&["audit", "--deep"], 0);
+        world.run(&[&["sync", "--check-files"], &WITH[..]].concat(), 0);
+        assert_eq!(world.tree(), after, "{what}: a second run writes nothing");
+    }
+}

@@ -45,7 +45,7 @@ pub mod whole_file;
 pub use census::{Entry, census};
 pub use desk::{Desk, Waiting};
 pub use error::{Error, LinkOf};
-pub use inspect::{Found, Inspector};
+pub use inspect::{Found, Inspector, Opened};
 pub use lock::RunLock;
 pub use notify::ServiceManager;
 pub use part::PartFile;

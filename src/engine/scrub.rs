@@ -1,25 +1,26 @@
 //! Scrub: verified files are read back and compared with the digest that the journal holds.
 //!
 //! The oldest check comes first. What is right gets its time in groups, so a scrub that is stopped or
-//! killed goes on where it was, and reads one group twice at most. A damaged file is kept under
-//! another name and its row is *lost*: the next sync fetches it, while Apple has that version. A file
+//! killed goes on where it was, and reads one group twice at most. A file in the place of another may be one
+//! of ours that somebody moved there: then that is learned, and nothing is wrong. Else it is damaged: it is kept
+//! under another name and its row is *lost*: the next sync fetches it, while Apple has that version. A file
 //! that is not there is named, and the next sync looks for it everywhere: what becomes of files that
 //! were moved or deleted here is decided in one place, the sweep. A file that cannot be read is named
 //! and left verified: a bad cable is no loss.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 
-use crate::disk::{self, Destination, Found, Inspector};
+use crate::disk::{self, Destination, Found, Inspector, Opened};
 use crate::engine::error::Error;
 use crate::engine::run::{now, off_thread};
 use crate::engine::stop::Stop;
-use crate::journal::{Damage, DamageKind, DueFile, Journal, Reading, Turn, Verb};
-use crate::model::checksum::Rehasher;
+use crate::journal::{Damage, DamageKind, DueFile, Expected, FoundElsewhere, Journal, Reading, Turn, Verb};
+use crate::model::checksum::{Rehasher, Sha256Digest};
 use crate::model::ids::{AccountId, FileId, LibraryId, RunId};
 use crate::model::roll::Roll;
 use crate::model::time;
@@ -31,6 +32,9 @@ pub const FRESH_S: i64 = 30 * 86_400;
 const READS_AT_ONCE: usize = 2;
 /// Files whose checks are committed together.
 const GROUP_FILES: usize = 64;
+/// Missing files that are kept back until the end, as they may be met in the places of others: after so many,
+/// those are told at once. A destination that is mounted by half misses most of its files.
+const MISSING_HELD_MAX: usize = 10_000;
 /// Bytes after which a group is committed, however few files it has: what a kill makes us read again.
 const GROUP_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -79,6 +83,8 @@ pub struct Scrubbed {
     pub lost: u64,
     /// Of the findings, files that are not there: the next sync looks for them.
     pub missing: u64,
+    /// Files that stood in the places of others, and are known where they stand now. Nothing is wrong with them.
+    pub moved: u64,
     /// Files that are due and were not read: the budget ended, or someone asked to stop.
     pub due_left: u64,
     /// Files in the trash. They are not read: nothing could be fetched in their place.
@@ -109,12 +115,15 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
         seen: Roll::default(),
         date: time::date(now()),
         destination: Arc::new(destination),
+        account,
+        missing: BTreeMap::new(),
         journal,
         run,
         stop,
         told,
     };
     let ended = scrub.go().await;
+    scrub.tell_missing();
     let interrupted = scrub.stop.is_requested();
     let Scrub { journal, before, done, .. } = scrub;
     let mut done = Scrubbed { interrupted, ..done };
@@ -142,6 +151,7 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
 
 /// A scrub at work.
 struct Scrub<F> {
+    account: AccountId,
     journal: Arc<Journal>,
     destination: Arc<Destination>,
     stop: Stop,
@@ -153,6 +163,8 @@ struct Scrub<F> {
     bytes_max: Option<u64>,
     /// Files of this scrub: one that is right moves to the end of the line, and is met there again.
     seen: Roll,
+    /// Files that are not in their places, and were not met elsewhere yet.
+    missing: BTreeMap<FileId, Wrong>,
     done: Scrubbed,
     date: String,
 }
@@ -175,10 +187,20 @@ impl Line {
 enum Verdict {
     Right,
     Wrong(Damage),
-    /// Read to its end, and its bytes are others.
-    Differs(Damage),
+    /// Another file stands there.
+    Other(Other),
     /// Not read: the time is up, or someone asked to stop.
     Skipped,
+}
+
+/// A file that stands in the place of another.
+struct Other {
+    opened: Opened,
+    size_bytes: u64,
+    /// `None`: another length says enough, as long as no file of ours has that.
+    sha256: Option<Sha256Digest>,
+    /// What was seen, in words.
+    seen: String,
 }
 
 impl<F: FnMut(Wrong)> Scrub<F> {
@@ -232,65 +254,202 @@ impl<F: FnMut(Wrong)> Scrub<F> {
 
     async fn read_group(&mut self, group: Vec<DueFile>) -> Result<(), Error> {
         let (stop, deadline) = (self.stop.clone(), self.deadline);
-        let (destination, date) = (Arc::clone(&self.destination), self.date.clone());
+        let destination = Arc::clone(&self.destination);
         let mut reads = stream::iter(group)
             .map(|file| {
-                let (destination, date, stop) = (Arc::clone(&destination), date.clone(), stop.clone());
+                let (destination, stop) = (Arc::clone(&destination), stop.clone());
                 off_thread(move || {
                     let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
                     let read = if late || stop.is_requested() {
                         Ok(Verdict::Skipped)
                     } else {
-                        read_back(&destination, &file, &stop, &date)
+                        read_back(&destination, &file, &stop)
                     };
                     (file, read)
                 })
             })
             .buffer_unordered(READS_AT_ONCE);
         let mut right = Vec::new();
-        let mut wrong = Vec::new();
+        let (mut wrong, mut others) = (Vec::new(), Vec::new());
         let mut halted = None;
         while let Some((file, read)) = reads.next().await {
             match read.or_else(unreadable) {
                 Ok(Verdict::Right) => {
-                    self.count(&file);
+                    self.count(file.size_bytes);
                     right.push((file.id, file.sha256));
                 }
-                Ok(Verdict::Differs(damage)) => {
-                    self.count(&file);
-                    wrong.push((file, damage));
-                }
                 Ok(Verdict::Wrong(damage)) => wrong.push((file, damage)),
+                Ok(Verdict::Other(other)) => others.push((file, other)),
                 Ok(Verdict::Skipped) => {}
                 Err(error) => halted = Some(error),
             }
         }
         drop(reads);
         self.journal.checked(right, now()).await?;
+        let (others, date) = (self.learn(others).await?, self.date.clone());
+        for (_, other) in others.iter().filter(|(_, other)| other.sha256.is_some()) {
+            self.count(other.size_bytes);
+        }
+        let set_aside = off_thread(move || {
+            let damaged = others.into_iter().map(|(file, other)| {
+                let damage = set_aside(&destination, &file.path, other, &date);
+                (file, damage)
+            });
+            damaged.collect::<Vec<_>>()
+        });
+        wrong.extend(set_aside.await);
         for (file, damage) in wrong {
+            if damage.kind == DamageKind::Missing {
+                self.miss(file, damage);
+                continue;
+            }
             self.record(file.id, &damage).await?;
             (self.told)(Wrong { asset: file.asset, path: file.path, damage });
         }
         halted.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn count(&mut self, file: &DueFile) {
+    fn count(&mut self, size_bytes: u64) {
         self.done.read.files += 1;
-        self.done.read.bytes += file.size_bytes;
+        self.done.read.bytes += size_bytes;
+    }
+
+    /// Learns which of these are files of ours that somebody moved to the places of others. Gives the rest.
+    async fn learn(&mut self, others: Vec<(DueFile, Other)>) -> Result<Vec<(DueFile, Other)>, Error> {
+        if others.is_empty() {
+            return Ok(others);
+        }
+        let (reader, account) = (self.journal.reader().clone(), self.account);
+        let (destination, stop) = (Arc::clone(&self.destination), self.stop.clone());
+        let Recognised { moves, rest } = off_thread(move || {
+            let lengths = others.iter().map(|(_, other)| other.size_bytes).collect();
+            let known = reader.of_lengths(account, &lengths)?;
+            Ok::<_, Error>(recognise(&destination, others, &known, &stop))
+        })
+        .await?;
+        if moves.is_empty() {
+            return Ok(rest);
+        }
+        let (mut places, mut found, mut checked) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, owner) in moves {
+            self.count(owner.size_bytes);
+            found.push(FoundElsewhere { id: owner.id, from: owner.path, to: place.path.clone() });
+            checked.push((owner.id, owner.sha256));
+            places.push(place);
+        }
+        let told_by = self.destination.file_system().clone();
+        let learned = self.journal.relocated(account, self.run, now(), found, told_by).await?;
+        checked.retain(|(id, _)| learned.moved.contains(id));
+        self.journal.checked(checked, now()).await?;
+        self.done.moved += learned.moved.len() as u64;
+        for id in learned.moved {
+            self.missing.remove(&id);
+        }
+        for place in places.into_iter().filter(|place| learned.displaced.contains(&place.id)) {
+            let detail = "another file of yours was moved there".to_owned();
+            self.miss(place, Damage { kind: DamageKind::Missing, detail, kept_as: None });
+        }
+        Ok(rest)
+    }
+
+    /// Keeps a missing file in mind: it may be met in the place of another.
+    fn miss(&mut self, file: DueFile, damage: Damage) {
+        if self.missing.len() == MISSING_HELD_MAX {
+            self.tell_missing();
+        }
+        self.missing.insert(file.id, Wrong { asset: file.asset, path: file.path, damage });
+    }
+
+    fn tell_missing(&mut self) {
+        for wrong in std::mem::take(&mut self.missing).into_values() {
+            self.done.read.findings += 1;
+            self.done.missing += 1;
+            (self.told)(wrong);
+        }
     }
 
     async fn record(&mut self, file: FileId, damage: &Damage) -> Result<(), Error> {
         self.done.read.findings += 1;
-        match damage.kind {
-            DamageKind::Missing => {
-                self.done.missing += 1;
-                return Ok(());
-            }
-            DamageKind::Unreadable => {}
-            DamageKind::Damaged | DamageKind::Replaced => self.done.lost += 1,
+        if damage.kind != DamageKind::Unreadable {
+            self.done.lost += 1;
         }
         Ok(self.journal.damaged(self.run, file, now(), damage.clone()).await?)
     }
+}
+
+/// What files in the places of others are.
+#[derive(Default)]
+struct Recognised {
+    /// In whose place, and which file of ours it is.
+    moves: Vec<(DueFile, Expected)>,
+    /// Those that are none.
+    rest: Vec<(DueFile, Other)>,
+}
+
+/// Tells files of ours from others by their bytes: one that does not stand in its own place was moved. A
+/// second copy of one that does is no file of ours.
+fn recognise(
+    destination: &Arc<Destination>,
+    others: Vec<(DueFile, Other)>,
+    known: &[Expected],
+    stop: &Stop,
+) -> Recognised {
+    let displaced: HashSet<FileId> = others.iter().map(|(file, _)| file.id).collect();
+    let (mut recognised, mut met) = (Recognised::default(), HashSet::new());
+    for (file, mut other) in others {
+        let mut candidates =
+            known.iter().filter(|of| of.size_bytes == other.size_bytes && of.id != file.id).peekable();
+        if other.sha256.is_none() && candidates.peek().is_some() {
+            // What cannot be read is no file of ours: its length says that already.
+            other.sha256 = digest(&mut other.opened, stop).ok();
+        }
+        let owner = candidates.find(|of| {
+            Some(of.sha256) == other.sha256
+                && !met.contains(&of.id)
+                && (displaced.contains(&of.id) || !stands(destination, of, stop))
+        });
+        match owner {
+            Some(owner) => {
+                met.insert(owner.id);
+                recognised.moves.push((file, owner.clone()));
+            }
+            // Not looked at to the end: it is due again.
+            None if stop.is_requested() => {}
+            None => recognised.rest.push((file, other)),
+        }
+    }
+    recognised
+}
+
+/// Whether a file stands in its own place. What cannot be read may.
+fn stands(destination: &Arc<Destination>, file: &Expected, stop: &Stop) -> bool {
+    let mut inspector = Inspector::new(Arc::clone(destination));
+    match inspector.look(&file.path) {
+        Ok(Found::File { size_bytes, .. }) if size_bytes == file.size_bytes => {
+            let opened = inspector.open(&file.path);
+            opened.and_then(|mut opened| digest(&mut opened, stop)).map_or(true, |found| found == file.sha256)
+        }
+        Ok(_) => false,
+        Err(_) => true,
+    }
+}
+
+fn digest(opened: &mut Opened, stop: &Stop) -> Result<Sha256Digest, disk::Error> {
+    let mut hasher = Rehasher::default();
+    opened.read(|| !stop.is_requested(), |piece| hasher.update(piece))?;
+    Ok(hasher.finish())
+}
+
+/// Gives a damaged file another name.
+fn set_aside(destination: &Arc<Destination>, path: &str, other: Other, date: &str) -> Damage {
+    let mut inspector = Inspector::new(Arc::clone(destination));
+    let (kind, detail, kept_as) = match inspector.set_aside(path, &other.opened, date) {
+        Ok(Some(kept_as)) => (DamageKind::Damaged, other.seen, Some(kept_as)),
+        Ok(None) => (DamageKind::Unreadable, "it changed while it was read".to_owned(), None),
+        // It stays where it is, then, and ours takes another name.
+        Err(error) => (DamageKind::Damaged, format!("{}; {error}", other.seen), None),
+    };
+    Damage { kind, detail, kept_as }
 }
 
 /// Trouble with one file is a damage; trouble with the disk ends the scrub.
@@ -306,13 +465,8 @@ fn unreadable(error: disk::Error) -> Result<Verdict, disk::Error> {
     }
 }
 
-/// Reads one file back, and sets it aside if it is damaged.
-fn read_back(
-    destination: &Arc<Destination>,
-    file: &DueFile,
-    stop: &Stop,
-    date: &str,
-) -> Result<Verdict, disk::Error> {
+/// Reads one file back.
+fn read_back(destination: &Arc<Destination>, file: &DueFile, stop: &Stop) -> Result<Verdict, disk::Error> {
     let wrong = |kind, detail: String| Ok(Verdict::Wrong(Damage { kind, detail, kept_as: None }));
     let mut inspector = Inspector::new(Arc::clone(destination));
     let (size_bytes, modified_at) = match inspector.look(&file.path)? {
@@ -327,13 +481,12 @@ fn read_back(
         }
     };
     let mut opened = inspector.open(&file.path)?;
-    let is_read = size_bytes == file.size_bytes;
-    let mut seen = if is_read {
-        let mut hasher = Rehasher::default();
-        opened.read(|| !stop.is_requested(), |piece| hasher.update(piece))?;
-        if hasher.finish() == file.sha256 {
-            return Ok(Verdict::Right);
-        }
+    let has_length = size_bytes == file.size_bytes;
+    let sha256 = has_length.then(|| digest(&mut opened, stop)).transpose()?;
+    if sha256 == Some(file.sha256) {
+        return Ok(Verdict::Right);
+    }
+    let mut seen = if has_length {
         "its bytes are not those that were verified".to_owned()
     } else {
         format!("it has {size_bytes} bytes, not {}", file.size_bytes)
@@ -350,12 +503,5 @@ fn read_back(
         }
         Ordering::Less => ", and its date does not say that anybody wrote to it".to_owned(),
     });
-    let (kind, detail, kept_as) = match inspector.set_aside(&file.path, &opened, date) {
-        Ok(Some(kept_as)) => (DamageKind::Damaged, seen, Some(kept_as)),
-        Ok(None) => (DamageKind::Unreadable, "it changed while it was read".to_owned(), None),
-        // It stays where it is, then, and ours takes another name.
-        Err(error) => (DamageKind::Damaged, format!("{seen}; {error}"), None),
-    };
-    let damage = Damage { kind, detail, kept_as };
-    Ok(if is_read { Verdict::Differs(damage) } else { Verdict::Wrong(damage) })
+    Ok(Verdict::Other(Other { opened, size_bytes, sha256, seen }))
 }

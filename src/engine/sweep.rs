@@ -5,7 +5,8 @@
 //! one stopped; once a week a run looks to the end. So a small library is looked through by every
 //! run, and a large one costs every run the same. Who asks for a look gets one at every file, from the first.
 //!
-//! A file that is gone is first looked for by its content, wherever it may have been moved. What is
+//! A file that is gone is first looked for by its content, wherever it may have been moved, to the place of
+//! another file of ours too, if the lengths tell: one of the same length is for a scrub to see. What is
 //! not found is released, or wanted again, as the person chose. Where a file of another length stands,
 //! ours is looked for too; not found, the row stays: `audit` and `verify` name it, and nobody knows
 //! whether it was moved or changed. What lies behind a folder that cannot be entered, such as a link to elsewhere,
@@ -92,7 +93,7 @@ pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
     let gone_none = gone.len() == misfits.len();
     take_back(run, returned).await?;
     if !gone.is_empty() {
-        let mut missing = find_elsewhere(run, gone).await?;
+        let mut missing = find_elsewhere(run, gone, &mut misfits).await?;
         missing.retain(|id| !misfits.contains(id));
         if run.stop.is_requested() {
             return Ok(());
@@ -168,8 +169,12 @@ async fn take_back(run: &Run, returned: Vec<Expected>) -> Result<(), Error> {
 }
 
 /// Looks for moved files by length first and then by digest, and learns where they are. Returns
-/// those that are nowhere.
-async fn find_elsewhere(run: &Run, gone: Vec<Expected>) -> Result<Vec<FileId>, Error> {
+/// those that are nowhere. In whose place another was found is no misfit: its file is gone.
+async fn find_elsewhere(
+    run: &Run,
+    gone: Vec<Expected>,
+    misfits: &mut HashSet<FileId>,
+) -> Result<Vec<FileId>, Error> {
     let mut by_size: HashMap<u64, Vec<Expected>> = HashMap::new();
     for file in gone {
         by_size.entry(file.size_bytes).or_default().push(file);
@@ -182,8 +187,10 @@ async fn find_elsewhere(run: &Run, gone: Vec<Expected>) -> Result<Vec<FileId>, E
         return Ok(Vec::new());
     }
     if !relocated.is_empty() {
-        let files = run.journal.relocated(run.account, run.id, now(), relocated).await? as u64;
-        run.board.notice(Notice::Relocated { files });
+        let told_by = run.destination.file_system().clone();
+        let learned = run.journal.relocated(run.account, run.id, now(), relocated, told_by).await?;
+        misfits.retain(|id| !learned.displaced.contains(id));
+        run.board.notice(Notice::Relocated { files: learned.moved.len() as u64 });
     }
     trash::recognise(run, trashed.into_iter().map(|file| (file.id, file.to)).collect()).await?;
     Ok(by_size.into_values().flatten().map(|file| file.id).collect())
@@ -235,7 +242,7 @@ async fn forgotten_in_trash(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> R
     Ok(files)
 }
 
-/// Files of the destination that have one of these lengths and that the journal does not know.
+/// Files of the destination that have one of these lengths where the journal knows of none that has it.
 async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec<LocalFile>, Error> {
     let stop = run.stop.clone();
     let walked = run
@@ -258,8 +265,8 @@ async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec
     let own = off_thread(move || of.own_paths(account, &root.to_string_lossy())).await?;
     let told_by = run.destination.file_system().clone();
     let own: HashSet<_> = own.iter().map(|path| told_by.fold(path)).collect();
-    let mut paths: Vec<String> =
-        files.keys().filter(|path| !own.contains(&told_by.fold(path))).cloned().collect();
+    let theirs = files.values().filter(|file| !own.contains(&told_by.fold(&file.path)));
+    let mut paths: Vec<(String, u64)> = theirs.map(|file| (file.path.clone(), file.size_bytes)).collect();
     // The same finding whatever order the walk had.
     paths.sort();
     let unknown = off_thread(move || reader.unknown_paths(account, paths, &told_by)).await?;

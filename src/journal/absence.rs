@@ -3,12 +3,14 @@
 //! A file that the person moved has its new path learned; one that they deleted is released, or wanted
 //! again, as they chose. The history says so either way.
 
-use rusqlite::{Connection, OptionalExtension as _, named_params};
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use crate::journal::Journal;
 use crate::journal::Reader;
 use crate::journal::error::Error;
-use crate::journal::{moves, place, row};
+use crate::journal::{moves, place, row, sidecar};
 use crate::model::checksum::Sha256Digest;
 use crate::model::events::Note;
 use crate::model::file_system::FileSystem;
@@ -51,6 +53,16 @@ pub struct FoundElsewhere {
     pub from: String,
     /// Where it stands.
     pub to: String,
+}
+
+/// What came of learning where files are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// Files whose place is known.
+    pub moved: Vec<FileId>,
+    /// Files in whose places some of those stand, and that are not where they should be. They have another
+    /// path now, and nothing stands there.
+    pub displaced: Vec<FileId>,
 }
 
 /// What becomes of files that the person deleted here.
@@ -100,17 +112,26 @@ impl Reader {
         expected(&*self.pool.get()?, account, after, limit)
     }
 
-    /// Those of `paths`, as `told_by` tells names, under which no verified file of the account is known.
+    /// Those of `paths`, as `told_by` tells names, where no verified file of that length is known to stand.
     ///
     /// # Errors
     /// If the journal cannot be read.
     pub fn unknown_paths(
         &self,
         account: AccountId,
-        paths: Vec<String>,
+        paths: Vec<(String, u64)>,
         told_by: &FileSystem,
     ) -> Result<Vec<String>, Error> {
         unknown_paths(&*self.pool.get()?, account, paths, told_by)
+    }
+
+    /// Verified files of the account that have one of these lengths; none that is in the trash, or on its way
+    /// to another path. Reads all of its rows.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn of_lengths(&self, account: AccountId, lengths: &HashSet<u64>) -> Result<Vec<Expected>, Error> {
+        of_lengths(&*self.pool.get()?, account, lengths)
     }
 }
 
@@ -123,7 +144,7 @@ impl Journal {
         self.writer.run(move |c| swept(c, account, sweep)).await
     }
 
-    /// Learns where files were moved to; says how many.
+    /// Learns where files were moved to, also to each other's places, as `told_by` tells names.
     ///
     /// # Errors
     /// If the journal cannot be written.
@@ -133,8 +154,9 @@ impl Journal {
         run: RunId,
         now: i64,
         files: Vec<FoundElsewhere>,
-    ) -> Result<usize, Error> {
-        self.writer.run(move |c| relocated(c, account, run, now, &files)).await
+        told_by: FileSystem,
+    ) -> Result<Learned, Error> {
+        self.writer.run(move |c| relocated(c, account, run, now, &files, &told_by)).await
     }
 
     /// Does with files that are gone what the person chose.
@@ -233,33 +255,64 @@ pub(super) fn expected(
     let mut rows = statement.query(values)?;
     let mut files = Vec::new();
     while let Some(row) = rows.next()? {
-        let sha256 = row::digest(row, "sha256")?;
-        files.push(Expected {
-            id: FileId(row.get("file_id")?),
-            path: row.get("path")?,
-            size_bytes: row::bytes(row, "size_bytes")?,
-            sha256: sha256.ok_or_else(|| Error::UnknownWord { what: "sha256", value: "NULL".into() })?,
-            released: row.get("released")?,
-            trash_path: row.get("trash_path")?,
-        });
+        files.push(read(row)?);
     }
     Ok(files)
 }
 
-/// Those of `paths` under which no verified file of the account is known.
+fn read(row: &Row<'_>) -> Result<Expected, Error> {
+    let sha256 = row::digest(row, "sha256")?;
+    Ok(Expected {
+        id: FileId(row.get("file_id")?),
+        path: row.get("path")?,
+        size_bytes: row::bytes(row, "size_bytes")?,
+        sha256: sha256.ok_or_else(|| Error::UnknownWord { what: "sha256", value: "NULL".into() })?,
+        released: row.get("released")?,
+        trash_path: row.get("trash_path")?,
+    })
+}
+
+/// Verified files of an account that have one of these lengths.
+pub(super) fn of_lengths(
+    connection: &Connection,
+    account: AccountId,
+    lengths: &HashSet<u64>,
+) -> Result<Vec<Expected>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT file_id, path, coalesce(disk_bytes, size_bytes) AS size_bytes, sha256, released_at IS NOT NULL AS released,
+             trash_path
+         FROM asset_file f
+         WHERE state = 'verified' AND trash_path IS NULL
+           AND coalesce(disk_bytes, size_bytes) IN (SELECT value FROM json_each(:sizes))
+           AND library_id IN (SELECT library_id FROM library WHERE account_id = :account)
+           AND file_id NOT IN (SELECT file_id FROM relocation)
+         ORDER BY file_id",
+    )?;
+    let sizes: Vec<String> = lengths.iter().map(u64::to_string).collect();
+    let sizes = format!("[{}]", sizes.join(","));
+    let mut rows = statement.query(named_params! { ":account": account.0, ":sizes": sizes })?;
+    let mut files = Vec::new();
+    while let Some(row) = rows.next()? {
+        files.push(read(row)?);
+    }
+    Ok(files)
+}
+
+/// Those of `paths` where no verified file of that length is known to stand.
 pub(super) fn unknown_paths(
     connection: &Connection,
     account: AccountId,
-    paths: Vec<String>,
+    paths: Vec<(String, u64)>,
     told_by: &FileSystem,
 ) -> Result<Vec<String>, Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT path FROM asset_file WHERE path_key = :key AND state = 'verified'")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT path FROM asset_file WHERE path_key = :key AND state = 'verified' AND released_at IS NULL
+           AND coalesce(disk_bytes, size_bytes) = :size",
+    )?;
     let mut unknown = Vec::new();
-    for path in paths {
-        let key = place::key(account, &path);
-        let known: Option<String> =
-            statement.query_row(named_params! { ":key": key }, |row| row.get(0)).optional()?;
+    for (path, size_bytes) in paths {
+        let values = named_params! { ":key": place::key(account, &path), ":size": row::int(size_bytes) };
+        let known: Option<String> = statement.query_row(values, |row| row.get(0)).optional()?;
         if !known.is_some_and(|known| told_by.is_same(&known, &path)) {
             unknown.push(path);
         }
@@ -267,25 +320,48 @@ pub(super) fn unknown_paths(
     Ok(unknown)
 }
 
-/// Learns where files were moved to. A path that another file of ours holds is not learned. Returns
-/// how many were.
+/// Learns where files were moved to, also to each other's places. Not learned is a name that only this file
+/// system tells from that of another file, and one that is promised to a file that is half here.
 pub(super) fn relocated(
     connection: &Connection,
     account: AccountId,
     run: RunId,
     now: i64,
     files: &[FoundElsewhere],
-) -> Result<usize, Error> {
-    let mut learned = 0;
+    told_by: &FileSystem,
+) -> Result<Learned, Error> {
+    let (mut moves, mut keys) = (Vec::new(), HashSet::new());
     for file in files {
-        if place::make_way(connection, account, file.id, &file.to)?.is_some() {
-            continue;
+        let is_to_be_had = match place::holder(connection, account, file.id, &file.to)? {
+            // What it is known for is not what stands there: that is the file.
+            Some(holder) if holder.is_verified => told_by.is_same(&holder.path, &file.to),
+            Some(holder) => !holder.is_half_here,
+            None => true,
+        };
+        if is_to_be_had && keys.insert(place::key(account, &file.to)) {
+            moves.push(file);
+        }
+    }
+    for file in &moves {
+        place::step_aside(connection, account, file.id)?;
+    }
+    let mut learned = Learned::default();
+    for file in &moves {
+        if let Some(holder) = place::holder(connection, account, file.id, &file.to)? {
+            let held = holder.path.clone();
+            place::another(connection, account, holder.id, &holder.name, &[held])?;
+            if holder.is_verified {
+                let detail = format!("from {}, where another file of yours stands now", holder.path);
+                remember(connection, Some(run), now, holder.id, Note::Relocated, &detail)?;
+                learned.displaced.push(holder.id);
+            }
         }
         place::stand_at(connection, account, file.id, &file.to)?;
         set_released(connection, file.id, None)?;
         remember(connection, Some(run), now, file.id, Note::Relocated, &format!("from {}", file.from))?;
-        learned += 1;
+        learned.moved.push(file.id);
     }
+    sidecar::hand_over(connection, &moves, &learned.displaced)?;
     Ok(learned)
 }
 

@@ -63,7 +63,7 @@ use std::sync::Arc;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
-pub use absence::{Expected, FoundElsewhere, Missing, Refetched, Sweep, Wanted};
+pub use absence::{Expected, FoundElsewhere, Learned, Missing, Refetched, Sweep, Wanted};
 pub use adopt::{Adoption, Known, KnownLocal};
 pub use album_paths::AlbumPaths;
 pub use album_view::{Link, Membership};

@@ -12,7 +12,6 @@ use crate::journal::error::Error;
 use crate::model::asset::{Asset, Offer};
 use crate::model::ids::{AccountId, AssetName, FileId, LibraryId};
 use crate::model::layout::{self, Layout};
-use crate::model::state::State;
 
 /// A path and its folded key.
 pub(super) struct FreePath {
@@ -125,6 +124,41 @@ pub(super) fn rename(connection: &Connection, claim: &mut Claim, refused: &[Stri
     Ok(())
 }
 
+/// Another row that has a path.
+pub(super) struct Holder {
+    pub(super) id: FileId,
+    /// As it is written there.
+    pub(super) path: String,
+    pub(super) name: AssetName,
+    pub(super) is_verified: bool,
+    /// Whether some of it is here, or is being fetched.
+    pub(super) is_half_here: bool,
+}
+
+/// The row, other than that of `file`, that has `path`.
+pub(super) fn holder(
+    connection: &Connection,
+    account: AccountId,
+    file: FileId,
+    path: &str,
+) -> Result<Option<Holder>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT f.file_id, f.path, f.state = 'verified' AS is_verified, a.record_name,
+                f.offset_bytes > 0 OR f.claim_run_id IS NOT NULL AS is_half_here
+         FROM asset_file f JOIN asset a USING (asset_id) WHERE f.path_key = :key AND f.file_id <> :file",
+    )?;
+    let holder = statement.query_row(named_params! { ":key": key(account, path), ":file": file.0 }, |r| {
+        Ok(Holder {
+            id: FileId(r.get("file_id")?),
+            path: r.get("path")?,
+            name: AssetName(r.get("record_name")?),
+            is_verified: r.get("is_verified")?,
+            is_half_here: r.get("is_half_here")?,
+        })
+    });
+    Ok(holder.optional()?)
+}
+
 /// Frees `path` for a file that stands there: another row that was promised it, and has nothing yet, is
 /// given another. Says why not, if the path is not to be had.
 pub(super) fn make_way(
@@ -133,29 +167,30 @@ pub(super) fn make_way(
     file: FileId,
     path: &str,
 ) -> Result<Option<String>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT f.file_id, f.path, f.state, f.offset_bytes, f.claim_run_id IS NOT NULL, a.record_name
-         FROM asset_file f JOIN asset a USING (asset_id) WHERE f.path_key = :key AND f.file_id <> :file",
-    )?;
-    let key = key(account, path);
-    type Holder = (i64, String, String, i64, bool, String);
-    let holder: Option<Holder> = statement
-        .query_row(named_params! { ":key": key, ":file": file.0 }, |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?))
-        })
-        .optional()?;
-    let Some((holder, held, state, offset_bytes, claimed, name)) = holder else { return Ok(None) };
-    if state == State::Verified.as_str() {
+    let Some(Holder { id, path: held, name, is_verified, is_half_here }) =
+        holder(connection, account, file, path)?
+    else {
+        return Ok(None);
+    };
+    if is_verified {
         return Ok(Some(format!("{held} is another file of ours, and no file system tells the names apart")));
     }
-    if offset_bytes > 0 || claimed {
+    if is_half_here {
         return Ok(Some(format!("{held} is promised to a file that is half here")));
     }
-    let name = AssetName(name);
-    let others = layout::other_paths(&held, &name);
-    let free = first_free(connection, account, others, &[])?;
-    set(connection, FileId(holder), &free)?;
+    another(connection, account, id, &name, &[held])?;
     Ok(None)
+}
+
+/// Lets go of a row's path until it is given one by [`stand_at`], in the same operation: so rows can change
+/// places with each other.
+pub(super) fn step_aside(connection: &Connection, account: AccountId, file: FileId) -> Result<(), Error> {
+    // No name of a file has a NUL.
+    let nowhere = key(account, &format!("\0{file}"));
+    let mut statement =
+        connection.prepare_cached("UPDATE asset_file SET path_key = :key WHERE file_id = :file")?;
+    statement.execute(named_params! { ":key": nowhere, ":file": file.0 })?;
+    Ok(())
 }
 
 /// Gives a row another path, because files of others hold those in `taken`, its own first.

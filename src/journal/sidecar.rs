@@ -3,11 +3,12 @@
 //! A sidecar is due when what it is made from differs from what it was made from: the record's change
 //! tag, the albums, the path. Both are one number, so a run over a million files compares numbers.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OptionalExtension as _, named_params};
 use sha2::{Digest as _, Sha256};
 
 use crate::journal::Journal;
 use crate::journal::Reader;
+use crate::journal::absence::FoundElsewhere;
 use crate::journal::album_paths::AlbumPaths;
 use crate::journal::error::Error;
 use crate::journal::kept_record::Shelf;
@@ -16,6 +17,7 @@ use crate::model::asset::{Captured, Rendition};
 use crate::model::checksum::Sha256Digest;
 use crate::model::facts::{Facts, Picture};
 use crate::model::ids::{AccountId, AssetId, AssetName, FileId, LibraryId};
+use crate::model::xmp;
 
 /// Changes when a sidecar says more than before, so that all are written anew.
 const FORM: &str = "1";
@@ -183,6 +185,50 @@ pub(super) fn written(connection: &Connection, now: i64, sidecars: &[WrittenSide
         statement.execute(named_params! {
             ":file": sidecar.file.0, ":path": sidecar.path, ":sha256": sidecar.sha256.map(|s| s.0),
             ":made_from": sidecar.made_from, ":now": now,
+        })?;
+    }
+    Ok(())
+}
+
+/// Files were moved to places of others: what we wrote beside those stays there, and is that of the file which
+/// stands there now, to be written anew. What is left over goes to whose place was taken.
+pub(super) fn hand_over(
+    connection: &Connection,
+    moves: &[&FoundElsewhere],
+    displaced: &[FileId],
+) -> Result<(), Error> {
+    let mut read = connection
+        .prepare_cached("SELECT path, sha256, made_from, written_at FROM sidecar WHERE file_id = :file")?;
+    type Record = (FileId, String, Option<Vec<u8>>, i64, i64);
+    let mut records: Vec<Record> = Vec::new();
+    let files: Vec<FileId> = moves.iter().map(|of| of.id).chain(displaced.iter().copied()).collect();
+    for file in &files {
+        let record = read.query_row(named_params! { ":file": file.0 }, |r| {
+            Ok((*file, r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+        });
+        records.extend(record.optional()?);
+    }
+    for FoundElsewhere { id, to, .. } in moves.iter().copied() {
+        let beside = format!("{to}{}", xmp::SUFFIX);
+        let Some(at) = records.iter().position(|(_, path, ..)| *path == beside) else { continue };
+        let holder = records[at].0;
+        if let Some(own) = records.iter().position(|(file, ..)| file == id) {
+            records[own].0 = holder;
+        }
+        records[at].0 = *id;
+    }
+    let mut forget = connection.prepare_cached("DELETE FROM sidecar WHERE file_id = :file")?;
+    for file in &files {
+        forget.execute(named_params! { ":file": file.0 })?;
+    }
+    let mut remember = connection.prepare_cached(
+        "INSERT INTO sidecar (file_id, path, sha256, made_from, written_at)
+         VALUES (:file, :path, :sha256, :made_from, :written_at)",
+    )?;
+    for (file, path, sha256, made_from, written_at) in records {
+        remember.execute(named_params! {
+            // Another number than before: what it was made from does not name the photo.
+            ":file": file.0, ":path": path, ":sha256": sha256, ":made_from": !made_from, ":written_at": written_at,
         })?;
     }
     Ok(())

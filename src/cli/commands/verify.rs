@@ -56,6 +56,8 @@ struct OfAccount {
     /// Of the findings, files that are not there: without `--repair`, the next sync looks for them; with it,
     /// those that had been moved are none.
     files_missing: u64,
+    /// Files that somebody moved to the places of others, and that are known there now. Nothing is wrong with them.
+    files_moved: u64,
     /// Of the findings, files that could not be read: they stay verified.
     files_unreadable: u64,
     /// Files that `--repair` brought home; null without it.
@@ -172,6 +174,7 @@ impl OfAccount {
             findings_total: of.read.findings,
             files_lost: of.lost,
             files_missing: of.missing,
+            files_moved: of.moved,
             files_unreadable: of.read.findings - of.lost - of.missing,
             files_repaired: None,
             bytes_fetched: 0,
@@ -209,6 +212,10 @@ impl OfAccount {
             format::count(self.findings_total)
         );
         let mut parts = vec![read];
+        if self.files_moved > 0 {
+            let moved = format::counted(self.files_moved, "file");
+            parts.push(format!("{moved} moved here, and known there now"));
+        }
         match self.files_repaired {
             Some(repaired) if self.wanted() > 0 || repaired > 0 => parts.push(format!(
                 "{} fetched again ({})",
