@@ -294,11 +294,13 @@ enum Lost {
     Elsewhere,
     /// It is of a day before the dates.
     Older,
+    /// Likewise, and the files were moved meanwhile.
+    OlderAndMoved,
 }
 
 #[test]
 fn a_journal_that_was_lost_sees_through_the_dates_and_fetches_nothing() {
-    for how in [Lost::Rebuilt, Lost::Moved, Lost::Elsewhere, Lost::Older] {
+    for how in [Lost::Rebuilt, Lost::Moved, Lost::Elsewhere, Lost::Older, Lost::OlderAndMoved] {
         let world = world(24);
         world.run(&["sync"], 0);
         let (journal, kept) = (world.data_dir().join("journal.db"), world.data_dir().join("kept.db"));
@@ -308,7 +310,7 @@ fn a_journal_that_was_lost_sees_through_the_dates_and_fetches_nothing() {
         let (before, dated) = (digests(&world), world.count("disk_bytes IS NOT NULL"));
         assert!(dated > 5, "{dated}");
         let moved = match how {
-            Lost::Moved => world.photos().join("taken/away"),
+            Lost::Moved | Lost::OlderAndMoved => world.photos().join("taken/away"),
             Lost::Elsewhere => world.data_dir().join("elsewhere"),
             Lost::Rebuilt | Lost::Older => world.photos(),
         };
@@ -320,13 +322,14 @@ fn a_journal_that_was_lost_sees_through_the_dates_and_fetches_nothing() {
             }
         }
         match how {
-            Lost::Older => fs::rename(&kept, &journal).unwrap(),
+            Lost::Older | Lost::OlderAndMoved => fs::rename(&kept, &journal).unwrap(),
             _ => drop(world.run(&["journal", "rebuild"], 0)),
         }
         let fetched = world.sandbox.counters().cdn_bytes;
         match how {
             Lost::Moved => drop(world.run(&["adopt"], 0)),
             Lost::Elsewhere => drop(world.run(&["adopt", moved.to_str().unwrap(), "--copy"], 0)),
+            Lost::OlderAndMoved => drop(world.run(&["sync", "--check-files"], 0)),
             Lost::Rebuilt | Lost::Older => {
                 // Killed when the first rows say what was proved, and not yet what stands there.
                 let mut killed = world.rollbook(&["sync"]);

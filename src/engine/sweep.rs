@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::disk::sweep::Presence;
+use crate::disk::undated::{DatedJpeg, Original};
 use crate::disk::walk::{Sight, walk};
 use crate::engine::Settings;
 use crate::engine::error::Error;
@@ -40,6 +41,8 @@ const ROUND_S_MAX: i64 = 7 * 24 * 3600;
 const REMEMBERED_S: i64 = 24 * 3600;
 /// Files looked at between two looks at the time: two milliseconds, ten on a disk that sleeps.
 const BATCH: usize = 500;
+/// How JPEGs are called: only such files are looked into for a date of our making.
+const JPEG_EXTENSIONS: [&str; 2] = ["jpg", "jpeg"];
 
 /// Looks whether verified files still stand, and does what the person chose with those that do not.
 pub(super) async fn sweep(run: &Run, settings: &Settings) -> Result<(), Error> {
@@ -134,11 +137,16 @@ async fn dated_since(
         });
         // What cannot be read is for others to find and say.
         let Ok(Some(original)) = seen.await else { continue };
-        run.journal.intend_date(*id, original.dated.sha256, original.dated_bytes).await?;
-        run.journal.date_written(Some(run.id), now(), *id).await?;
+        know_date(run, *id, &original).await?;
         dated.insert(*id);
     }
     Ok(dated)
+}
+
+/// Tells a row that its file got a date.
+async fn know_date(run: &Run, file: FileId, original: &Original) -> Result<(), Error> {
+    run.journal.intend_date(file, original.dated.sha256, original.dated_bytes).await?;
+    Ok(run.journal.date_written(Some(run.id), now(), file).await?)
 }
 
 /// The next files, and what stands in their places.
@@ -180,7 +188,9 @@ async fn find_elsewhere(
         by_size.entry(file.size_bytes).or_default().push(file);
     }
     let locals = strangers(run, &by_size).await?;
-    let relocated = recognised(run, &mut by_size, locals).await;
+    let mut relocated = recognised(run, &mut by_size, locals).await;
+    let dated = recognised_undated(run, &mut by_size).await?;
+    relocated.extend(dated.iter().map(|(found, _)| found.clone()));
     let locals = forgotten_in_trash(run, &by_size).await?;
     let trashed = recognised(run, &mut by_size, locals).await;
     if run.stop.is_requested() {
@@ -190,6 +200,10 @@ async fn find_elsewhere(
         let told_by = run.destination.file_system().clone();
         let learned = run.journal.relocated(run.account, run.id, now(), relocated, told_by).await?;
         misfits.retain(|id| !learned.displaced.contains(id));
+        // A kill between leaves a file of another length in its place, which `dated_since` sees through.
+        for (found, original) in dated.into_iter().filter(|(found, _)| learned.moved.contains(&found.id)) {
+            know_date(run, found.id, &original).await?;
+        }
         run.board.notice(Notice::Relocated { files: learned.moved.len() as u64 });
     }
     trash::recognise(run, trashed.into_iter().map(|file| (file.id, file.to)).collect()).await?;
@@ -220,6 +234,45 @@ async fn recognised(
     recognised
 }
 
+/// Takes those out of `by_size` that a JPEG was before it got its date from us: the journal was put back to a
+/// day before, and the file was moved.
+async fn recognised_undated(
+    run: &Run,
+    by_size: &mut HashMap<u64, Vec<Expected>>,
+) -> Result<Vec<(FoundElsewhere, Original)>, Error> {
+    let is_jpeg = |path: &str| {
+        path.rsplit_once('.')
+            .is_some_and(|(_, of)| JPEG_EXTENSIONS.iter().any(|e| of.eq_ignore_ascii_case(e)))
+    };
+    let mut recognised = Vec::new();
+    if !by_size.values().flatten().any(|file| is_jpeg(&file.path)) {
+        return Ok(recognised);
+    }
+    for local in unknown(run, |file| is_jpeg(&file.path)).await? {
+        if run.stop.is_requested() {
+            break;
+        }
+        let sizes: HashSet<u64> =
+            by_size.iter().filter(|(_, wanted)| !wanted.is_empty()).map(|(size, _)| *size).collect();
+        let at = local.path.clone();
+        let read = run.on_disk(move |destination| {
+            let jpeg = destination.dated_jpeg(&at)?;
+            let jpeg = jpeg.filter(|jpeg| jpeg.lengths().iter().any(|length| sizes.contains(length)));
+            jpeg.map_or_else(|| Ok(Vec::new()), DatedJpeg::originals)
+        });
+        // What cannot be read is for others to find and say.
+        for original in read.await.unwrap_or_default() {
+            let Some(wanted) = by_size.get_mut(&original.size_bytes) else { continue };
+            if let Some(at) = wanted.iter().position(|file| file.sha256 == original.digests.sha256) {
+                let Expected { id, path, .. } = wanted.swap_remove(at);
+                recognised.push((FoundElsewhere { id, from: path, to: local.path }, original));
+                break;
+            }
+        }
+    }
+    Ok(recognised)
+}
+
 /// Files of the trash that have one of these lengths and that no row names.
 async fn forgotten_in_trash(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec<LocalFile>, Error> {
     if sizes.values().all(Vec::is_empty) {
@@ -244,6 +297,11 @@ async fn forgotten_in_trash(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> R
 
 /// Files of the destination that have one of these lengths where the journal knows of none that has it.
 async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec<LocalFile>, Error> {
+    unknown(run, |file| sizes.contains_key(&file.size_bytes)).await
+}
+
+/// Files of the destination that are wanted, where the journal knows of none that has their length.
+async fn unknown(run: &Run, is_wanted: impl Fn(&LocalFile) -> bool) -> Result<Vec<LocalFile>, Error> {
     let stop = run.stop.clone();
     let walked = run
         .on_disk(move |of| Ok((of.real_directory()?, walk(of.directory(), &[], || !stop.is_requested())?)));
@@ -254,7 +312,7 @@ async fn strangers(run: &Run, sizes: &HashMap<u64, Vec<Expected>>) -> Result<Vec
     let mut files: HashMap<String, LocalFile> = HashMap::new();
     for sight in sights {
         if let Sight::File(file) = sight
-            && sizes.contains_key(&file.size_bytes)
+            && is_wanted(&file)
         {
             files.insert(file.path.clone(), file);
         }
