@@ -133,9 +133,31 @@ CREATE TABLE asset (
     files_open        INTEGER NOT NULL DEFAULT 0,
     -- The page of provider_page that its latest records are on.
     provider_page_id  INTEGER,
-    UNIQUE (library_id, record_name),
     CHECK ((removed_at IS NULL) = (removed_as IS NULL))
 ) STRICT;
+
+-- Serves whatever names an asset by its record: the listing does, for each of them. By the last six letters, which
+-- tell apart as many as there can be: a UNIQUE of library and name would keep all names a second time. The last,
+-- because names that are no random UUIDs count up, or share how they begin.
+CREATE INDEX asset_by_name ON asset (substr(record_name, -6));
+
+CREATE TRIGGER asset_once BEFORE INSERT ON asset
+WHEN EXISTS (
+    SELECT 1 FROM asset INDEXED BY asset_by_name
+    WHERE substr(record_name, -6) = substr(NEW.record_name, -6)
+      AND record_name = NEW.record_name AND library_id = NEW.library_id)
+BEGIN
+    SELECT RAISE(ABORT, 'this asset has a row');
+END;
+
+CREATE TRIGGER asset_once_changed BEFORE UPDATE OF library_id, record_name ON asset
+WHEN EXISTS (
+    SELECT 1 FROM asset INDEXED BY asset_by_name
+    WHERE substr(record_name, -6) = substr(NEW.record_name, -6)
+      AND record_name = NEW.record_name AND library_id = NEW.library_id AND asset_id <> OLD.asset_id)
+BEGIN
+    SELECT RAISE(ABORT, 'this asset has a row');
+END;
 
 -- Serves changes::assets_of_masters (a change of a master concerns its assets), the twin of a claim (the
 -- same bytes in another library are copied, not fetched) and asset_change::moved_here. By six letters of

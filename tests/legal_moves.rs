@@ -141,6 +141,39 @@ fn a_row_starts_pending_is_never_deleted_and_its_history_stays() {
 }
 
 #[test]
+fn an_asset_is_one_row_of_its_library_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = journal_with_a_row(folder.path(), State::Pending);
+    let frame = "INSERT INTO library (library_id, account_id, database, zone_name, zone_owner, zone_type)
+                 VALUES (2, 1, 'private', 'SharedSync', '', '')";
+    connection.execute_batch(frame).unwrap();
+    let insert = |library: i64, name: &str| {
+        let sql =
+            "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind, favorite,
+                       hidden, stem) VALUES (?1, ?2, 'M', 't', 'a.jpg', 'photo', 0, 0, 'a')";
+        connection.execute(sql, rusqlite::params![library, name])
+    };
+    insert(1, "A").unwrap_err();
+    // Names that are looked for by the same letters.
+    for name in ["", "-A", "123456", "0123456", "00123456", "\u{e9}123456", "12345\u{e9}", "3456\0", "3456"] {
+        for library in [1, 2] {
+            insert(library, name).unwrap();
+            insert(library, name).unwrap_err();
+        }
+    }
+    insert(2, "A").unwrap();
+    // Nor does one become another.
+    let rename = |library: i64, name: &str| {
+        let sql = "UPDATE asset SET library_id = ?1, record_name = ?2 WHERE asset_id = 1";
+        connection.execute(sql, rusqlite::params![library, name])
+    };
+    rename(1, "0123456").unwrap_err();
+    rename(2, "A").unwrap_err();
+    rename(1, "A").unwrap();
+    rename(1, "9123456").unwrap();
+}
+
+#[test]
 fn a_version_of_a_file_is_one_row() {
     let folder = tempfile::tempdir().unwrap();
     let connection = journal_with_a_row(folder.path(), State::Failed);

@@ -121,7 +121,9 @@ impl Journal {
 pub(super) fn members(connection: &Connection, account: AccountId) -> Result<Vec<AlbumFile>, Error> {
     let mut statement = connection.prepare(
         "SELECT f.file_id, f.path, a.record_name
-         FROM album_asset m JOIN asset a ON a.library_id = :library AND a.record_name = m.asset_name
+         FROM album_asset m JOIN asset a INDEXED BY asset_by_name
+             ON substr(a.record_name, -6) = substr(m.asset_name, -6) AND a.record_name = m.asset_name
+                AND a.library_id = :library
          JOIN asset_file f USING (asset_id)
          WHERE m.album_id = :album AND m.removed_at IS NULL AND a.removed_at IS NULL AND f.state = 'verified'
            AND f.superseded_at IS NULL AND f.released_at IS NULL AND f.excluded_by IS NULL
@@ -151,7 +153,9 @@ pub(super) fn memberships(connection: &Connection, account: AccountId) -> Result
                 (SELECT f.path FROM asset_file f WHERE f.asset_id = a.asset_id AND f.state = 'verified'
                      AND f.superseded_at IS NULL ORDER BY f.rendition <> 'original', f.file_id LIMIT 1) AS path
          FROM album_asset m JOIN album b USING (album_id) JOIN library l USING (library_id)
-         LEFT JOIN asset a ON a.library_id = l.library_id AND a.record_name = m.asset_name
+         LEFT JOIN asset a INDEXED BY asset_by_name
+             ON substr(a.record_name, -6) = substr(m.asset_name, -6) AND a.record_name = m.asset_name
+                AND a.library_id = l.library_id
          WHERE m.album_id = :album AND m.removed_at IS NULL
          ORDER BY m.position, m.asset_name",
     )?;

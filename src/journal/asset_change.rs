@@ -39,8 +39,8 @@ pub(super) enum Removal {
 pub(super) const KNOWN: &str = "
     SELECT asset_id, change_tag, stem, filename, captured_ms, favorite, hidden, removed_as,
            camera IS NULL
-    FROM asset
-    WHERE library_id = :library AND record_name = :record";
+    FROM asset INDEXED BY asset_by_name
+    WHERE substr(record_name, -6) = substr(:record, -6) AND record_name = :record AND library_id = :library";
 
 /// Reads the row of an asset by its record name.
 pub(super) fn known(

@@ -349,7 +349,9 @@ pub(super) fn present_among(
     names: &[String],
 ) -> Result<u64, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT 1 FROM asset WHERE library_id = :library AND record_name = :name AND removed_at IS NULL",
+        "SELECT 1 FROM asset INDEXED BY asset_by_name
+         WHERE substr(record_name, -6) = substr(:name, -6) AND record_name = :name
+           AND library_id = :library AND removed_at IS NULL",
     )?;
     let mut count = 0;
     for name in names {

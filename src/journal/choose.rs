@@ -330,7 +330,9 @@ pub(super) fn judge_named<'a>(
     let mut ids = Vec::new();
     for name in names {
         let mut statement = connection.prepare_cached(
-            "SELECT asset_id FROM asset WHERE library_id = :library AND record_name = :record",
+            "SELECT asset_id FROM asset INDEXED BY asset_by_name
+             WHERE substr(record_name, -6) = substr(:record, -6) AND record_name = :record
+               AND library_id = :library",
         )?;
         let values = named_params! { ":library": library.0, ":record": name };
         ids.extend(statement.query_row(values, |row| row.get(0).map(AssetId)).optional()?);

@@ -149,9 +149,11 @@ mod tests {
         let sql =
             "INSERT INTO asset (asset_id, library_id, record_name, master_name, change_tag, filename, kind,
                        favorite, hidden, stem, provider_page_id)
-                   VALUES (?1, 1, 'A' || ?1, 'M', '', '', 'photo', 0, 0, '', ?2)
-                   ON CONFLICT DO UPDATE SET provider_page_id = excluded.provider_page_id";
-        connection.execute(sql, [id, page]).unwrap();
+                   VALUES (?1, 1, 'A' || ?1, 'M', '', '', 'photo', 0, 0, '', ?2)";
+        let again = "UPDATE asset SET provider_page_id = ?2 WHERE asset_id = ?1";
+        if connection.execute(again, [id, page]).unwrap() == 0 {
+            connection.execute(sql, [id, page]).unwrap();
+        }
     }
 
     #[test]

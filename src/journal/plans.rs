@@ -2,7 +2,7 @@
 //! size of the journal. Those with `INDEXED BY` could not even be prepared without it. That no other
 //! statement reads a whole table is for `tests/query_plans.rs`.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus, named_params};
 
 use crate::journal::{asset_change, claim, moves, place, query, schema, seen};
 
@@ -12,7 +12,7 @@ const HOT: [(&str, &[&str]); 8] = [
     (claim::DEAD, &["SEARCH f USING INDEX asset_file_claimed (library_id=?"]),
     (claim::TAKE, &["SEARCH asset_file USING INTEGER PRIMARY KEY (rowid=?)"]),
     // Once for each asset of a listing.
-    (asset_change::KNOWN, &["SEARCH asset USING", "(library_id=? AND record_name=?)"]),
+    (asset_change::KNOWN, &["SEARCH asset USING INDEX asset_by_name (<expr>=?)"]),
     // Once for each file of a new asset.
     (place::IS_FREE, &["SEARCH asset_file USING", "(path_key=?)"]),
     // Once for each known asset of a listing.
@@ -40,6 +40,39 @@ fn hot_queries_find_their_rows_by_an_index() {
         assert!(!plan.contains("SCAN f") && !plan.contains("SCAN asset"), "{sql}\n{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
     }
+}
+
+/// Names that count up, or begin alike, as those of another service's import might.
+#[test]
+fn an_asset_is_found_at_once_among_names_that_begin_alike() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = schema::open_writer(&folder.path().join("journal.db")).expect("a journal");
+    let account = "INSERT INTO account (account_id, username, created_at) VALUES (1, 'u', 0)";
+    let library = "INSERT INTO library (library_id, account_id, database, zone_name, zone_owner, zone_type)
+                   VALUES (1, 1, 'private', 'PrimarySync', '', '')";
+    for sql in [account, library] {
+        journal.execute(sql, []).expect("a row");
+    }
+    let fill = |from: i64, to: i64| {
+        let sql = "
+            WITH RECURSIVE counted (value) AS (
+                SELECT :from UNION ALL SELECT value + 1 FROM counted WHERE value < :to)
+            INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind, favorite,
+                hidden, stem)
+            SELECT 1, format('2A6F7C1E-0000-4000-8000-%012d', value), 'M', 't', 'a.jpg', 'photo', 0, 0, 'a'
+            FROM counted";
+        journal.execute(sql, named_params! { ":from": from, ":to": to }).expect("assets")
+    };
+    let steps = |number: i64| {
+        let mut statement = journal.prepare(asset_change::KNOWN).expect("it can be prepared");
+        let name = format!("2A6F7C1E-0000-4000-8000-{number:012}");
+        assert!(statement.exists(named_params! { ":library": 1, ":record": name }).expect("an asset"));
+        statement.get_status(StatementStatus::VmStep)
+    };
+    fill(1, 10);
+    let among_ten = steps(10);
+    fill(11, 2000);
+    assert_eq!(steps(2000), among_ten);
 }
 
 /// `status` reads the tally and never the files.

@@ -118,8 +118,7 @@ const ASSET: &str = "
 pub(super) fn find(connection: &Connection, name: &str, path_keys: &[i64]) -> Result<Vec<StoryOf>, Error> {
     let keys = serde_json::to_string(path_keys).unwrap_or_default();
     for condition in [
-        // By the index of each library: no library is left out, and none is scanned.
-        "a.library_id IN (SELECT library_id FROM library) AND a.record_name = :name",
+        "substr(a.record_name, -6) = substr(:name, -6) AND a.record_name = :name",
         "a.asset_id IN (SELECT asset_id FROM asset_file WHERE path_key IN (SELECT value FROM json_each(:keys)))",
         "substr(a.master_name, 2, 6) = substr(:name, 2, 6) AND a.master_name = :name",
         "a.filename = :name",
