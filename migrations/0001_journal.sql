@@ -115,9 +115,6 @@ CREATE TABLE asset (
     kind              TEXT    NOT NULL CHECK (kind IN ('photo', 'video')),
     -- The kind of photo or video, as the service numbers it. Serves --album Screenshots and its kin.
     subtype           INTEGER,
-    -- The model of the camera, or its maker; '' if iCloud names none, NULL if it was not asked. Serves
-    -- {camera} in templates.
-    camera            TEXT,
     captured_ms       INTEGER,
     captured_offset_s INTEGER,
     added_ms          INTEGER,
@@ -125,14 +122,18 @@ CREATE TABLE asset (
     hidden            INTEGER NOT NULL CHECK (hidden IN (0, 1)),
     -- Folder and stem that all its files share. Chosen once.
     stem              TEXT    NOT NULL,
-    -- Gone from iCloud's library, and where to. The row and its files stay. 'moved': another
-    -- library of the account holds the same photo.
-    removed_at        INTEGER,
-    removed_as        TEXT    CHECK (removed_as = 'recently-deleted' OR removed_as = 'purged' OR removed_as = 'moved'),
     -- Its files in scope that are not verified: 0 means complete. Counted as the tally is.
     files_open        INTEGER NOT NULL DEFAULT 0,
     -- The page of provider_page that its latest records are on.
     provider_page_id  INTEGER,
+
+    -- The model of the camera, or its maker; '' if iCloud names none, NULL if it was not asked. Serves
+    -- {camera} in templates.
+    camera            TEXT,
+    -- Gone from iCloud's library, and where to. The row and its files stay. 'moved': another
+    -- library of the account holds the same photo.
+    removed_at        INTEGER,
+    removed_as        TEXT    CHECK (removed_as = 'recently-deleted' OR removed_as = 'purged' OR removed_as = 'moved'),
     CHECK ((removed_at IS NULL) = (removed_as IS NULL))
 ) STRICT;
 
@@ -297,58 +298,16 @@ CREATE TABLE asset_file (
     path           TEXT    NOT NULL,
     path_key       INTEGER NOT NULL UNIQUE,
 
-    -- The state machine, and the last move: which event, when, in which run.
+    -- The state machine. With it what always has a value: SQLite takes no room for NULLs at the end of a row.
     state          TEXT    NOT NULL DEFAULT 'pending'
         CHECK (state = 'pending' OR state = 'partial' OR state = 'verified' OR state = 'failed'
             OR state = 'expired-url'),
-    event          TEXT,
-    moved_at       INTEGER,
-    moved_run_id   INTEGER REFERENCES run,
-
-    -- Durable and promised bytes of the part file, their digest, and the server's validator.
+    -- Durable and promised bytes of the part file.
     offset_bytes   INTEGER NOT NULL DEFAULT 0 CHECK (offset_bytes BETWEEN 0 AND size_bytes),
-    prefix_sha256  BLOB    CHECK (length(prefix_sha256) = 32),
-    etag           TEXT,
-
-    -- When its row in signed_url stops working.
-    url_expires_at INTEGER,
     -- URLs in a row that the host refused although they should have lived.
     urls_refused   INTEGER NOT NULL DEFAULT 0,
-
-    -- A worker's exclusive right. A claim of another run is dead.
-    claim_run_id   INTEGER REFERENCES run,
-    claim_worker   INTEGER,
-
-    -- Failed attempts in a row, and the last one. retry_at NULL on a failed row: parked.
+    -- Failed attempts in a row.
     attempts       INTEGER NOT NULL DEFAULT 0,
-    error_kind     TEXT,
-    error_detail   TEXT,
-    retry_at       INTEGER,
-
-    -- The proof.
-    sha256         BLOB    CHECK (length(sha256) = 32),
-    verified_by    TEXT
-        CHECK (verified_by = 'apple-signature' OR verified_by = 'sha256' OR verified_by = 'length'),
-    verified_at    INTEGER,
-    -- Set where --set-exif-datetime added the date to the bytes that were proved: the digest of those, and
-    -- the length on the disk. sha256 is always that of what is on the disk.
-    apple_sha256   BLOB    CHECK (length(apple_sha256) = 32),
-    disk_bytes     INTEGER CHECK (disk_bytes >= 0),
-    -- When its bytes were last read back from the disk and were right. NULL: not since they came.
-    checked_at     INTEGER,
-
-    -- Facts that are not states. They take a row out of scope, never out of the audit. excluded_by is
-    -- the setting that leaves the row out; a verified row keeps its standing, and would not be
-    -- fetched again.
-    excluded_by    TEXT,
-    released_at    INTEGER,
-    superseded_at  INTEGER,
-
-    -- In the trash of the destination, and released with that: where, and since when. A path without a
-    -- time: on its way, in either direction. kept_at: a person took it back out.
-    trash_path     TEXT,
-    trashed_at     INTEGER,
-    kept_at        INTEGER,
 
     -- One word for people and for the tally: the state, or why it is out of scope.
     standing       TEXT    GENERATED ALWAYS AS (CASE
@@ -361,6 +320,53 @@ CREATE TABLE asset_file (
     is_open        INTEGER GENERATED ALWAYS AS (
         state <> 'verified' AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
     ) VIRTUAL,
+
+    -- The last move: which event, when, in which run.
+    event          TEXT,
+    moved_at       INTEGER,
+    moved_run_id   INTEGER REFERENCES run,
+
+    -- The proof.
+    sha256         BLOB    CHECK (length(sha256) = 32),
+    verified_by    TEXT
+        CHECK (verified_by = 'apple-signature' OR verified_by = 'sha256' OR verified_by = 'length'),
+    verified_at    INTEGER,
+    -- When its bytes were last read back from the disk and were right. NULL: not since they came.
+    checked_at     INTEGER,
+
+    -- Facts that are not states. They take a row out of scope, never out of the audit. excluded_by is
+    -- the setting that leaves the row out; a verified row keeps its standing, and would not be
+    -- fetched again.
+    excluded_by    TEXT,
+    released_at    INTEGER,
+    superseded_at  INTEGER,
+
+    -- A worker's exclusive right. A claim of another run is dead.
+    claim_run_id   INTEGER REFERENCES run,
+    claim_worker   INTEGER,
+
+    -- When its row in signed_url stops working.
+    url_expires_at INTEGER,
+
+    -- The last failed attempt. retry_at NULL on a failed row: parked.
+    error_kind     TEXT,
+    error_detail   TEXT,
+    retry_at       INTEGER,
+
+    -- Of the promised bytes: their digest, and the server's validator.
+    prefix_sha256  BLOB    CHECK (length(prefix_sha256) = 32),
+    etag           TEXT,
+
+    -- Set where --set-exif-datetime added the date to the bytes that were proved: the digest of those, and
+    -- the length on the disk. sha256 is always that of what is on the disk.
+    apple_sha256   BLOB    CHECK (length(apple_sha256) = 32),
+    disk_bytes     INTEGER CHECK (disk_bytes >= 0),
+
+    -- In the trash of the destination, and released with that: where, and since when. A path without a
+    -- time: on its way, in either direction. kept_at: a person took it back out.
+    trash_path     TEXT,
+    trashed_at     INTEGER,
+    kept_at        INTEGER,
 
     CHECK ((state = 'verified') = (sha256 IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_by IS NOT NULL)),

@@ -174,6 +174,23 @@ fn an_asset_is_one_row_of_its_library_whatever_its_name() {
 }
 
 #[test]
+fn what_most_rows_lack_takes_no_room_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = journal_with_a_row(folder.path(), State::Pending);
+    let payload = |table: &str| -> i64 {
+        let sql = "SELECT sum(payload) FROM dbstat WHERE name = ?1";
+        connection.query_row(sql, [table], |row| row.get(0)).unwrap()
+    };
+    for (table, last, absent) in [("asset_file", "kept_at", 20), ("asset", "removed_at = 1, removed_as", 2)] {
+        let short = payload(table);
+        let value = if table == "asset" { "'purged'" } else { "1" };
+        connection.execute(&format!("UPDATE {table} SET {last} = {value}"), []).unwrap();
+        // At least a byte for each column between the last of every row and this one.
+        assert!(payload(table) >= short + absent, "{table}: {short} and {}", payload(table));
+    }
+}
+
+#[test]
 fn a_version_of_a_file_is_one_row() {
     let folder = tempfile::tempdir().unwrap();
     let connection = journal_with_a_row(folder.path(), State::Failed);

@@ -144,5 +144,6 @@ mod tests {
         assert!(!options.iter().any(|option| option == "ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
         assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
         assert!(options.iter().any(|option| option == "DEFAULT_LOOKASIDE=4096,64"), "{options:?}");
+        assert!(options.iter().any(|option| option == "ENABLE_NULL_TRIM"), "{options:?}");
     }
 }
