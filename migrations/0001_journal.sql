@@ -120,13 +120,14 @@ CREATE TABLE asset (
     added_ms          INTEGER,
     favorite          INTEGER NOT NULL CHECK (favorite IN (0, 1)),
     hidden            INTEGER NOT NULL CHECK (hidden IN (0, 1)),
-    -- Folder and stem that all its files share. Chosen once.
-    stem              TEXT    NOT NULL,
     -- Its files in scope that are not verified: 0 means complete. Counted as the tally is.
     files_open        INTEGER NOT NULL DEFAULT 0,
     -- The page of provider_page that its latest records are on.
     provider_page_id  INTEGER,
 
+    -- Folder and stem that all its files share. Chosen once. NULL: the path of its first original says it, up
+    -- to the last dot; asset_stem writes it down before that path changes.
+    stem              TEXT,
     -- The model of the camera, or its maker; '' if iCloud names none, NULL if it was not asked. Serves
     -- {camera} in templates.
     camera            TEXT,
@@ -623,6 +624,15 @@ WHEN EXISTS (
       AND file_id <> OLD.file_id)
 BEGIN
     SELECT RAISE(ABORT, 'this version of a file has a row');
+END;
+
+CREATE TRIGGER asset_stem BEFORE UPDATE OF path ON asset_file
+WHEN OLD.rendition = 'original' AND OLD.path <> NEW.path
+BEGIN
+    UPDATE asset SET stem = (
+        SELECT substr(path, 1, length(rtrim(path, replace(path, '.', ''))) - 1) FROM asset_file
+        WHERE asset_id = OLD.asset_id AND rendition = 'original' ORDER BY file_id LIMIT 1)
+    WHERE asset_id = OLD.asset_id AND stem IS NULL;
 END;
 
 CREATE TRIGGER asset_file_legal_move BEFORE UPDATE OF state ON asset_file

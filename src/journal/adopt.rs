@@ -17,7 +17,7 @@ use crate::journal::row::{self, int};
 use crate::model::adoption::{Candidate, Finding, LocalFile, Outcome};
 use crate::model::asset::{Captured, Rendition};
 use crate::model::checksum::{AppleChecksum, Digests, Proof, Sha256Digest};
-use crate::model::ids::{AccountId, AssetName, FileId, RunId};
+use crate::model::ids::{AccountId, AssetId, AssetName, FileId, RunId};
 
 /// What earlier runs know of local files, by path.
 pub type Known = HashMap<String, KnownLocal>;
@@ -274,16 +274,15 @@ fn adopt(
 /// What of the original's asset is still to come goes beside it, under its stem.
 fn beside(connection: &Connection, account: AccountId, file: FileId, path: &str) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT f.asset_id, a.stem, a.record_name FROM asset_file f JOIN asset a USING (asset_id)
+        "SELECT f.asset_id, a.record_name FROM asset_file f JOIN asset a USING (asset_id)
          WHERE f.file_id = :file AND f.rendition = :original",
     )?;
     let original = Rendition::Original.as_str();
-    let asset: Option<(i64, String, String)> = statement
-        .query_row(named_params! { ":file": file.0, ":original": original }, |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?))
-        })
+    let asset: Option<(i64, String)> = statement
+        .query_row(named_params! { ":file": file.0, ":original": original }, |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
-    let Some((asset, old_stem, name)) = asset else { return Ok(()) };
+    let Some((asset, name)) = asset else { return Ok(()) };
+    let old_stem = place::stem(connection, AssetId(asset))?;
     let stem = path.rsplit_once('.').filter(|(_, e)| !e.contains('/')).map_or(path, |(stem, _)| stem);
     if stem == old_stem {
         return Ok(());

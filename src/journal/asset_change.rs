@@ -17,7 +17,6 @@ use crate::model::reconcile::{KnownFile, Step};
 pub(super) struct KnownAsset {
     pub(super) id: AssetId,
     pub(super) change_tag: String,
-    pub(super) stem: String,
     pub(super) filename: String,
     pub(super) captured_ms: Option<i64>,
     pub(super) favorite: bool,
@@ -37,8 +36,7 @@ pub(super) enum Removal {
 }
 
 pub(super) const KNOWN: &str = "
-    SELECT asset_id, change_tag, stem, filename, captured_ms, favorite, hidden, removed_as,
-           camera IS NULL
+    SELECT asset_id, change_tag, filename, captured_ms, favorite, hidden, removed_as, camera IS NULL
     FROM asset INDEXED BY asset_by_name
     WHERE substr(record_name, -6) = substr(:record, -6) AND record_name = :record AND library_id = :library";
 
@@ -54,13 +52,12 @@ pub(super) fn known(
             Ok(KnownAsset {
                 id: AssetId(row.get(0)?),
                 change_tag: row.get(1)?,
-                stem: row.get(2)?,
-                filename: row.get(3)?,
-                captured_ms: row.get(4)?,
-                favorite: row.get(5)?,
-                hidden: row.get(6)?,
-                removed_as: row.get(7)?,
-                lacks_camera: row.get(8)?,
+                filename: row.get(2)?,
+                captured_ms: row.get(3)?,
+                favorite: row.get(4)?,
+                hidden: row.get(5)?,
+                removed_as: row.get(6)?,
+                lacks_camera: row.get(7)?,
             })
         })
         .optional()?;

@@ -58,12 +58,13 @@ impl Counted {
     }
 }
 
-/// Makes the row of an asset that will have so many files, all of them pending.
+/// Makes the row of an asset that will have so many files, all of them pending. No stem: the path of its original
+/// says it.
 pub(super) fn insert_asset(
     connection: &Connection,
     library: LibraryId,
     asset: &Asset,
-    stem: &str,
+    stem: Option<&str>,
     files: i64,
     provider_page: i64,
     counted: &mut Counted,

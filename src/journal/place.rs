@@ -10,7 +10,7 @@ use crate::journal::choose;
 use crate::journal::claim::Claim;
 use crate::journal::error::Error;
 use crate::model::asset::{Asset, Offer};
-use crate::model::ids::{AccountId, AssetName, FileId, LibraryId};
+use crate::model::ids::{AccountId, AssetId, AssetName, FileId, LibraryId};
 use crate::model::layout::{self, Layout};
 
 /// A path and its folded key.
@@ -84,6 +84,22 @@ pub(super) fn free_stem(
         }
     }
     unreachable!("candidates never end")
+}
+
+/// Whether the path of its original says the stem of an asset, so that the row need not: see [`stem`].
+pub(super) fn says_stem(stem: &str, original: &str) -> bool {
+    original.rsplit_once('.').is_some_and(|(before, _)| before == stem)
+}
+
+/// The folder and stem that the files of an asset share.
+pub(super) fn stem(connection: &Connection, asset: AssetId) -> Result<String, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(stem, (
+             SELECT substr(path, 1, length(rtrim(path, replace(path, '.', ''))) - 1) FROM asset_file f
+             WHERE f.asset_id = a.asset_id AND rendition = 'original' ORDER BY file_id LIMIT 1))
+         FROM asset a WHERE asset_id = :asset",
+    )?;
+    Ok(statement.query_row(named_params! { ":asset": asset.0 }, |row| row.get(0))?)
 }
 
 /// A free path for one offer under the asset's stem.
@@ -288,4 +304,51 @@ pub(super) const IS_FREE: &str = "SELECT NOT EXISTS (SELECT 1 FROM asset_file WH
 fn is_free(connection: &Connection, key: i64) -> Result<bool, Error> {
     let mut statement = connection.prepare_cached(IS_FREE)?;
     Ok(statement.query_row(named_params! { ":key": key }, |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::schema;
+
+    #[test]
+    fn a_stem_that_the_original_says_is_not_kept_until_the_original_goes_elsewhere() {
+        let connection = schema::blank(1).unwrap();
+        let frame = "INSERT INTO account (account_id, username, created_at) VALUES (1, 'u', 0);
+                     INSERT INTO library (library_id, account_id, database, zone_name, zone_owner, zone_type)
+                     VALUES (1, 1, 'private', '', '', '')";
+        connection.execute_batch(frame).unwrap();
+        let asset =
+            "INSERT INTO asset (asset_id, library_id, record_name, master_name, change_tag, filename, kind,
+                         favorite, hidden, stem) VALUES (?1, 1, ?1, '', '', '', 'photo', 0, 0, ?2)";
+        let file = "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key)
+                    VALUES (?1, 1, ?2, ?3, 0, '', ?3, random())";
+        let say = [
+            ("2024/05/IMG_1", "2024/05/IMG_1.HEIC"),
+            ("Größe/été 1.2", "Größe/été 1.2.jpg"),
+            ("a..", "a...x"),
+            ("...", "...."),
+            ("", ".jpg"),
+        ];
+        let do_not = [("a", "a (1).jpg"), ("a.b", "a.b"), ("a", "a"), ("a.b/c", "a.b/c"), ("a", "a.jpg.jpg")];
+        let all = say.iter().map(|of| (of, true)).chain(do_not.iter().map(|of| (of, false)));
+        for (id, ((stem, original), says)) in (1..).zip(all) {
+            assert_eq!(says_stem(stem, original), says, "{original}");
+            let kept = (!says).then_some(stem);
+            connection.execute(asset, rusqlite::params![id, kept]).unwrap();
+            for (rendition, path) in
+                [("edited", "first.jpg"), ("original", *original), ("original", "later.jpg")]
+            {
+                connection.execute(file, rusqlite::params![id, rendition, path]).unwrap();
+            }
+            for gone_to in [None, Some(("later.jpg", "x")), Some((*original, "y")), Some(("first.jpg", "z"))]
+            {
+                if let Some((from, to)) = gone_to {
+                    let go = "UPDATE asset_file SET path = ?3 WHERE asset_id = ?1 AND path = ?2";
+                    assert_eq!(connection.execute(go, rusqlite::params![id, from, to]).unwrap(), 1);
+                }
+                assert_eq!(super::stem(&connection, AssetId(id)).unwrap(), *stem, "{original}: {gone_to:?}");
+            }
+        }
+    }
 }

@@ -335,8 +335,7 @@ fn stem(
     } else {
         None
     };
-    let mut statement = connection.prepare_cached("SELECT stem FROM asset WHERE asset_id = :asset")?;
-    let now: String = statement.query_row(named_params! { ":asset": id.0 }, |row| row.get(0))?;
+    let now = place::stem(connection, id)?;
     let (folder, candidates) = layout.stems(asset, zone, album.as_deref());
     let mut candidates =
         candidates.map(|stem| if folder.is_empty() { stem } else { format!("{folder}/{stem}") }).peekable();

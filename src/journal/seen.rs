@@ -16,7 +16,7 @@ use crate::journal::moves;
 use crate::journal::new_asset::{self, Counted};
 use crate::journal::place::{self, Owner};
 use crate::journal::row;
-use crate::model::asset::{Asset, Offer, Page};
+use crate::model::asset::{Asset, Offer, Page, Rendition};
 use crate::model::choices::Choices;
 use crate::model::events::AssetEvent;
 use crate::model::ids::{AssetId, FileId, LibraryId, RunId};
@@ -236,8 +236,11 @@ fn record_new(
     let is_first = |n: usize| !asset.offers[..n].iter().any(|earlier| twin(earlier, &asset.offers[n]));
     let files: Vec<usize> = (0..asset.offers.len()).filter(|n| is_first(*n)).collect();
     let (count, page) = (files.len() as i64, frame.keeping.page());
+    let original = files.iter().find(|n| asset.offers[**n].rendition == Rendition::Original);
+    let stem =
+        Some(stem.as_str()).filter(|s| !original.is_some_and(|n| place::says_stem(s, &paths[*n].text)));
     let counted = &mut frame.counted;
-    let id = new_asset::insert_asset(connection, at.library, asset, &stem, count, page, counted)?;
+    let id = new_asset::insert_asset(connection, at.library, asset, stem, count, page, counted)?;
     frame.keeping.add(id, &asset.provider_record);
     if frame.may_have_moved {
         asset_change::moved_here(connection, at, asset)?;
@@ -288,7 +291,8 @@ fn carry_out(
     match *step {
         Step::Insert { offer } => {
             let offer = &asset.offers[offer];
-            let path = place::free_path(connection, at.library, asset, &choices.layout, &known.stem, offer)?;
+            let stem = place::stem(connection, known.id)?;
+            let path = place::free_path(connection, at.library, asset, &choices.layout, &stem, offer)?;
             let (url, counted) = (offer.url.as_ref(), &mut frame.counted);
             new_asset::insert_file(connection, at.library, known.id, offer, &path, url, counted)?;
             new_asset::one_more_file(connection, known.id)?;
