@@ -19,6 +19,7 @@ use crate::cli::kit_args::KitArgs;
 use crate::cli::problem::Problem;
 use crate::cli::reading_args::{self, ReadingArgs};
 use crate::cli::settings::{self, Flag, Setting};
+use crate::cli::verb::{is_set, json, switch, verb};
 use crate::disk::standing::Bring;
 use crate::icloud::CodeEntry;
 use crate::model::views::LinkKind;
@@ -400,10 +401,6 @@ fn entry(matches: &ArgMatches) -> Option<CodeEntry> {
     Some(CodeEntry::Sms(numbers.next().copied()))
 }
 
-pub(crate) fn is_set(matches: &ArgMatches, name: &str) -> bool {
-    matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|set| *set)
-}
-
 fn command() -> Command {
     let sync = |verb: Command| verb.args(flags(&[Flag::Layout, Flag::Sync, Flag::Albums]));
     let list = |name, about| verb(name, about).arg(json());
@@ -525,14 +522,6 @@ fn journal() -> Command {
         ))
 }
 
-pub(crate) fn verb(name: &'static str, about: &'static str) -> Command {
-    Command::new(name).about(about).disable_help_subcommand(true).after_help("")
-}
-
-pub(crate) fn json() -> Arg {
-    switch("json", "Answer in JSON, with stable keys")
-}
-
 /// Which files, by name; all of them only if that is said.
 fn which() -> [Arg; 2] {
     [
@@ -562,10 +551,6 @@ fn max_age() -> Arg {
         .value_parser(interval::parse)
         .default_value("2d")
         .help("How long ago the last finished run may be")
-}
-
-pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// How a code comes with the command line. It is good once and for minutes, so unlike a password

@@ -44,6 +44,7 @@ mod standing;
 mod together;
 mod typed;
 mod unit;
+mod verb;
 
 use std::ffi::OsString;
 

@@ -7,9 +7,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgMatches, Command};
 
 use crate::cli::amount::{self, Day};
-use crate::cli::args::{is_set, json, switch, verb};
 use crate::cli::interval;
 use crate::cli::kit_args::KitArgs;
+use crate::cli::verb::{is_set, json, switch, verb};
 
 /// How a catalogue is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
