@@ -29,6 +29,7 @@ mod library;
 mod met;
 mod monitor;
 mod pause;
+mod place;
 mod policy;
 mod prepare;
 mod publish;

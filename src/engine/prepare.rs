@@ -11,6 +11,7 @@ use crate::disk::undated::Original;
 use crate::disk::{self, Destination, Folder, Inspector, PartFile, Place, part};
 use crate::engine::held::{self, Body, Held, Part as HeldPart, Sink};
 use crate::engine::monitor::Notice;
+use crate::engine::place::place;
 use crate::engine::run::{Run, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
 use crate::engine::twin;
@@ -18,7 +19,6 @@ use crate::fault;
 use crate::journal::{Claim, ClaimedFile};
 use crate::model::checksum::{Digests, Hasher, Proof};
 use crate::model::failure::FailureKind;
-use crate::model::layout;
 use crate::model::recovery::{self, Case, Final, Part};
 use crate::model::state::State;
 
@@ -110,11 +110,6 @@ pub(super) async fn prepare(run: &Run, ahead: Ahead) -> Result<Prepared, Unfinis
             _ => begin(run, claim, folder).await,
         };
     }
-}
-
-/// Where a file belongs on the disk.
-pub(super) fn place(file: &ClaimedFile) -> Place {
-    Place { path: file.path.clone(), tag: layout::part_tag(&file.asset_name, &file.checksum) }
 }
 
 /// Looks at both names. The flag says that something stands under the final one.

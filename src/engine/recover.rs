@@ -5,7 +5,8 @@
 //! and a start after a crash costs the same at any size of the journal.
 
 use crate::engine::error::Error;
-use crate::engine::prepare::{look, place, whole};
+use crate::engine::place::place;
+use crate::engine::prepare::{look, whole};
 use crate::engine::publish::Published;
 use crate::engine::run::{Run, now, off_thread};
 use crate::fault;

@@ -3,7 +3,7 @@
 use crate::disk::{self, Place};
 use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
-use crate::engine::prepare::place;
+use crate::engine::place::place;
 use crate::engine::run::{Run, now};
 use crate::fault;
 use crate::journal::{self, Claim};
