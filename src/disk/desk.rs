@@ -14,7 +14,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::private::replace;
+use crate::disk::secret_file::replace;
 
 /// Longest file that is read. A request is a hundred bytes.
 const BYTES_MAX: u64 = 4096;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::disk::desk::Desk;
 use crate::disk::error::Error;
 use crate::disk::lock::RunLock;
+use crate::disk::secret_file::replace;
 use crate::disk::snapshots::Snapshots;
 
 /// The directory that holds the journal, the session and the lock.
@@ -176,21 +177,6 @@ impl PrivateFile {
             let _ = File::open(parent).and_then(|directory| directory.sync_all());
         }
     }
-}
-
-/// Replaces a file as a whole, for its owner alone. Returns the new one.
-///
-/// Synced before it takes its name: after a crash the old one stands there, or the new one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let _ = std::fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    Ok(file)
 }
 
 /// Reads a text file that a person wrote, such as a configuration.

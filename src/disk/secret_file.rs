@@ -1,4 +1,5 @@
-//! Files that hold a secret of a person: a password, or the key of a saved one.
+//! Files that hold a secret of a person: a password, or the key of a saved one. And how a file is written that
+//! nobody else may read.
 //!
 //! # Who else may read them
 //! Nobody: a file that its group or others can read is refused, before a byte of it is used. One
@@ -71,6 +72,21 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// Replaces a file as a whole, for its owner alone. Returns the new one.
+///
+/// Synced before it takes its name: after a crash the old one stands there, or the new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let _ = std::fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    Ok(file)
 }
 
 fn is_private(mode: u32, place: &Path) -> bool {
