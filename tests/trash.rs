@@ -263,7 +263,8 @@ fn what_stands_in_the_trash_in_the_place_of_a_photo_stays_there_and_is_named() {
         assert_eq!(world.count("trash_path IS NOT NULL AND trashed_at IS NOT NULL"), 4);
     }
     restore(&world, &gone);
-    world.run(&["sync"], 0);
+    let said = world.run(&["sync"], 0).stderr();
+    assert!(held.iter().enumerate().all(|(at, (_, trash))| said.contains(trash) == (at < 4)), "{said}");
     assert!(held.iter().all(|(place, _)| world.photos().join(place).is_file()));
     assert_eq!(fs::read(in_trash(0).join("user.txt")).unwrap(), b"mine");
     assert_eq!(world.count("trash_path IS NOT NULL"), 0);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::AtFlags;
@@ -124,16 +124,10 @@ impl Destination {
             Err(e) => return Err(Error::io("remove file", &whole, e)),
         }
         sync_directory(&folder, &self.directory().join(above))?;
-        self.remove_empty(Path::new(above));
-        Ok(true)
-    }
-
-    /// Removes a folder, and those above it, as long as they are empty. One that is not stays.
-    fn remove_empty(&self, folder: &Path) {
-        for folder in folder.ancestors().filter(|of| !of.as_os_str().is_empty()) {
-            if std::fs::remove_dir(self.directory().join(folder)).is_err() {
-                return;
-            }
+        // A folder that stays is an untidiness, and no more.
+        if let Err(error) = self.remove_if_empty(above) {
+            tracing::warn!("{error}");
         }
+        Ok(true)
     }
 }

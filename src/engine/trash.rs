@@ -104,8 +104,7 @@ pub(super) async fn recover(run: &Run) -> Result<(), Error> {
 /// are in the trash no more.
 pub(super) async fn bring_back(run: &Run) -> Result<u64, Error> {
     let trash = Trash::of(run);
-    let (reader, account) = (run.journal.reader().clone(), run.account);
-    let mut restored = off_thread(move || reader.trash(account)).await?;
+    let mut restored = trash.held().await?;
     restored.retain(|file| file.restored);
     if restored.is_empty() {
         return Ok(0);
@@ -115,6 +114,9 @@ pub(super) async fn bring_back(run: &Run) -> Result<u64, Error> {
         run.board.notice(Notice::PutBack { files: done.files });
     }
     run.board.wanted_again(done.assets_open, done.bytes_wanted);
+    for path in done.replaced {
+        run.board.notice(Notice::ChangedInTrash { path });
+    }
     tell(run, done.stay);
     Ok(done.missing)
 }
@@ -122,11 +124,14 @@ pub(super) async fn bring_back(run: &Run) -> Result<u64, Error> {
 /// At the end of a run: lets go what is gone from iCloud.
 pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
     let trash = Trash::of(run);
-    let (reader, account) = (run.journal.reader().clone(), run.account);
-    let held = off_thread(move || reader.trash(account)).await?;
+    // What goes there now is for a later run to remove, however few the days.
+    let old = match settings.policy.trash_days {
+        Some(days) => trash.older_than(days).await?,
+        None => Vec::new(),
+    };
     run.journal.forget_kept().await?;
     if settings.policy.deleted == Deleted::Trashed && !run.stop.is_requested() {
-        let reader = run.journal.reader().clone();
+        let (reader, account) = (run.journal.reader().clone(), run.account);
         let due = off_thread(move || reader.due_for_trash(account)).await?;
         let files = due.len() as u64;
         let (reader, username) = (run.journal.reader().clone(), settings.username.clone());
@@ -142,12 +147,7 @@ pub(super) async fn tidy(run: &Run, settings: &Settings) -> Result<(), Error> {
             tell(run, stay);
         }
     }
-    if let Some(days) = settings.policy.trash_days {
-        let before = trash.apples_now().saturating_sub(i64::from(days) * 86_400);
-        let old = held.into_iter().filter(|file| file.trashed_at.is_some_and(|at| at <= before)).collect();
-        trash.purge(run, old).await?;
-    }
-    Ok(())
+    trash.purge(run, old).await
 }
 
 /// Learns that files stand in the trash already, where a journal older than the trash did not say so.
@@ -170,8 +170,7 @@ pub(super) async fn taken_out(run: &Run, standing: &HashSet<FileId>) -> Result<(
         return Ok(());
     }
     let trash = Trash::of(run);
-    let (reader, account) = (run.journal.reader().clone(), run.account);
-    let mut held = off_thread(move || reader.trash(account)).await?;
+    let mut held = trash.held().await?;
     held.retain(|file| standing.contains(&file.id));
     let gone = trash.on_disk(move |of| {
         let presence = of.presence(held.iter().map(trash_path));
@@ -210,11 +209,24 @@ impl Trash {
         now().saturating_sub(self.clock_ahead_s)
     }
 
+    /// Everything in the trash or in motion.
+    async fn held(&self) -> Result<Vec<Trashed>, Error> {
+        let (reader, account) = (self.journal.reader().clone(), self.account);
+        Ok(off_thread(move || reader.trash(account)).await?)
+    }
+
+    /// Those that came there so many days ago, or earlier.
+    async fn older_than(&self, days: u32) -> Result<Vec<Trashed>, Error> {
+        let before = self.apples_now().saturating_sub(i64::from(days) * 86_400);
+        let mut held = self.held().await?;
+        held.retain(|file| file.trashed_at.is_some_and(|at| at <= before));
+        Ok(held)
+    }
+
     /// Records of each file in motion where it stands.
     async fn settle(&self) -> Result<(), Error> {
-        let (reader, account) = (self.journal.reader().clone(), self.account);
-        let held = off_thread(move || reader.trash(account)).await?;
-        let in_motion: Vec<Trashed> = held.into_iter().filter(|file| file.trashed_at.is_none()).collect();
+        let mut in_motion = self.held().await?;
+        in_motion.retain(|file| file.trashed_at.is_none());
         for files in in_motion.chunks(BATCH) {
             let (files, stop) = (files.to_vec(), self.stop.clone());
             let looked = self.on_disk(move |of| {
