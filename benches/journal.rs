@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rollbook::journal::{Claim, Journal, Place};
+use futures::future::try_join_all;
+use rollbook::journal::{Claim, Journal, PAGES_MAX, Place};
 use rollbook::model::asset::{Asset, Captured, Database, MediaKind, Offer, Page, Rendition, Zone};
 use rollbook::model::checksum::{AppleChecksum, Hasher, Proof};
 use rollbook::model::ids::{AssetName, MasterName, RunId};
@@ -47,7 +48,7 @@ fn main() {
     sizes(&path, rows);
 }
 
-/// Makes rows, a page to a transaction.
+/// Makes rows, so many pages to a transaction as the journal takes at most.
 async fn pages(journal: &Journal, rows: usize) -> RunId {
     let account = journal.account("u", "1", NOW).await.expect("an account");
     let (name, owner, kind) = ("PrimarySync".to_owned(), String::new(), String::new());
@@ -62,10 +63,11 @@ async fn pages(journal: &Journal, rows: usize) -> RunId {
         let cpu = cpu_s();
         // As many together as arrive where the network is faster than the disk.
         let together: Vec<Page> =
-            (0..16).map(|n| page(made + n * PAGE)).filter(|page| !page.assets.is_empty()).collect();
+            (0..PAGES_MAX).map(|n| page(made + n * PAGE)).filter(|page| !page.assets.is_empty()).collect();
         making += cpu_s() - cpu;
         made += together.len() * PAGE;
-        journal.record_pages(at, Arc::default(), together).await.expect("rows");
+        let recorded = together.into_iter().map(|page| journal.record_page(at, Arc::default(), page));
+        try_join_all(recorded).await.expect("rows");
     }
     let (wall, cpu) = (began.elapsed().as_secs_f64(), cpu_s() - used - making);
     println!("  pages   {:.1} µs CPU an asset, {:.0} assets/s", cpu * 1e6 / made as f64, made as f64 / wall);

@@ -9,10 +9,13 @@
 //! listing that is cut short begins again with the next run: ranks shift, so a place in it means
 //! little; and what is known already costs a request for a hundred assets, and writes nothing.
 
+use std::borrow::Borrow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::mpsc;
+use futures::stream::{self, TryStreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::catch_up::{CaughtUp, catch_up};
 use crate::engine::error::Error;
@@ -24,14 +27,13 @@ use crate::engine::settle;
 use crate::engine::survey::Survey;
 use crate::fault;
 use crate::icloud::{self, Index, Listing};
-use crate::journal::{Enumerated, Place};
+use crate::journal::{Enumerated, PAGES_MAX, Place};
 use crate::model::asset::Page;
 use crate::model::change::Counts;
 use crate::model::choices::Choices;
 
-/// Pages that are fetched before they must be rows, and at most become rows in one transaction. Where
-/// the service is slow each goes alone; where the disk is, they gather. Sixteen are a few megabytes.
-const PAGES_TOGETHER: usize = 16;
+/// Pages that are fetched before they must be rows. Sixteen are a few megabytes.
+const PAGES_WAITING_MAX: usize = 16;
 
 /// Brings the rows of every library up to date. A failure that concerns more than one library halts
 /// the run.
@@ -216,60 +218,62 @@ async fn list(
     choices: &Arc<Choices>,
     met: &mut Met,
 ) -> Result<Option<String>, Error> {
-    let mut listing = run.client.listing(&library.zone, index);
+    let listing = run.client.listing(&library.zone, index);
+    let room = Arc::new(Semaphore::new(PAGES_WAITING_MAX));
     // A walk that may end early asks for no more pages than it must.
-    let together = if met.may_be_enough() { 1 } else { PAGES_TOGETHER };
-    let (pages, mut fetched) = mpsc::channel(together);
-    let fetching = async move {
-        let mut count = 0_u64;
-        while let Some(page) = next_page(run, &mut listing).await? {
-            fault::point("page-fetched");
-            if pages.send(page).await.is_err() {
-                // Recording has failed, and says why.
-                break;
+    let may_be_enough = met.may_be_enough();
+    let fetched = stream::try_unfold((listing, 0_u64), async |(mut listing, count)| {
+        if count == 2 {
+            if index == Index::Visible {
+                first_download_goes_first(run).await;
             }
-            count += 1;
-            if count == 2 {
-                if index == Index::Visible {
-                    first_download_goes_first(run).await;
-                }
-                if let Some(announced) = announced.filter(|_| together > 1) {
-                    listing.look_ahead(announced);
-                }
+            if let Some(announced) = announced.filter(|_| !may_be_enough) {
+                listing.look_ahead(announced);
             }
         }
-        Ok::<(), Error>(())
+        let room = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
+        let Some(page) = next_page(run, &mut listing).await? else { return Ok(None) };
+        fault::point("page-fetched");
+        Ok::<_, Error>(Some((Fetched { page, _room: room }, (listing, count + 1))))
+    });
+    let record = async |fetched: Fetched| {
+        let token = fetched.page.sync_token.clone();
+        let at = Place { library: library.id, run: run.id, now: now() };
+        let seen = run.journal.record_page(at, Arc::clone(choices), fetched).await?;
+        fault::point("page-recorded");
+        Ok::<_, Error>((token, seen))
     };
-    let recording = async {
-        let mut token = None;
-        let mut group = Vec::new();
-        // The first page waits for no other: its files can be fetched at once.
-        let mut most = 1;
-        while fetched.recv_many(&mut group, most).await > 0 {
-            most = together;
-            // The first page's token: whatever changes during the walk comes after it.
-            token = token.or_else(|| group[0].sync_token.clone());
-            let at = Place { library: library.id, run: run.id, now: now() };
-            let seen = run.journal.record_pages(at, Arc::clone(choices), std::mem::take(&mut group)).await?;
-            fault::point("page-recorded");
-            for seen in seen {
-                run.board.seen(&seen);
-                run.clear(seen.leftovers).await?;
-                seen.assets.iter().for_each(|asset| met.add(*asset));
-                met.add_unusable(seen.oddities);
-                met.count_found(&seen.already_here);
-            }
-            run.first_page.store(true, Ordering::SeqCst);
-            run.bell.notify_one();
-            if met.is_enough() {
-                fetched.close();
-                break;
-            }
+    // Those that are rows already wait for their commit, and for little memory.
+    let together = if may_be_enough { 1 } else { PAGES_MAX + PAGES_WAITING_MAX };
+    let mut recorded = pin!(fetched.map_ok(record).try_buffered(together));
+    let mut token = None;
+    while let Some((page_token, seen)) = recorded.try_next().await? {
+        // The first page's token: whatever changes during the walk comes after it.
+        token = token.or(page_token);
+        run.board.seen(&seen);
+        run.clear(seen.leftovers).await?;
+        seen.assets.iter().for_each(|asset| met.add(*asset));
+        met.add_unusable(seen.oddities);
+        met.count_found(&seen.already_here);
+        run.first_page.store(true, Ordering::SeqCst);
+        run.bell.notify_one();
+        if met.is_enough() {
+            break;
         }
-        Ok(token)
-    };
-    let ((), token) = futures::try_join!(fetching, recording)?;
+    }
     Ok(token)
+}
+
+/// A page, and its place among those that wait to be rows.
+struct Fetched {
+    page: Page,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Borrow<Page> for Fetched {
+    fn borrow(&self) -> &Page {
+        &self.page
+    }
 }
 
 /// Asks for the next page, through pauses that Apple or the network imposes.

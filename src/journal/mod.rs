@@ -59,7 +59,6 @@ mod trash;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
@@ -90,10 +89,9 @@ pub use sidecar::{DueSidecar, SidecarPage, WrittenSidecar};
 pub use snapshot::{Contents, copy_out};
 pub use story::{Happening, MATCHES_MAX, StoryFile, StoryOf, Which};
 pub use trash::Trashed;
+pub use writer::PAGES_MAX;
 
-use crate::model::asset::Page;
 use crate::model::checksum::{Proof, Sha256Digest};
-use crate::model::choices::Choices;
 use crate::model::ids::{AccountId, RunId};
 
 /// Connections that read: the bar, `status`, renewal and a watcher may ask at once, and no more.
@@ -168,15 +166,6 @@ impl Journal {
     /// If the journal cannot be written.
     pub async fn begin_run(&self, account: AccountId, now: i64) -> Result<RunId, Error> {
         self.begin_run_for(account, Verb::Sync, now).await
-    }
-
-    /// Makes rows of one page.
-    ///
-    /// # Errors
-    /// If the journal cannot be written.
-    pub async fn record_page(&self, at: Place, choices: Arc<Choices>, page: Page) -> Result<Seen, Error> {
-        let mut seen = self.record_pages(at, choices, vec![page]).await?;
-        Ok(seen.pop().unwrap_or_default())
     }
 
     /// Records that one file stands, as [`Journal::verified_all`] does.

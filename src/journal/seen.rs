@@ -4,6 +4,8 @@
 //! whose files are all verified costs one look-up and writes nothing: a second run over an
 //! unchanged library leaves the journal as it was.
 
+use std::borrow::Borrow;
+
 use rusqlite::{Connection, named_params};
 
 use crate::journal::Journal;
@@ -64,18 +66,20 @@ pub struct Place {
 }
 
 impl Journal {
-    /// Makes rows of pages, all in one transaction. They are claimable when this returns.
+    /// Makes rows of one page. They are claimable when this returns. What else goes with the page is held until
+    /// it is rows.
+    ///
+    /// Pages that are handed over while others become rows may share their transaction.
     ///
     /// # Errors
-    /// If the journal cannot be written; then nothing of them is there.
-    pub async fn record_pages(
+    /// If the journal cannot be written; then nothing of it is there.
+    pub async fn record_page(
         &self,
         at: Place,
         choices: Arc<Choices>,
-        pages: Vec<Page>,
-    ) -> Result<Vec<Seen>, Error> {
-        let record = move |c: &_| pages.iter().map(|page| record_page(c, at, &choices, page)).collect();
-        self.writer.run_alone(record).await
+        page: impl Borrow<Page> + Send + 'static,
+    ) -> Result<Seen, Error> {
+        self.writer.run_page(move |c| record_page(c, at, &choices, page.borrow())).await
     }
 }
 

@@ -2,16 +2,21 @@
 //!
 //! Operations arrive over a channel. The thread takes what is waiting, runs it in one
 //! transaction with a savepoint for each operation, commits, and only then answers: an answer
-//! means durable. One that comes alone needs no savepoint, and a page of a listing always comes alone:
-//! under a savepoint SQLite copies each page of the file that it is about to change, which costs such
-//! an operation a fifth of its time. Only claims may be forgotten by a power cut, and their commits wait for
+//! means durable. Only claims may be forgotten by a power cut, and their commits wait for
 //! no disk. An operation that fails is rolled back alone; a commit that fails answers every
 //! operation of its group with the reason and ends the writer, because what SQLite holds after
 //! that is for the next start to find out.
 //!
+//! One that comes alone needs no savepoint, and pages of a listing have none: under a savepoint SQLite copies each
+//! page of the file that it is about to change, which costs such an operation a fifth of its time. They come
+//! first, and one of them that fails takes the others of its transaction with it. And their transaction goes on
+//! while more of them come and nobody else does: keys of a listing lie all over the file, so each page of the file
+//! that is changed by several of them is written once.
+//!
 //! A second writer would make `FULL` slower, not faster: commits queue behind one another's
 //! fsync, and SQLite's busy back-off turns that into stalls of a second.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -26,6 +31,9 @@ use crate::journal::schema::keep_log;
 /// Most operations in one transaction: past this the wait for the first answer grows and the cost
 /// of each no longer falls.
 const GROUP_MAX: usize = 256;
+/// Most pages of a listing in one transaction: a quarter of a second, beyond which little is saved. Whoever else
+/// comes waits for the one that is being made into rows, not for all of them.
+pub const PAGES_MAX: usize = 100;
 /// Most operations waiting. Beyond it callers wait, so memory stays flat.
 const QUEUE_MAX: usize = 1024;
 /// What a fault point may be told: the disk fails.
@@ -40,16 +48,25 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 struct Stop {
     reason: String,
     trouble: Trouble,
+    /// The writer can go on: nothing was begun, or all of it was undone.
+    is_past: bool,
 }
 
 impl Stop {
     fn because(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), trouble: Trouble::Other }
+        Self { reason: reason.to_owned(), trouble: Trouble::Other, is_past: false }
     }
 
     fn of(connection: &Connection, error: rusqlite::Error) -> Self {
         let error = Error::of(Path::new(connection.path().unwrap_or_default()), error);
-        Self { reason: error.to_string(), trouble: error.trouble() }
+        // Busy means that nothing was begun; after anything else the next start has to look.
+        let is_past = error.trouble() == Trouble::Busy;
+        Self { reason: error.to_string(), trouble: error.trouble(), is_past }
+    }
+
+    /// Why the others of a transaction are undone with an operation.
+    fn with(refused: &Error) -> Self {
+        Self { reason: refused.to_string(), trouble: refused.trouble(), is_past: true }
     }
 }
 
@@ -64,8 +81,8 @@ impl From<Stop> for Error {
 enum Manner {
     /// To share it.
     Shared,
-    /// To have it for itself.
-    Alone,
+    /// To share it with others of its kind, without a savepoint.
+    Page,
     /// To share it, and not to wait for the disk. A power cut may undo it, and then also all that was
     /// committed after it in the same manner; what is committed durably makes what came before it durable.
     Forgettable,
@@ -75,7 +92,7 @@ enum Manner {
 trait Operation: Send {
     /// What it wants of its transaction.
     fn manner(&self) -> Manner;
-    /// Runs inside the savepoint, or alone in the transaction.
+    /// Runs inside the savepoint, or in the transaction itself.
     fn apply(&mut self, connection: &Connection) -> Applied;
     /// Answers, after the group's commit.
     fn answer(self: Box<Self>, committed: Result<(), Stop>);
@@ -85,8 +102,8 @@ trait Operation: Send {
 enum Applied {
     /// Its changes stand.
     Done,
-    /// It failed, and is rolled back alone.
-    Refused,
+    /// It failed, and is rolled back: alone where it has a savepoint.
+    Refused(Stop),
     /// It met damage: nothing more may be written to this file.
     Damaged,
 }
@@ -108,13 +125,13 @@ where
     }
 
     fn apply(&mut self, connection: &Connection) -> Applied {
-        let Some(run) = self.run.take() else { return Applied::Refused };
+        let Some(run) = self.run.take() else { return Applied::Done };
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(connection)))
             .unwrap_or_else(|_| Err(Stop::because("an operation panicked").into()));
         let applied = match &result {
             Ok(_) => Applied::Done,
             Err(error) if error.trouble() == Trouble::Damage => Applied::Damaged,
-            Err(_) => Applied::Refused,
+            Err(error) => Applied::Refused(Stop::with(error)),
         };
         self.result = Some(result);
         applied
@@ -124,6 +141,8 @@ where
         let result = match (committed, self.result) {
             (Ok(()), Some(result)) => result,
             (Ok(()), None) => Err(Stop::because("an operation was not run").into()),
+            // Why it failed itself says more.
+            (Err(_), Some(Err(error))) => Err(error),
             (Err(stop), _) => Err(stop.into()),
         };
         // Nobody waits for a dropped future: the operation is durable all the same.
@@ -169,13 +188,13 @@ impl Writer {
         self.hand_over(Manner::Shared, operation).await
     }
 
-    /// Runs a large `operation` in a transaction of its own, and returns when it is durable.
-    pub(super) async fn run_alone<T, F>(&self, operation: F) -> Result<T, Error>
+    /// Runs the `operation` of a page together with those of others, and returns when it is durable.
+    pub(super) async fn run_page<T, F>(&self, operation: F) -> Result<T, Error>
     where
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.hand_over(Manner::Alone, operation).await
+        self.hand_over(Manner::Page, operation).await
     }
 
     /// Runs `operation` in the next group, and returns when it is committed: a power cut may undo it.
@@ -212,37 +231,64 @@ impl Drop for Writer {
     }
 }
 
+/// What was handed over and is not begun.
+struct Waiting {
+    operations: mpsc::Receiver<Box<dyn Operation>>,
+    pages: VecDeque<Box<dyn Operation>>,
+    others: Vec<Box<dyn Operation>>,
+}
+
+impl Waiting {
+    /// Waits for the next group: all that is there, pages first. `None` when no more will come.
+    fn group(&mut self) -> Option<Vec<Box<dyn Operation>>> {
+        self.look();
+        if self.pages.is_empty() && self.others.is_empty() {
+            let first = self.operations.blocking_recv()?;
+            self.add(first);
+            self.look();
+        }
+        Some(self.pages.drain(..).chain(self.others.drain(..)).collect())
+    }
+
+    /// Gives another page for a group of pages, unless somebody else waits.
+    fn another_page(&mut self) -> Option<Box<dyn Operation>> {
+        self.look();
+        if self.others.is_empty() { self.pages.pop_front() } else { None }
+    }
+
+    /// Takes what is there.
+    fn look(&mut self) {
+        while self.pages.len() + self.others.len() < GROUP_MAX
+            && let Ok(next) = self.operations.try_recv()
+        {
+            self.add(next);
+        }
+    }
+
+    fn add(&mut self, operation: Box<dyn Operation>) {
+        match operation.manner() {
+            Manner::Page => self.pages.push_back(operation),
+            Manner::Shared | Manner::Forgettable => self.others.push(operation),
+        }
+    }
+}
+
 fn serve(
     mut connection: Connection,
-    mut operations: mpsc::Receiver<Box<dyn Operation>>,
+    operations: mpsc::Receiver<Box<dyn Operation>>,
     ended_by: &OnceLock<Stop>,
 ) {
-    let mut group = Vec::with_capacity(GROUP_MAX);
-    let mut held: Option<Box<dyn Operation>> = None;
+    let mut waiting = Waiting { operations, pages: VecDeque::new(), others: Vec::new() };
     let mut waits_for_disk = true;
-    while let Some(first) = held.take().or_else(|| operations.blocking_recv()) {
-        let mut is_open = first.manner() != Manner::Alone;
-        group.push(first);
-        while is_open
-            && group.len() < GROUP_MAX
-            && let Ok(next) = operations.try_recv()
-        {
-            if next.manner() == Manner::Alone {
-                is_open = false;
-                held = Some(next);
-            } else {
-                group.push(next);
-            }
-        }
+    while let Some(mut group) = waiting.group() {
         let must_wait = group.iter().any(|operation| operation.manner() != Manner::Forgettable);
         let ready = wait_for_disk(&connection, must_wait, &mut waits_for_disk);
-        let committed = ready.and_then(|()| commit(&mut connection, &mut group));
-        let committed = committed.map_err(|error| Stop::of(&connection, error));
-        // Busy means that nothing was begun; after anything else the next start has to look.
-        let fatal = committed.clone().err().filter(|stop| stop.trouble != Trouble::Busy);
+        let ended = ready.and_then(|()| commit(&mut connection, &mut group, &mut waiting));
+        let committed = ended.unwrap_or_else(|error| Err(Stop::of(&connection, error)));
+        let fatal = committed.clone().err().filter(|stop| !stop.is_past);
         // Before anybody is answered: who hears of it may come again at once.
         fatal.iter().for_each(|stop| drop(ended_by.set(stop.clone())));
-        for operation in group.drain(..) {
+        for operation in group {
             operation.answer(committed.clone());
         }
         if let Some(stop) = fatal {
@@ -267,29 +313,46 @@ fn wait_for_disk(connection: &Connection, wanted: bool, now: &mut bool) -> Resul
     Ok(())
 }
 
-fn commit(connection: &mut Connection, mut group: &mut [Box<dyn Operation>]) -> Result<(), rusqlite::Error> {
+/// Runs a group in one transaction, and commits it. A group of pages takes in those that come meanwhile.
+fn commit(
+    connection: &mut Connection,
+    group: &mut Vec<Box<dyn Operation>>,
+    waiting: &mut Waiting,
+) -> Result<Result<(), Stop>, rusqlite::Error> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if let [operation] = group {
-        match operation.apply(&transaction) {
-            Applied::Done => {}
-            // Its answer is its own error; nothing of it stays.
-            Applied::Refused => return transaction.rollback(),
-            Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+    let is_alone = group.len() == 1;
+    let mut next = 0;
+    while let Some(operation) = group.get_mut(next) {
+        let is_page = operation.manner() == Manner::Page;
+        if is_page || is_alone {
+            match operation.apply(&transaction) {
+                Applied::Done => {}
+                Applied::Refused(why) => {
+                    transaction.rollback()?;
+                    group.drain(next + 1..).for_each(|other| waiting.add(other));
+                    return Ok(Err(why));
+                }
+                Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+            }
+        } else {
+            let savepoint = transaction.savepoint()?;
+            match operation.apply(&savepoint) {
+                Applied::Done => savepoint.commit()?,
+                Applied::Refused(_) => savepoint.finish()?,
+                Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+            }
         }
-        group = &mut [];
-    }
-    for operation in group {
-        let savepoint = transaction.savepoint()?;
-        match operation.apply(&savepoint) {
-            Applied::Done => savepoint.commit()?,
-            Applied::Refused => savepoint.finish()?,
-            Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+        next += 1;
+        // The last one is a page: then all are.
+        if is_page && next == group.len() && next < PAGES_MAX {
+            group.extend(waiting.another_page());
         }
     }
     passes("commit")?;
     transaction.commit()?;
     // Durable, and nobody knows yet.
-    passes("committed")
+    passes("committed")?;
+    Ok(Ok(()))
 }
 
 /// A fault point of the journal: it fails as SQLite does when the system says so.
@@ -307,4 +370,86 @@ fn passes(step: &'static str) -> Result<(), rusqlite::Error> {
 
 fn failure(code: i32) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Error as Sql;
+
+    type Answered<T> = oneshot::Receiver<Result<T, Error>>;
+
+    fn send<T: Send + 'static>(
+        queue: &mpsc::Sender<Box<dyn Operation>>,
+        manner: Manner,
+        operation: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Answered<T> {
+        let (answer, answered) = oneshot::channel();
+        let pending = Pending { manner, run: Some(operation), result: None, answer };
+        queue.try_send(Box::new(pending)).unwrap();
+        answered
+    }
+
+    fn add(row: i64) -> impl FnOnce(&Connection) -> Result<(), Error> + Send + 'static {
+        move |connection| Ok(connection.execute("INSERT INTO t VALUES (?1)", [row]).map(drop)?)
+    }
+
+    fn count(connection: &Connection) -> Result<i64, Sql> {
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+    }
+
+    #[test]
+    fn a_page_that_is_refused_takes_only_pages_with_it() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)").unwrap();
+        let (queue, operations) = mpsc::channel(QUEUE_MAX);
+        let mut first = send(&queue, Manner::Page, add(1));
+        let mut twice = send(&queue, Manner::Page, add(1));
+        let mut beside = send(&queue, Manner::Shared, add(2));
+        let mut later = send(&queue, Manner::Page, |connection| Ok(count(connection)?));
+        drop(queue);
+        serve(connection, operations, &OnceLock::new());
+        assert!(matches!(first.try_recv().unwrap(), Err(Error::WriterStopped { .. })));
+        let refused = twice.try_recv().unwrap().unwrap_err();
+        assert!(refused.to_string().contains("UNIQUE"), "{refused}");
+        beside.try_recv().unwrap().unwrap();
+        assert_eq!(later.try_recv().unwrap().unwrap(), 0, "the first page is undone, and pages come first");
+    }
+
+    #[test]
+    fn pages_share_a_transaction_until_somebody_else_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY)")
+            .unwrap();
+        let (queue, operations) = mpsc::channel(QUEUE_MAX);
+        // How many rows others see when an operation runs, and what comes while it does.
+        let seen_by_others = move || count(&Connection::open(&path).unwrap()).unwrap();
+        let (again, see) = (queue.clone(), seen_by_others.clone());
+        let first = send(&queue, Manner::Page, move |connection| {
+            add(1)(connection)?;
+            let (more, sees) = (again.clone(), see.clone());
+            let second = send(&again, Manner::Page, move |connection| {
+                add(2)(connection)?;
+                let seen = sees();
+                let third = send(&more, Manner::Page, {
+                    let sees = sees.clone();
+                    move |_| Ok(sees())
+                });
+                Ok((seen, third, send(&more, Manner::Shared, move |_| Ok(sees()))))
+            });
+            Ok((see(), second))
+        });
+        drop(queue);
+        serve(connection, operations, &OnceLock::new());
+        fn got<T>(mut answered: Answered<T>) -> T {
+            answered.try_recv().unwrap().unwrap()
+        }
+        let (seen_by_first, second) = got(first);
+        let (seen_by_second, third, other) = got(second);
+        assert_eq!((seen_by_first, seen_by_second), (0, 0), "both are in one transaction");
+        assert_eq!((got(third), got(other)), (2, 2), "it ended when somebody else came");
+    }
 }
