@@ -13,6 +13,7 @@ use crate::icloud::{self, LOOKUP_NAMES_MAX};
 use crate::journal::Place;
 use crate::model::change::Counts;
 use crate::model::choices::Choices;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Looks up every asset of the journal that the listing did not meet, and records what became of
@@ -65,19 +66,26 @@ pub(super) async fn albums(run: &Run, library: &Library) -> Result<(), Error> {
         Err(error) if refused(&error) => return Ok(()),
         albums => albums?,
     };
-    let mut listed = Vec::with_capacity(albums.len());
+    let mut names = HashSet::with_capacity(albums.len());
     for album in albums {
-        if album.folder {
-            listed.push((album, Vec::new()));
+        let at = Place { library: library.id, run: run.id, now: now() };
+        let (name, is_folder) = (album.record_name.clone(), album.folder);
+        run.journal.record_album(at, album).await?;
+        names.insert(name.clone());
+        if is_folder {
             continue;
         }
-        let ask = async || run.client.members(&library.zone, &album.record_name).await;
-        match run.through_pauses(ask).await {
-            // Half a listing would take the others for gone.
-            Err(error) if refused(&error) => return Ok(()),
-            members => listed.push((album, members?)),
+        let mut members = run.client.members(&library.zone, &name);
+        loop {
+            match run.through_pauses(async || members.next().await).await {
+                // Half a listing would take the others for gone.
+                Err(error) if refused(&error) => return Ok(()),
+                Ok(found) if found.is_empty() => break,
+                found => run.journal.record_members(at, found?).await?,
+            }
         }
+        run.journal.members_are(at, name, members.into_names()).await?;
     }
     let at = Place { library: library.id, run: run.id, now: now() };
-    Ok(run.journal.record_albums(at, listed).await?)
+    Ok(run.journal.albums_are(at, names).await?)
 }

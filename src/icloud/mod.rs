@@ -44,7 +44,7 @@ pub use no_answer::{Cause, NoAnswer};
 pub use photos::facts;
 pub use photos::{
     ChangedLibraries, ChangedPage, Delta, Found, FreshFile, Index, LOOKUP_NAMES_MAX, Libraries, Listing,
-    Lookup, Missing, ZoneChanges,
+    Lookup, Members, Missing, ZoneChanges,
 };
 
 use auth::consent::Patience;

@@ -1,7 +1,10 @@
 //! Albums become rows: what they are called, where they lie, and what lies in them.
 //!
-//! Two ways lead here. A full listing says all there is, so what it does not name is gone; a page
-//! of changes says what is otherwise. Rows are never deleted, only marked.
+//! Two ways lead here. A full listing comes page by page, since one album may hold a whole library; at its end
+//! it says all there is, so what it did not name is gone. A page of changes says what is otherwise. Rows are
+//! never deleted, only marked.
+
+use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
@@ -14,12 +17,36 @@ use crate::model::change::Member;
 use crate::model::events::AssetEvent;
 
 impl Journal {
-    /// Makes rows of all albums of a library and of what lies in them; others are gone.
+    /// Makes a row of an album or a folder.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub async fn record_albums(&self, at: Place, albums: Vec<(Album, Vec<Member>)>) -> Result<(), Error> {
-        self.writer.run(move |c| record_all(c, at, &albums)).await
+    pub async fn record_album(&self, at: Place, album: Album) -> Result<(), Error> {
+        self.writer.run(move |c| record(c, at, &album).map(drop)).await
+    }
+
+    /// Makes rows of what lies in an album.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn record_members(&self, at: Place, members: Vec<Member>) -> Result<(), Error> {
+        self.writer.run(move |c| members.iter().try_for_each(|member| set_member(c, at, member))).await
+    }
+
+    /// Says which assets lie in an album: others have left it.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn members_are(&self, at: Place, album: String, names: HashSet<Box<str>>) -> Result<(), Error> {
+        self.writer.run(move |c| members_are(c, at, &album, &names)).await
+    }
+
+    /// Says which albums and folders a library has, by record name: others are gone.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn albums_are(&self, at: Place, names: HashSet<String>) -> Result<(), Error> {
+        self.writer.run(move |c| albums_are(c, at, &names)).await
     }
 }
 
@@ -101,8 +128,8 @@ pub(super) fn set_member(connection: &Connection, at: Place, member: &Member) ->
         return Ok(());
     }
     // The first listing of all is no news.
-    if let Some(known) = asset_change::known(connection, at.library, &member.asset)?
-        && asset_change::is_news(connection, at.library)?
+    if asset_change::is_news(connection, at.library)?
+        && let Some(known) = asset_change::known(connection, at.library, &member.asset)?
     {
         let event = if member.present { AssetEvent::AlbumJoined } else { AssetEvent::AlbumLeft };
         asset_change::tell(connection, at, known.id, event, Some(&name))?;
@@ -110,40 +137,44 @@ pub(super) fn set_member(connection: &Connection, at: Place, member: &Member) ->
     Ok(())
 }
 
-/// Records a full listing: these albums, and in each of them these assets, in this order.
-pub(super) fn record_all(
+fn members_are(
     connection: &Connection,
     at: Place,
-    albums: &[(Album, Vec<Member>)],
+    album: &str,
+    names: &HashSet<Box<str>>,
 ) -> Result<(), Error> {
-    for (album, members) in albums {
-        let id = record(connection, at, album)?;
-        for member in members {
-            set_member(connection, at, member)?;
-        }
-        let listed: std::collections::HashSet<&str> = members.iter().map(|m| m.asset.as_str()).collect();
-        for asset in present(connection, id)?.into_iter().filter(|asset| !listed.contains(asset.as_str())) {
-            let album = album.record_name.clone();
-            set_member(connection, at, &Member { album, asset, position: None, present: false })?;
+    let Some((id, _)) = find(connection, at, album)? else { return Ok(()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT asset_name FROM album_asset WHERE album_id = :album AND removed_at IS NULL",
+    )?;
+    let mut rows = statement.query(named_params! { ":album": id })?;
+    let mut gone = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        if !names.contains(name.as_str()) {
+            gone.push(name);
         }
     }
-    let mut statement = connection
-        .prepare_cached("SELECT record_name FROM album WHERE library_id = :library AND removed_at IS NULL")?;
-    let known = statement.query_map(named_params! { ":library": at.library.0 }, |row| row.get(0))?;
-    for record in known.collect::<Result<Vec<String>, _>>()? {
-        if !albums.iter().any(|(album, _)| album.record_name == record) {
-            remove(connection, at, &record)?;
-        }
+    for asset in gone {
+        set_member(
+            connection,
+            at,
+            &Member { album: album.to_owned(), asset, position: None, present: false },
+        )?;
     }
     Ok(())
 }
 
-fn present(connection: &Connection, album: i64) -> Result<Vec<String>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT asset_name FROM album_asset WHERE album_id = :album AND removed_at IS NULL",
-    )?;
-    let names = statement.query_map(named_params! { ":album": album }, |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
+fn albums_are(connection: &Connection, at: Place, names: &HashSet<String>) -> Result<(), Error> {
+    let mut statement = connection
+        .prepare_cached("SELECT record_name FROM album WHERE library_id = :library AND removed_at IS NULL")?;
+    let known = statement.query_map(named_params! { ":library": at.library.0 }, |row| row.get(0))?;
+    for record in known.collect::<Result<Vec<String>, _>>()? {
+        if !names.contains(&record) {
+            remove(connection, at, &record)?;
+        }
+    }
+    Ok(())
 }
 
 fn find(connection: &Connection, at: Place, record: &str) -> Result<Option<(i64, String)>, Error> {

@@ -23,48 +23,69 @@ const PAGES_MAX: usize = 20_000;
 const INDEX: &str = "CPLContainerRelationLiveByPosition";
 const ENDPOINT: &str = "records/query";
 
+/// A walk through what lies in an album. It may be asked again after an error.
+pub struct Members {
+    client: Client,
+    zone: Zone,
+    album: String,
+    /// The assets that came, by name: a page may bring some of them again.
+    seen: HashSet<Box<str>>,
+    pages: usize,
+}
+
 impl Client {
-    /// Lists what lies in an album, in its order. An asset comes once.
+    /// Begins to list what lies in an album.
+    #[must_use]
+    pub fn members(&self, zone: &Zone, album: &str) -> Members {
+        let (client, zone, album) = (self.clone(), zone.clone(), album.to_owned());
+        Members { client, zone, album, seen: HashSet::new(), pages: 0 }
+    }
+}
+
+impl Members {
+    /// The next members, in the album's order; none when all came. An asset comes once.
     ///
     /// # Errors
     /// [`Error`]; shared libraries have no albums and may answer with [`Error::Server`].
-    pub async fn members(&self, zone: &Zone, album: &str) -> Result<Vec<Member>, Error> {
-        let mut members: Vec<Member> = Vec::new();
-        let mut seen = HashSet::new();
-        for _ in 0..PAGES_MAX {
-            let rank = members.len() as u64;
-            let filters = vec![
-                Filter::number("startRank", rank),
-                Filter::text("direction", "ASCENDING"),
-                Filter::text("parentId", album),
-            ];
-            let body = QueryBody {
-                query: Query { record_type: INDEX, filter_by: Some(filters) },
-                zone_id: zone.into(),
-                results_limit: Some(PAGE_RECORDS),
-                desired_keys: &["itemId", "containerId", "position", "isDeleted"],
-                continuation_marker: None,
-            };
-            let answer = self.call(zone.database, ENDPOINT, &body).await?;
-            let text = wire::text_of(&answer);
-            let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
-            let before = members.len();
-            for raw in answer.records.items() {
-                let record: Lenient<RecordWire<'_>> = read(ENDPOINT, raw.get())?;
-                let is_relation = record.record_type.text() == Some("CPLContainerRelation");
-                let found = is_relation.then(|| member(&record)).flatten();
-                let Some(mut member) = found.filter(|member| member.album == album) else { continue };
-                if seen.insert(member.asset.clone()) {
-                    member.position = member.position.or_else(|| i64::try_from(members.len()).ok());
-                    members.push(member);
-                }
-            }
-            // An empty page, or one that was here before.
-            if members.len() == before {
-                break;
-            }
+    pub async fn next(&mut self) -> Result<Vec<Member>, Error> {
+        let mut members = Vec::new();
+        if self.pages == PAGES_MAX {
+            return Ok(members);
         }
-        members.retain(|member| member.present);
+        let filters = vec![
+            Filter::number("startRank", self.seen.len() as u64),
+            Filter::text("direction", "ASCENDING"),
+            Filter::text("parentId", &self.album),
+        ];
+        let body = QueryBody {
+            query: Query { record_type: INDEX, filter_by: Some(filters) },
+            zone_id: (&self.zone).into(),
+            results_limit: Some(PAGE_RECORDS),
+            desired_keys: &["itemId", "containerId", "position", "isDeleted"],
+            continuation_marker: None,
+        };
+        let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;
+        let text = wire::text_of(&answer);
+        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
+        for raw in answer.records.items() {
+            let record: Lenient<RecordWire<'_>> = read(ENDPOINT, raw.get())?;
+            let is_relation = record.record_type.text() == Some("CPLContainerRelation");
+            let found = is_relation.then(|| member(&record)).flatten();
+            members.extend(found.filter(|member| member.album == self.album));
+        }
+        // Nothing fails from here on: a page is taken wholly or not at all.
+        members.retain_mut(|member| {
+            let place = i64::try_from(self.seen.len()).ok();
+            member.position = member.position.or(place);
+            self.seen.insert(member.asset.as_str().into())
+        });
+        self.pages += 1;
         Ok(members)
+    }
+
+    /// The assets that came, by name.
+    #[must_use]
+    pub fn into_names(self) -> HashSet<Box<str>> {
+        self.seen
     }
 }

@@ -32,6 +32,7 @@ pub use changes::ChangedLibraries;
 pub use facts::facts;
 pub use listing::{Index, Listing};
 pub use lookup::{Found, FreshFile, LOOKUP_NAMES_MAX, Lookup, Missing};
+pub use members::Members;
 #[cfg(feature = "faults")]
 pub(super) use zone_changes::changes_of;
 pub use zone_changes::{ChangedPage, Delta, ZoneChanges};
