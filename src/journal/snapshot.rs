@@ -88,6 +88,8 @@ pub fn copy_out(from: &Path, to: &Path) -> Result<(), Error> {
     schema::check_readable(from)?;
     let reader = schema::open_reader(from)?;
     let target = to.to_string_lossy();
+    // The copy is written as the reader is set: at once, and without a sync of each of its steps.
+    reader.pragma_update(None, "synchronous", "OFF").map_err(|source| Error::of(from, source))?;
     reader.execute("VACUUM INTO ?1", [&*target]).map_err(|source| Error::of(from, source))?;
     drop(reader);
     let copied = |source| Error::of(to, source);

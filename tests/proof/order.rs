@@ -103,4 +103,10 @@ fn the_kernel_meets_bytes_name_folder_and_journal_in_this_order() {
     }
     assert!(asked >= 4, "{asked} files");
     println!("the order of the calls for {asked} files");
+    let of_the_copy = of(&["fsync", "fdatasync"]).filter(|call| call.arguments.contains("/snapshots/new.db"));
+    assert_eq!(
+        of_the_copy.count(),
+        1,
+        "a copy of the journal is synced when it is whole, and not on the way"
+    );
 }
