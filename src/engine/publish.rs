@@ -3,7 +3,9 @@
 //! Publish before verified: the file is synced, renamed, its folder synced, and only then does the
 //! row say `verified`. A worker does not wait for that: it hands its file over and takes the next.
 //!
-//! Small files, whose bytes are still in memory, are written to their part files at the head of it.
+//! Small files, whose bytes are still in memory, are written to their part files at the head of it. The three
+//! steps of a group, writing, naming and telling, go on at the same time for three groups: one waits for the
+//! processor, one for the disk, and one for the journal.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +18,7 @@ use crate::disk::{Folder, PartFile, Together, publish as disk_publish};
 use crate::engine::check::Checked;
 use crate::engine::held::Part;
 use crate::engine::monitor::Notice;
-use crate::engine::run::{Run, now, off_thread};
+use crate::engine::run::{Run, joined, now, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
 use crate::fault;
 use crate::journal::Claim;
@@ -74,17 +76,14 @@ impl Publisher {
         let (sender, mut receiver) = mpsc::channel(GROUP_MAX);
         let stage = tokio::spawn(async move {
             let (group_max, mut group) = (fault::group(GROUP_MAX), Vec::with_capacity(GROUP_MAX));
-            let mut together = Together::default();
-            // The rows of one group are told while the disk is busy with the next one.
-            let mut telling: Option<JoinHandle<()>> = None;
+            let mut naming = None;
             while receiver.recv_many(&mut group, group_max).await > 0 {
                 let landed = land(&run, std::mem::take(&mut group)).await;
-                let published = publish(&run, &mut together, landed).await;
-                told(&mut telling).await;
-                let run = Arc::clone(&run);
-                telling = Some(tokio::spawn(async move { record(&run, published).await }));
+                let (together, telling) = named(naming.take()).await;
+                naming = Some(tokio::spawn(name_and_tell(Arc::clone(&run), together, landed, telling)));
             }
-            told(&mut telling).await;
+            let (_, telling) = named(naming).await;
+            told(telling).await;
         });
         (Self(sender), stage)
     }
@@ -100,11 +99,33 @@ impl Publisher {
     }
 }
 
-/// Waits until the rows of the last group are told. A panic there is one of the stage.
-async fn told(telling: &mut Option<JoinHandle<()>>) {
-    let Some(telling) = telling.take() else { return };
-    if let Err(error) = telling.await {
-        std::panic::resume_unwind(error.into_panic());
+/// What goes on behind a group that has its names: what is known of the disk, and the telling of its rows.
+type Named = (Together, Option<JoinHandle<()>>);
+
+/// Gives a group its names, and begins to tell its rows once those of the group before are told.
+async fn name_and_tell(
+    run: Arc<Run>,
+    mut together: Together,
+    group: Vec<Landed>,
+    telling: Option<JoinHandle<()>>,
+) -> Named {
+    let published = publish(&run, &mut together, group).await;
+    told(telling).await;
+    (together, Some(tokio::spawn(async move { record(&run, published).await })))
+}
+
+/// Waits until the last group has its names.
+async fn named(naming: Option<JoinHandle<Named>>) -> Named {
+    match naming {
+        Some(naming) => joined(naming).await,
+        None => Named::default(),
+    }
+}
+
+/// Waits until the rows of the last group are told.
+async fn told(telling: Option<JoinHandle<()>>) {
+    if let Some(telling) = telling {
+        joined(telling).await;
     }
 }
 

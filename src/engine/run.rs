@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use crate::disk::{self, Destination, Place};
 use crate::engine::bandwidth::Bandwidth;
@@ -217,7 +218,12 @@ impl Run {
 
 /// Runs blocking work, and passes a panic on to the caller instead of hiding it.
 pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    joined(tokio::task::spawn_blocking(work)).await
+}
+
+/// Waits for a task, and passes a panic on.
+pub(super) async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }

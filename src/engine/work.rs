@@ -21,7 +21,7 @@ use crate::engine::library::Library;
 use crate::engine::prepare::{Ahead, Prepared, look_ahead, prepare};
 use crate::engine::publish::{Published, Publisher};
 use crate::engine::renew::renew;
-use crate::engine::run::{Run, now, off_thread};
+use crate::engine::run::{Run, joined, now, off_thread};
 use crate::engine::setback::{Setback, Unfinished};
 use crate::engine::transfer::transfer;
 use crate::fault;
@@ -175,14 +175,6 @@ async fn claim(run: &Run) -> Vec<Ahead> {
             run.halt(error);
             Vec::new()
         }
-    }
-}
-
-/// Waits for a task, and passes a panic on.
-async fn joined<T>(task: JoinHandle<T>) -> T {
-    match task.await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
