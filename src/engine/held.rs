@@ -73,6 +73,14 @@ impl Held {
         }
     }
 
+    /// How many of them take memory.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        match self {
+            Self::Memory(body) => body.len,
+            Self::Part(_) => 0,
+        }
+    }
+
     /// The part file, made and written now if there was none. Blocks.
     pub(super) fn land(self, folders: &mut Folders) -> Result<Part, disk::Error> {
         match self {

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::disk::tree::Folders;
@@ -26,8 +26,10 @@ use crate::model::checksum::{Digests, Proof};
 use crate::model::failure::FailureKind;
 
 /// Most files made durable together. A larger group gains little and holds its rows longer. As many more may
-/// wait, and each of them may be a piece of memory.
-const GROUP_MAX: usize = 64;
+/// wait. The files of two groups are open at the same time, and macOS lets a process open 256.
+const GROUP_MAX: usize = if cfg!(target_os = "macos") { 32 } else { 128 };
+/// Memory of files that wait to be written, in KiB: 128 of the largest that are held there.
+const WAITING_KIB_MAX: usize = 32 * 1024;
 /// Names tried on disk for one file, as in preparing.
 const NAMES_MAX: usize = 8;
 
@@ -68,12 +70,21 @@ impl Published {
 
 /// Where workers hand over their files.
 #[derive(Clone)]
-pub(super) struct Publisher(mpsc::Sender<Checked>);
+pub(super) struct Publisher {
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// A proved file, and the room that it takes while it waits.
+struct Waiting {
+    checked: Checked,
+    _room: OwnedSemaphorePermit,
+}
 
 impl Publisher {
     /// Starts the stage. It ends, and the handle with it, when every clone of the sender is gone.
     pub(super) fn start(run: Arc<Run>) -> (Self, JoinHandle<()>) {
-        let (sender, mut receiver) = mpsc::channel(GROUP_MAX);
+        let (queue, mut receiver) = mpsc::channel(GROUP_MAX);
         let stage = tokio::spawn(async move {
             let (group_max, mut group) = (fault::group(GROUP_MAX), Vec::with_capacity(GROUP_MAX));
             let mut naming = None;
@@ -85,12 +96,14 @@ impl Publisher {
             let (_, telling) = named(naming).await;
             told(telling).await;
         });
-        (Self(sender), stage)
+        (Self { queue, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)) }, stage)
     }
 
     /// Hands over a proved file. Waits while the stage is full: the disk is behind the network.
     pub(super) async fn hand_over(&self, run: &Run, checked: Checked) {
-        if self.0.send(checked).await.is_err() {
+        let kib = u32::try_from(checked.held.memory_bytes().div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.expect("the room is never closed");
+        if self.queue.send(Waiting { checked, _room: room }).await.is_err() {
             // The stage ended by a panic. Going on would fetch files only to drop them; the claim
             // is dead with this run, and the next one recovers it.
             tracing::error!("the publishing stage has ended");
@@ -160,11 +173,11 @@ async fn record(run: &Run, group: Vec<Published>) {
 }
 
 /// Writes to the disk what of a group is not there yet.
-async fn land(run: &Run, group: Vec<Checked>) -> Vec<Landed> {
+async fn land(run: &Run, group: Vec<Waiting>) -> Vec<Landed> {
     let (landed, refused) = off_thread(move || {
         let (mut landed, mut refused) = (Vec::with_capacity(group.len()), Vec::new());
         let mut folders = Folders::default();
-        for Checked { claim, held, digests, proof } in group {
+        for Waiting { checked: Checked { claim, held, digests, proof }, .. } in group {
             match held.land(&mut folders) {
                 Ok(part) => landed.push(Landed { claim, part, digests, proof }),
                 Err(error) => refused.push((claim, error)),
