@@ -388,6 +388,41 @@ fn what_cannot_go_to_the_trash_is_named_and_the_others_go() {
     }
 }
 
+#[test]
+fn a_photo_under_the_name_of_one_that_is_gone_does_not_go_in_its_place() {
+    let options = Options { assets: 60, seed: 46, mean_size_bytes: Some(3_000), ..Options::default() };
+    let world = World::new(options);
+    world.run(&["sync"], 0);
+    let (gone, its_path, path_of_other) = {
+        let journal = world.journal();
+        // Of one length, so that a look at lengths cannot tell them apart.
+        let sql = "SELECT a.asset, a.path, b.path FROM v_file a JOIN v_file b USING (size_bytes)
+                   WHERE a.asset < b.asset AND a.sha256 <> b.sha256 ORDER BY a.path LIMIT 1";
+        let found = journal.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let found: (String, String, String) = found.expect("two photos of one length");
+        found
+    };
+    let at = |path: &str| world.photos().join(path);
+    let aside = world.data_dir().join("aside");
+    fs::rename(at(&its_path), &aside).unwrap();
+    fs::rename(at(&path_of_other), at(&its_path)).unwrap();
+    fs::rename(&aside, at(&path_of_other)).unwrap();
+    let tree = world.tree();
+    assert!(world.sandbox.library().delete_asset(&gone));
+
+    let said = world.run(&TRASH, 1).stderr();
+    assert!(said.contains(&its_path) && said.contains("rollbook verify"), "{said}");
+    let stays = world.tree();
+    assert_eq!(stays[&its_path], tree[&its_path], "the one that is not gone");
+
+    world.run(&["verify", "--all"], 0);
+    world.sandbox.reset_counters();
+    world.run(&TRASH, 0);
+    world.assert_not_asked_for(&stays, "after the swap was learned");
+    assert_settled(&world, world.count("released_at IS NOT NULL"));
+    assert_eq!(world.tree()[&its_path], tree[&its_path], "its place is known now");
+}
+
 /// What is in the trash: where each file was, and where it is.
 fn held(world: &World) -> Vec<(String, String)> {
     let journal = world.journal();

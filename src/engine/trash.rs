@@ -5,8 +5,9 @@
 //! a name that is taken makes ours take another. What a crash leaves in motion is settled at the next
 //! start by a look at where the file is. A sidecar of ours goes with its file.
 //!
-//! What comes back was read in the trash and is what went there; anything else stays there and is named. A file
-//! that has something in its way stays where it is, is named with the reason, and keeps no other from moving.
+//! What goes there was read in its place and is what came from iCloud, and what comes back was read in the trash
+//! and is what went there; anything else stays where it is and is named. A file that has something in its way
+//! stays too, is named with the reason, and keeps no other from moving.
 //! Files are removed for good only after the days that the person chose, and only if their bytes are those that
 //! went there.
 
@@ -33,6 +34,9 @@ use crate::model::xmp;
 const BATCH: usize = 64;
 /// Names tried for one file. Each that is taken is a stranger's, or an older version of ours.
 const NAMES_MAX: usize = 8;
+/// Why a file does not go to the trash.
+const NOT_IT: &str =
+    "their bytes are not those that came from iCloud; \"rollbook verify\" finds out whose they are";
 
 /// What came of taking files out of the trash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -279,7 +283,7 @@ impl Trash {
         let day = Timestamp::now().strftime("%Y-%m-%d").to_string();
         let (mut files, mut stay) = (0, Vec::new());
         for batch in due.chunks(BATCH) {
-            let mut left = batch.to_vec();
+            let mut left = self.proved_in_place(batch.to_vec(), &mut stay).await?;
             for name in 1..=NAMES_MAX {
                 let folder = if name == 1 { day.clone() } else { format!("{day}-{name}") };
                 for file in &mut left {
@@ -305,6 +309,32 @@ impl Trash {
             stay.extend(left.into_iter().map(|file| Stay::without_a_name(file.path)));
         }
         Ok((files, stay))
+    }
+
+    /// Reads files where they belong, and gives those that are what came from iCloud: a photo that stands under
+    /// another's name is nobody's to throw away. One that is missing is for the sweep to look for.
+    async fn proved_in_place(
+        &self,
+        files: Vec<Trashed>,
+        stay: &mut Vec<Stay>,
+    ) -> Result<Vec<Trashed>, Error> {
+        let stop = self.stop.clone();
+        let looked = self.on_disk(move |of| {
+            let stands = |file: Trashed| (stands(of, &file, &file.path, &stop), file);
+            Ok(files.into_iter().map(stands).collect::<Vec<_>>())
+        });
+        let mut proved = Vec::new();
+        for (stands, file) in looked.await? {
+            match stands {
+                Ok(Stands::It) => proved.push(file),
+                Ok(Stands::Nothing) => {}
+                Ok(Stands::Another) => stay.push(Stay { path: file.path, why: NOT_IT.to_owned() }),
+                Err(error) if error.is_interrupted() => {}
+                Err(error) if error.ends_the_run() => return Err(error.into()),
+                Err(error) => stay.push(Stay::because(file.path, error)),
+            }
+        }
+        Ok(proved)
     }
 
     /// Moves files out of the trash that are proved there. What is missing there and wanted by Apple is
