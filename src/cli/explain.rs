@@ -78,6 +78,11 @@ impl From<SignInError> for Problem {
         }
         match &error {
             SignInError::Throttled { retry_after } => return wait("cannot sign in yet", *retry_after),
+            SignInError::Store(source)
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                return data_dir_full(&error);
+            }
             SignInError::Person { source, .. } if source.kind() == io::ErrorKind::Interrupted => {
                 return interrupted();
             }
@@ -480,6 +485,10 @@ mod tests {
             ),
             (data_dir(io_error(io::ErrorKind::StorageFull)), Exit::Destination),
             (system("s", &io::ErrorKind::StorageFull.into()), Exit::Destination),
+            (
+                SignInError::Store(std::sync::Arc::new(io::ErrorKind::StorageFull.into())).into(),
+                Exit::Destination,
+            ),
             (wait_until(0), Exit::Wait),
         ] {
             assert_eq!(problem.exit, exit, "{problem}");
