@@ -13,8 +13,8 @@
 //!   there on; `NAME`, all steps or points of that name; `NAME@N`, the n-th of that name. `WHAT` is
 //!   `kill`: the process ends there, as by `kill -9`; `stop`: it is stopped there once, until it gets
 //!   `SIGCONT`; a number: the step fails with that error number; `skip`: a sync is left out, which no
-//!   test of a power cut may forgive; `slow-MS`: the step takes so many milliseconds more, and no two
-//!   of them at once, as on a disk that turns.
+//!   test of a power cut may forgive; `slow-MS`: steps of a `NAME` that are no writes or renames take so
+//!   many milliseconds more, and no two of them at once, as on a disk that turns.
 //! - `ROLLBOOK_FAULT_CLOCK=SECONDS`: the clock on the wall is so much ahead; `SECONDS@N` from the
 //!   n-th step on.
 //! - `ROLLBOOK_FAULT_NAME_MAX=N`: every file system says that a name has at most so many bytes.
@@ -202,7 +202,16 @@ mod on {
 
     /// Passes a durable step, or fails as the script says. `false`: leave it out.
     pub(crate) fn step(name: &'static str, path: &Path) -> io::Result<bool> {
+        wait_for_slow_disk(name);
         script().map_or(Ok(true), |mut script| script.pass(name, path, ""))
+    }
+
+    /// A slow disk does one thing at a time; who wants nothing slow of it need not wait.
+    fn wait_for_slow_disk(name: &'static str) {
+        static DISK: Mutex<()> = Mutex::new(());
+        let Some(by) = script().and_then(|script| script.slow(name)) else { return };
+        let _one = DISK.lock().unwrap_or_else(PoisonError::into_inner);
+        std::thread::sleep(by);
     }
 
     /// Passes a write of `len` bytes at `offset`.
@@ -285,6 +294,14 @@ mod on {
             Ok(true)
         }
 
+        /// How much longer a step of this name takes.
+        fn slow(&self, name: &str) -> Option<Duration> {
+            self.faults.iter().find_map(|fault| match (&fault.what, &fault.which) {
+                (What::Slow(by), Which::Named(wanted)) if wanted == name => Some(*by),
+                _ => None,
+            })
+        }
+
         fn strike(&mut self, name: &'static str, number: u64) -> io::Result<bool> {
             let of_name = self.of_name.entry(name).or_default();
             *of_name += 1;
@@ -292,8 +309,8 @@ mod on {
                 match fault.what {
                     What::Kill => end(),
                     What::Skip => return Ok(false),
-                    // Under the lock of the script: such a disk does one thing at a time.
-                    What::Slow(by) => std::thread::sleep(by),
+                    // Was waited for, without the lock of the script.
+                    What::Slow(_) => {}
                     What::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
                     What::Stop => {
                         fault.which = Which::Never;

@@ -110,3 +110,26 @@ fn the_kernel_meets_bytes_name_folder_and_journal_in_this_order() {
         "a copy of the journal is synced when it is whole, and not on the way"
     );
 }
+
+#[test]
+fn small_files_are_written_while_those_before_them_wait_for_the_disk() {
+    let world = World::new(Options { assets: 60, mean_size_bytes: Some(3_000), ..Options::default() });
+    let log = world.log_file();
+    let mut sync = world.rollbook(&["sync"]);
+    sync.env("ROLLBOOK_FAULT", "slow-50:sync").env("ROLLBOOK_FAULT_GROUP", "4");
+    let ended = sync.env("ROLLBOOK_FAULT_LOG", &log).status().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(world.count("size_bytes >= 262144"), 0, "all of them are small");
+    let (mut is_waiting, mut created) = (false, 0);
+    for line in fs::read_to_string(&log).unwrap().lines() {
+        match line.split('\t').nth(1).unwrap() {
+            // The first step of a group that is written.
+            "utimes" => is_waiting = true,
+            "folders-synced" => is_waiting = false,
+            "create" => created += u32::from(is_waiting),
+            _ => {}
+        }
+    }
+    assert!(created > 0, "no file was written while those of another group were synced");
+    world.assert_complete();
+}
