@@ -103,7 +103,10 @@ pub(super) const CLAIMABLE: &str = "
            a.captured_ms, a.captured_offset_s, f.state, f.offset_bytes, f.prefix_sha256, f.etag,
            f.url_expires_at, u.url,
            (SELECT t.path FROM asset o INDEXED BY asset_by_master
-            JOIN asset_file t ON t.asset_id = o.asset_id JOIN library ol ON ol.library_id = o.library_id
+            -- In this order, whatever was counted: before the first file is verified, an index of verified
+            -- files looks like the shortest way.
+            CROSS JOIN asset_file t ON t.asset_id = o.asset_id
+            CROSS JOIN library ol ON ol.library_id = o.library_id
             WHERE substr(o.master_name, 2, 6) = substr(a.master_name, 2, 6)
               AND o.master_name = a.master_name AND t.rendition = f.rendition AND t.checksum = f.checksum
               AND t.size_bytes = f.size_bytes AND t.state = 'verified' AND t.released_at IS NULL
