@@ -318,13 +318,8 @@ impl Trash {
         files: Vec<Trashed>,
         stay: &mut Vec<Stay>,
     ) -> Result<Vec<Trashed>, Error> {
-        let stop = self.stop.clone();
-        let looked = self.on_disk(move |of| {
-            let stands = |file: Trashed| (stands(of, &file, &file.path, &stop), file);
-            Ok(files.into_iter().map(stands).collect::<Vec<_>>())
-        });
         let mut proved = Vec::new();
-        for (stands, file) in looked.await? {
+        for (stands, file) in self.read(files, |file| &file.path).await? {
             match stands {
                 Ok(Stands::It) => proved.push(file),
                 Ok(Stands::Nothing) => {}
@@ -383,13 +378,8 @@ impl Trash {
         done: &mut Undeleted,
         kept: bool,
     ) -> Result<Vec<Trashed>, Error> {
-        let stop = self.stop.clone();
-        let looked = self.on_disk(move |of| {
-            let stands = |file: Trashed| (stands(of, &file, trash_path(&file), &stop), file);
-            Ok(files.into_iter().map(stands).collect::<Vec<_>>())
-        });
         let (mut proved, mut missing) = (Vec::new(), Vec::new());
-        for (stands, file) in looked.await? {
+        for (stands, file) in self.read(files, trash_path).await? {
             match stands {
                 Ok(Stands::It) => proved.push(file),
                 Ok(Stands::Nothing) => missing.push(file),
@@ -407,6 +397,17 @@ impl Trash {
         self.settle_in_place(by_hand, kept).await?;
         self.want(missing, done).await?;
         Ok(proved)
+    }
+
+    /// Reads what stands at one of the paths of each file.
+    async fn read(
+        &self,
+        files: Vec<Trashed>,
+        at: fn(&Trashed) -> &str,
+    ) -> Result<Vec<(Result<Stands, disk::Error>, Trashed)>, Error> {
+        let stop = self.stop.clone();
+        let look = move |of: &Destination, file: Trashed| (stands(of, &file, at(&file), &stop), file);
+        self.on_disk(move |of| Ok(files.into_iter().map(|file| look(of, file)).collect())).await
     }
 
     /// Wants those again that are not in the trash and that Apple has. The others are named by the journal as
