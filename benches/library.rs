@@ -43,17 +43,19 @@ fn main() {
     }
 }
 
+/// So many small photos, of one file each.
+fn photos(assets: usize) -> Options {
+    Options {
+        assets: u32::try_from(assets).expect("at most four billion"),
+        mix: only("jpeg"),
+        mean_size_bytes: Some(1_000),
+        ..Options::default()
+    }
+}
+
 /// What a listing costs, and everything that is not one.
 fn listings(outputs: &Outputs, assets: usize) {
-    let mut world = World::new(
-        outputs,
-        Options {
-            assets: u32::try_from(assets).expect("at most four billion"),
-            mix: only("jpeg"),
-            mean_size_bytes: Some(1_000),
-            ..Options::default()
-        },
-    );
+    let mut world = World::new(outputs, photos(assets));
     if assets < MANY {
         // The first walk lets the sandbox compute its checksums.
         let warm = world.fresh();
@@ -116,15 +118,7 @@ fn idle(world: &World, home: &Path, table: &mut Table) {
 
 /// What is asked for between the start of a first sync and its first file.
 fn first_file(outputs: &Outputs, assets: usize) {
-    let mut world = World::new(
-        outputs,
-        Options {
-            assets: u32::try_from(assets).expect("at most four billion"),
-            mix: only("jpeg"),
-            mean_size_bytes: Some(1_000),
-            ..Options::default()
-        },
-    );
+    let mut world = World::new(outputs, photos(assets));
     let home = world.fresh();
     world.sign_in(&home);
     world.sandbox.reset_counters();

@@ -4,8 +4,9 @@
 //! CPU seconds come from the system by `wait4`, peak memory by looking. Contenders take turns within a
 //! round, and the table shows medians and their ratio to the first line: a noisy machine is noisy
 //! for all of them. Folders are new in every round and stay until the end of the bench, and the next bench waits for a
-//! minute after that: for so long ext4 remembers where it deleted a file, and passes over all such places for each
-//! file that it makes. After 20,000 deleted files that is a millisecond a file, for everybody.
+//! minute after that: for so long an ext4 without a journal remembers where it deleted a file (`recently_deleted` in its
+//! `ialloc.c`), and passes over all such places for each file that it makes; for five minutes more while that is not
+//! written back. After 20,000 deleted files that is a millisecond a file, for everybody, whoever deleted them.
 #![allow(dead_code, reason = "each bench uses its own part of this")]
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use rollbook_sandbox::{Mix, Options, Sandbox};
 use wait4::Wait4 as _;
 
-/// How long ext4 remembers a deleted file, and some more.
+/// How long ext4 remembers a deleted file once that is written back, and some more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(65);
 
 /// Where everything that is measured is written. All of it is deleted when this is dropped, and no sooner.
@@ -45,6 +46,8 @@ impl Outputs {
 
     fn delete(&self) {
         std::fs::remove_dir_all(&self.0).expect("a folder can be removed");
+        // So that a minute is enough. Where there is no such command, it may not be.
+        let _ = Command::new("sync").status();
         std::fs::write(self.stamp(), "").expect("a file can be made");
     }
 }
