@@ -7,6 +7,11 @@ use crate::noise;
 use crate::options::Options;
 use serde_json::{Value, json};
 
+/// Apple's record names are random UUIDs: an odd factor scatters the numbers of entries, and its inverse gathers
+/// them.
+const SCRAMBLE: u32 = 0x9e37_79b1;
+const UNSCRAMBLE: u32 = 0x0e8b_2f51;
+
 /// The database a zone lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Database {
@@ -191,7 +196,7 @@ impl Zone {
     /// found again without a table.
     pub(crate) fn asset_name(&self, at: u32, seed: u64) -> String {
         let key = noise::derive(seed, &[u64::from(self.number), 8]);
-        let head = at ^ (key >> 32) as u32;
+        let head = at.wrapping_mul(SCRAMBLE) ^ (key >> 32) as u32;
         let tail = noise::derive(key, &[u64::from(at)]);
         let (b, c) = ((tail >> 48) & 0xffff, (tail >> 36) & 0xfff);
         format!(
@@ -204,7 +209,8 @@ impl Zone {
     /// Undoes [`Zone::asset_name`].
     pub(crate) fn asset_number(&self, name: &str, seed: u64) -> Option<u32> {
         let key = noise::derive(seed, &[u64::from(self.number), 8]);
-        let at = u32::from_str_radix(name.get(..8)?, 16).ok()? ^ (key >> 32) as u32;
+        let head = u32::from_str_radix(name.get(..8)?, 16).ok()? ^ (key >> 32) as u32;
+        let at = head.wrapping_mul(UNSCRAMBLE);
         ((at as usize) < self.entries.len() && self.asset_name(at, seed) == name).then_some(at)
     }
 }
