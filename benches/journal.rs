@@ -66,7 +66,7 @@ async fn pages(journal: &Journal, rows: usize) -> RunId {
             (0..PAGES_MAX).map(|n| page(made + n * PAGE)).filter(|page| !page.assets.is_empty()).collect();
         making += cpu_s() - cpu;
         made += together.len() * PAGE;
-        let recorded = together.into_iter().map(|page| journal.record_page(at, Arc::default(), page));
+        let recorded = together.into_iter().map(|page| journal.record_next_page(at, Arc::default(), page));
         try_join_all(recorded).await.expect("rows");
     }
     let (wall, cpu) = (began.elapsed().as_secs_f64(), cpu_s() - used - making);

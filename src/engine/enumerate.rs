@@ -232,14 +232,24 @@ async fn list(
             }
         }
         let room = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
-        let Some(page) = next_page(run, &mut listing).await? else { return Ok(None) };
+        let Some(page) = next_page(run, &mut listing).await? else {
+            run.journal.no_more_pages().await?;
+            return Ok(None);
+        };
         fault::point("page-fetched");
-        Ok::<_, Error>(Some((Fetched { page, _room: room }, (listing, count + 1))))
+        let fetched = Fetched { page, is_first: count == 0, _room: room };
+        Ok::<_, Error>(Some((fetched, (listing, count + 1))))
     });
     let record = async |fetched: Fetched| {
         let token = fetched.page.sync_token.clone();
         let at = Place { library: library.id, run: run.id, now: now() };
-        let seen = run.journal.record_page(at, Arc::clone(choices), fetched).await?;
+        let choices = Arc::clone(choices);
+        // For the first one somebody waits: the workers, or whoever asks whether it is enough.
+        let seen = if fetched.is_first || may_be_enough {
+            run.journal.record_page(at, choices, fetched).await?
+        } else {
+            run.journal.record_next_page(at, choices, fetched).await?
+        };
         fault::point("page-recorded");
         Ok::<_, Error>((token, seen))
     };
@@ -267,6 +277,7 @@ async fn list(
 /// A page, and its place among those that wait to be rows.
 struct Fetched {
     page: Page,
+    is_first: bool,
     _room: OwnedSemaphorePermit,
 }
 

@@ -18,7 +18,7 @@ use crate::journal::moves;
 use crate::journal::new_asset::{self, Counted};
 use crate::journal::place::{self, Owner};
 use crate::journal::row;
-use crate::model::asset::{Asset, Offer, Page, Rendition};
+use crate::model::asset::{Asset, Page, Rendition};
 use crate::model::choices::Choices;
 use crate::model::events::AssetEvent;
 use crate::model::ids::{AssetId, FileId, LibraryId, RunId};
@@ -66,10 +66,7 @@ pub struct Place {
 }
 
 impl Journal {
-    /// Makes rows of one page. They are claimable when this returns. What else goes with the page is held until
-    /// it is rows.
-    ///
-    /// Pages that are handed over while others become rows may share their transaction.
+    /// Makes rows of one page. They are claimable when this returns.
     ///
     /// # Errors
     /// If the journal cannot be written; then nothing of it is there.
@@ -79,7 +76,29 @@ impl Journal {
         choices: Arc<Choices>,
         page: impl Borrow<Page> + Send + 'static,
     ) -> Result<Seen, Error> {
+        self.writer.run(move |c| record_page(c, at, &choices, page.borrow())).await
+    }
+
+    /// Makes rows of one of many pages, in one transaction with those that come within a moment. What else goes
+    /// with the page is held until it is rows, which is sooner than that they are claimable.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; then nothing of it is there.
+    pub async fn record_next_page(
+        &self,
+        at: Place,
+        choices: Arc<Choices>,
+        page: impl Borrow<Page> + Send + 'static,
+    ) -> Result<Seen, Error> {
         self.writer.run_page(move |c| record_page(c, at, &choices, page.borrow())).await
+    }
+
+    /// Says that no page comes for now, so that the last ones wait for none.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn no_more_pages(&self) -> Result<(), Error> {
+        self.writer.run(|_| Ok(())).await
     }
 }
 
@@ -234,15 +253,10 @@ fn record_new(
 ) -> Result<(), Error> {
     let at = frame.at;
     let (stem, paths) = place::free_stem(connection, &frame.owner, asset, &choices.layout)?;
-    // The service may name one version twice; it is one file then.
-    let twin =
-        |one: &Offer, other: &Offer| one.rendition == other.rendition && one.checksum == other.checksum;
-    let is_first = |n: usize| !asset.offers[..n].iter().any(|earlier| twin(earlier, &asset.offers[n]));
-    let files: Vec<usize> = (0..asset.offers.len()).filter(|n| is_first(*n)).collect();
-    let (count, page) = (files.len() as i64, frame.keeping.page());
-    let original = files.iter().find(|n| asset.offers[**n].rendition == Rendition::Original);
+    let (count, page) = (asset.versions().count() as i64, frame.keeping.page());
+    let original = asset.versions().find(|(_, offer)| offer.rendition == Rendition::Original);
     let stem =
-        Some(stem.as_str()).filter(|s| !original.is_some_and(|n| place::says_stem(s, &paths[*n].text)));
+        Some(stem.as_str()).filter(|s| !original.is_some_and(|(n, _)| place::says_stem(s, &paths[n].text)));
     let counted = &mut frame.counted;
     let id = new_asset::insert_asset(connection, at.library, asset, stem, count, page, counted)?;
     frame.keeping.add(id, &asset.provider_record);
@@ -255,9 +269,9 @@ fn record_new(
     seen.assets.push(id);
     seen.already_here.push(false);
     seen.assets_new += 1;
-    seen.assets_done_change += i64::from(files.is_empty());
-    for n in files {
-        let (offer, path) = (&asset.offers[n], &paths[n]);
+    seen.assets_done_change += i64::from(count == 0);
+    for (n, offer) in asset.versions() {
+        let path = &paths[n];
         let url = offer.url.as_ref().filter(|_| frame.keeps_urls);
         new_asset::insert_file(connection, at.library, id, offer, path, url, &mut frame.counted)?;
         seen.files_new += 1;

@@ -10,8 +10,9 @@
 //! One that comes alone needs no savepoint, and pages of a listing have none: under a savepoint SQLite copies each
 //! page of the file that it is about to change, which costs such an operation a fifth of its time. They come
 //! first, and one of them that fails takes the others of its transaction with it. And their transaction goes on
-//! while more of them come and nobody else does: keys of a listing lie all over the file, so each page of the file
-//! that is changed by several of them is written once.
+//! while more of them come and nobody else does, and waits a moment for the next one: keys of a listing lie all over
+//! the file, so each page of the file that is changed by several of them is written once. The first page of a
+//! listing is not such an operation, since somebody may wait for its rows.
 //!
 //! A second writer would make `FULL` slower, not faster: commits queue behind one another's
 //! fsync, and SQLite's busy back-off turns that into stalls of a second.
@@ -21,9 +22,12 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::journal::error::{Error, Trouble};
 use crate::journal::schema::keep_log;
@@ -31,9 +35,12 @@ use crate::journal::schema::keep_log;
 /// Most operations in one transaction: past this the wait for the first answer grows and the cost
 /// of each no longer falls.
 const GROUP_MAX: usize = 256;
-/// Most pages of a listing in one transaction: a quarter of a second, beyond which little is saved. Whoever else
-/// comes waits for the one that is being made into rows, not for all of them.
+/// Most pages of a listing in one transaction: beyond it little is saved. Whoever else comes waits for the one that
+/// is being made into rows, not for all of them.
 pub const PAGES_MAX: usize = 100;
+/// How long after its beginning a transaction of pages waits for another one: the time in which a fast service gives
+/// enough of them, and nobody minds that rows are late by it.
+const PAGES_WAIT: Duration = Duration::from_millis(250);
 /// Most operations waiting. Beyond it callers wait, so memory stays flat.
 const QUEUE_MAX: usize = 1024;
 /// What a fault point may be told: the disk fails.
@@ -169,11 +176,12 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
+        let waiting = Waiting::new(operations, PAGES_WAIT)?;
         let ended_by = Arc::default();
         let of_thread = Arc::clone(&ended_by);
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || serve(connection, operations, &of_thread))?;
+            .spawn(move || serve(connection, waiting, &of_thread))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), ended_by })
     }
 
@@ -236,6 +244,9 @@ struct Waiting {
     operations: mpsc::Receiver<Box<dyn Operation>>,
     pages: VecDeque<Box<dyn Operation>>,
     others: Vec<Box<dyn Operation>>,
+    /// How long after its beginning a transaction of pages waits for another one.
+    patience: Duration,
+    clock: Runtime,
 }
 
 impl Waiting {
@@ -250,9 +261,19 @@ impl Waiting {
         Some(self.pages.drain(..).chain(self.others.drain(..)).collect())
     }
 
-    /// Gives another page for a group of pages, unless somebody else waits.
-    fn another_page(&mut self) -> Option<Box<dyn Operation>> {
+    fn new(operations: mpsc::Receiver<Box<dyn Operation>>, patience: Duration) -> std::io::Result<Self> {
+        let clock = Builder::new_current_thread().enable_time().build()?;
+        Ok(Self { operations, pages: VecDeque::new(), others: Vec::new(), patience, clock })
+    }
+
+    /// Gives another page for a group of pages, unless somebody else waits. Waits for one until `latest`.
+    fn another_page(&mut self, latest: Instant) -> Option<Box<dyn Operation>> {
         self.look();
+        if self.pages.is_empty() && self.others.is_empty() {
+            let next = async { timeout_at(latest, self.operations.recv()).await };
+            let next = self.clock.block_on(next).ok().flatten()?;
+            self.add(next);
+        }
         if self.others.is_empty() { self.pages.pop_front() } else { None }
     }
 
@@ -273,12 +294,7 @@ impl Waiting {
     }
 }
 
-fn serve(
-    mut connection: Connection,
-    operations: mpsc::Receiver<Box<dyn Operation>>,
-    ended_by: &OnceLock<Stop>,
-) {
-    let mut waiting = Waiting { operations, pages: VecDeque::new(), others: Vec::new() };
+fn serve(mut connection: Connection, mut waiting: Waiting, ended_by: &OnceLock<Stop>) {
     let mut waits_for_disk = true;
     while let Some(mut group) = waiting.group() {
         let must_wait = group.iter().any(|operation| operation.manner() != Manner::Forgettable);
@@ -321,6 +337,7 @@ fn commit(
 ) -> Result<Result<(), Stop>, rusqlite::Error> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let is_alone = group.len() == 1;
+    let latest = Instant::now() + waiting.patience;
     let mut next = 0;
     while let Some(operation) = group.get_mut(next) {
         let is_page = operation.manner() == Manner::Page;
@@ -345,7 +362,7 @@ fn commit(
         next += 1;
         // The last one is a page: then all are.
         if is_page && next == group.len() && next < PAGES_MAX {
-            group.extend(waiting.another_page());
+            group.extend(waiting.another_page(latest));
         }
     }
     passes("commit")?;
@@ -408,7 +425,7 @@ mod tests {
         let mut beside = send(&queue, Manner::Shared, add(2));
         let mut later = send(&queue, Manner::Page, |connection| Ok(count(connection)?));
         drop(queue);
-        serve(connection, operations, &OnceLock::new());
+        serve(connection, Waiting::new(operations, Duration::ZERO).unwrap(), &OnceLock::new());
         assert!(matches!(first.try_recv().unwrap(), Err(Error::WriterStopped { .. })));
         let refused = twice.try_recv().unwrap().unwrap_err();
         assert!(refused.to_string().contains("UNIQUE"), "{refused}");
@@ -443,7 +460,7 @@ mod tests {
             Ok((see(), second))
         });
         drop(queue);
-        serve(connection, operations, &OnceLock::new());
+        serve(connection, Waiting::new(operations, Duration::ZERO).unwrap(), &OnceLock::new());
         fn got<T>(mut answered: Answered<T>) -> T {
             answered.try_recv().unwrap().unwrap()
         }
@@ -451,5 +468,31 @@ mod tests {
         let (seen_by_second, third, other) = got(second);
         assert_eq!((seen_by_first, seen_by_second), (0, 0), "both are in one transaction");
         assert_eq!((got(third), got(other)), (2, 2), "it ended when somebody else came");
+    }
+
+    #[test]
+    fn a_page_waits_for_the_next_one_and_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY)")
+            .unwrap();
+        let (queue, operations) = mpsc::channel(QUEUE_MAX);
+        let (began, mut first) = (std::time::Instant::now(), send(&queue, Manner::Page, add(1)));
+        let minute = Duration::from_secs(60);
+        let writer = std::thread::spawn(move || {
+            serve(connection, Waiting::new(operations, minute).unwrap(), &OnceLock::new());
+        });
+        std::thread::sleep(Duration::from_millis(30));
+        let seen_by_others = move || count(&Connection::open(&path).unwrap()).unwrap();
+        let second = send(&queue, Manner::Page, move |_| Ok(seen_by_others()));
+        assert!(first.try_recv().is_err(), "nobody else came");
+        send(&queue, Manner::Shared, |_| Ok(())).blocking_recv().unwrap().unwrap();
+        first.blocking_recv().unwrap().unwrap();
+        assert_eq!(second.blocking_recv().unwrap().unwrap(), 0, "both were in one transaction");
+        drop(queue);
+        writer.join().unwrap();
+        assert!(began.elapsed() < minute);
     }
 }

@@ -160,6 +160,15 @@ pub struct Asset {
 }
 
 impl Asset {
+    /// The files of the asset, each with its place in [`Asset::offers`]: the service may name one version twice, and
+    /// it is one file then.
+    pub fn versions(&self) -> impl Iterator<Item = (usize, &Offer)> {
+        let is_same =
+            |one: &Offer, other: &Offer| one.rendition == other.rendition && one.checksum == other.checksum;
+        let is_first = move |n: usize, offer| !self.offers[..n].iter().any(|earlier| is_same(earlier, offer));
+        self.offers.iter().enumerate().filter(move |(n, offer)| is_first(*n, offer))
+    }
+
     /// The camera, if one is named.
     #[must_use]
     pub fn camera(&self) -> Option<&str> {

@@ -68,7 +68,7 @@ pub enum Step {
 pub fn plan(asset: &Asset, known: &[KnownFile]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut continued = Vec::new();
-    for (offer, offered) in asset.offers.iter().enumerate() {
+    for (offer, offered) in asset.versions() {
         let same = known
             .iter()
             .find(|k| k.rendition == offered.rendition && k.checksum == offered.checksum.as_str());
