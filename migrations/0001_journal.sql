@@ -140,26 +140,10 @@ CREATE TABLE asset (
 
 -- Serves whatever names an asset by its record: the listing does, for each of them. By the last six letters, which
 -- tell apart as many as there can be: a UNIQUE of library and name would keep all names a second time. The last,
--- because names that are no random UUIDs count up, or share how they begin.
+-- because names that are no random UUIDs count up, or share how they begin. That each asset is one row is for the
+-- look that comes before each insert, in the same transaction, and for `journal check`: with a trigger on INSERT
+-- SQLite keeps a way back for each row and looks for its children, and a first listing took twice the time.
 CREATE INDEX asset_by_name ON asset (substr(record_name, -6));
-
-CREATE TRIGGER asset_once BEFORE INSERT ON asset
-WHEN EXISTS (
-    SELECT 1 FROM asset INDEXED BY asset_by_name
-    WHERE substr(record_name, -6) = substr(NEW.record_name, -6)
-      AND record_name = NEW.record_name AND library_id = NEW.library_id)
-BEGIN
-    SELECT RAISE(ABORT, 'this asset has a row');
-END;
-
-CREATE TRIGGER asset_once_changed BEFORE UPDATE OF library_id, record_name ON asset
-WHEN EXISTS (
-    SELECT 1 FROM asset INDEXED BY asset_by_name
-    WHERE substr(record_name, -6) = substr(NEW.record_name, -6)
-      AND record_name = NEW.record_name AND library_id = NEW.library_id AND asset_id <> OLD.asset_id)
-BEGIN
-    SELECT RAISE(ABORT, 'this asset has a row');
-END;
 
 -- Serves changes::assets_of_masters (a change of a master concerns its assets), the twin of a claim (the
 -- same bytes in another library are copied, not fetched) and asset_change::moved_here. By six letters of
@@ -369,6 +353,8 @@ CREATE TABLE asset_file (
     trashed_at     INTEGER,
     kept_at        INTEGER,
 
+    -- A new row starts as pending.
+    CHECK (event IS NOT NULL OR state = 'pending'),
     CHECK ((state = 'verified') = (sha256 IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_by IS NOT NULL)),
     CHECK ((state = 'verified') = (verified_at IS NOT NULL)),
@@ -385,8 +371,9 @@ CREATE TABLE asset_file (
     CHECK (claim_run_id IS NULL OR state IN ('pending', 'partial'))
 ) STRICT;
 
--- Serves everything that asks for the files of an asset. That each version is one row is for the triggers
--- asset_file_once: a UNIQUE of asset, rendition and checksum would keep all checksums a second time.
+-- Serves everything that asks for the files of an asset. That each version is one row is for reconcile::plan, for
+-- asset_file_once_changed and for `journal check`: a UNIQUE of asset, rendition and checksum would keep all checksums
+-- a second time.
 CREATE INDEX asset_file_of ON asset_file (asset_id);
 -- Serves Journal::claim: unclaimed work only, so it shrinks as the run goes on.
 CREATE INDEX asset_file_claimable ON asset_file (library_id, file_id)
@@ -602,21 +589,6 @@ BEGIN
           "assets-removed"]');
 END;
 
--- The third belt: no program and no person makes an illegal move.
-CREATE TRIGGER asset_file_starts_pending BEFORE INSERT ON asset_file
-WHEN NEW.state <> 'pending'
-BEGIN
-    SELECT RAISE(ABORT, 'illegal move: a new row starts as pending');
-END;
-
-CREATE TRIGGER asset_file_once BEFORE INSERT ON asset_file
-WHEN EXISTS (
-    SELECT 1 FROM asset_file
-    WHERE asset_id = NEW.asset_id AND rendition = NEW.rendition AND checksum = NEW.checksum)
-BEGIN
-    SELECT RAISE(ABORT, 'this version of a file has a row');
-END;
-
 CREATE TRIGGER asset_file_once_changed BEFORE UPDATE OF asset_id, rendition, checksum ON asset_file
 WHEN EXISTS (
     SELECT 1 FROM asset_file
@@ -635,6 +607,7 @@ BEGIN
     WHERE asset_id = OLD.asset_id AND stem IS NULL;
 END;
 
+-- The third belt: no program and no person makes an illegal move.
 CREATE TRIGGER asset_file_legal_move BEFORE UPDATE OF state ON asset_file
 WHEN OLD.state <> NEW.state AND NOT EXISTS (
     SELECT 1 FROM legal_move

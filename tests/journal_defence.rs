@@ -378,7 +378,29 @@ fn an_old_snapshot_put_in_place_by_hand_is_caught_up_with() {
 #[test]
 fn a_check_finds_what_no_page_tells() {
     let pristine = Pristine::new();
-    let lies: [(&str, &str, &str); 6] = [
+    let lies: [(&str, &str, &str); 9] = [
+        (
+            "an asset with two rows",
+            "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind, favorite, hidden)
+             SELECT library_id, record_name, master_name, change_tag, filename, kind, favorite, hidden
+             FROM asset WHERE asset_id = 2",
+            "has 2 rows in library",
+        ),
+        (
+            "a version with two rows",
+            "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key)
+             SELECT asset_id, library_id, rendition, checksum, size_bytes, uti, 'elsewhere', 1
+             FROM asset_file WHERE file_id = 2",
+            "is a version of edited that has 2 rows",
+        ),
+        (
+            "a verified row that nobody moved",
+            "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key, state,
+                 event, sha256, verified_by, verified_at)
+             SELECT asset_id, library_id, rendition, 'c', size_bytes, uti, 'elsewhere', 1, 'verified', 'verified',
+                 sha256, verified_by, verified_at FROM asset_file WHERE file_id = 2",
+            "its history says pending",
+        ),
         ("a tally", "UPDATE tally SET files = files + 1 WHERE standing = 'verified'", "tally"),
         ("an asset's open files", "UPDATE asset SET files_open = 1 WHERE asset_id = 3", "open files"),
         ("a trigger gone", "DROP TRIGGER asset_file_stays", "asset_file_stays is gone"),

@@ -141,39 +141,6 @@ fn a_row_starts_pending_is_never_deleted_and_its_history_stays() {
 }
 
 #[test]
-fn an_asset_is_one_row_of_its_library_whatever_its_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let connection = journal_with_a_row(folder.path(), State::Pending);
-    let frame = "INSERT INTO library (library_id, account_id, database, zone_name, zone_owner, zone_type)
-                 VALUES (2, 1, 'private', 'SharedSync', '', '')";
-    connection.execute_batch(frame).unwrap();
-    let insert = |library: i64, name: &str| {
-        let sql =
-            "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind, favorite,
-                       hidden, stem) VALUES (?1, ?2, 'M', 't', 'a.jpg', 'photo', 0, 0, 'a')";
-        connection.execute(sql, rusqlite::params![library, name])
-    };
-    insert(1, "A").unwrap_err();
-    // Names that are looked for by the same letters.
-    for name in ["", "-A", "123456", "0123456", "00123456", "\u{e9}123456", "12345\u{e9}", "3456\0", "3456"] {
-        for library in [1, 2] {
-            insert(library, name).unwrap();
-            insert(library, name).unwrap_err();
-        }
-    }
-    insert(2, "A").unwrap();
-    // Nor does one become another.
-    let rename = |library: i64, name: &str| {
-        let sql = "UPDATE asset SET library_id = ?1, record_name = ?2 WHERE asset_id = 1";
-        connection.execute(sql, rusqlite::params![library, name])
-    };
-    rename(1, "0123456").unwrap_err();
-    rename(2, "A").unwrap_err();
-    rename(1, "A").unwrap();
-    rename(1, "9123456").unwrap();
-}
-
-#[test]
 fn what_most_rows_lack_takes_no_room_in_them() {
     let folder = tempfile::tempdir().unwrap();
     let connection = journal_with_a_row(folder.path(), State::Pending);
@@ -191,18 +158,13 @@ fn what_most_rows_lack_takes_no_room_in_them() {
 }
 
 #[test]
-fn a_version_of_a_file_is_one_row() {
+fn no_version_of_a_file_becomes_another_that_has_a_row() {
     let folder = tempfile::tempdir().unwrap();
     let connection = journal_with_a_row(folder.path(), State::Failed);
-    let insert = |rendition: &str, checksum: &str, key: i64| {
-        let sql = "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key)
-                   VALUES (1, 1, ?1, ?2, 10, '', '', ?3)";
-        connection.execute(sql, rusqlite::params![rendition, checksum, key])
-    };
-    insert("original", "c", 2).unwrap_err();
-    insert("original", "d", 2).unwrap();
-    insert("edited", "c", 3).unwrap();
-    // Nor does one become another.
+    let insert =
+        "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key)
+                  VALUES (1, 1, 'original', 'd', 10, '', '', 2)";
+    connection.execute(insert, []).unwrap();
     let change = |checksum: &str| {
         let sql =
             "UPDATE asset_file SET state = 'pending', event = 'changed', error_kind = NULL, checksum = ?1
@@ -212,56 +174,4 @@ fn a_version_of_a_file_is_one_row() {
     change("d").unwrap_err();
     change("c").unwrap();
     change("e").unwrap();
-}
-
-#[test]
-fn the_tally_knows_what_was_never_read_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let connection = journal_with_a_row(folder.path(), State::Pending);
-    let unchecked = |change: &str| -> i64 {
-        connection.execute_batch(change).unwrap();
-        connection.query_row("SELECT sum(unchecked) FROM tally", [], |row| row.get(0)).unwrap()
-    };
-    let verified = format!(
-        "UPDATE asset_file SET state = 'verified', event = 'verified', moved_at = 1, {}",
-        dressed_as(State::Verified)
-    );
-    for (change, count) in [
-        // A worker ends what it began, though Apple has another version meanwhile.
-        ("UPDATE asset_file SET superseded_at = 5", 0),
-        (verified.as_str(), 1),
-        ("UPDATE asset_file SET superseded_at = NULL", 1),
-        ("UPDATE asset_file SET checked_at = 7", 0),
-        ("UPDATE asset_file SET checked_at = NULL", 1),
-        ("UPDATE asset_file SET superseded_at = 5, released_at = 5", 0),
-        ("UPDATE asset_file SET released_at = NULL", 1),
-    ] {
-        assert_eq!(unchecked(change), count, "{change}");
-    }
-}
-
-#[test]
-fn the_tally_follows_every_move() {
-    let folder = tempfile::tempdir().unwrap();
-    let connection = journal_with_a_row(folder.path(), State::Pending);
-    let count = |standing: &str| -> (i64, i64) {
-        connection
-            .query_row("SELECT files, bytes FROM v_summary WHERE standing = ?1", [standing], |r| {
-                Ok((r.get(0)?, r.get(1)?))
-            })
-            .unwrap()
-    };
-    assert_eq!(count("pending"), (1, 10));
-    set(&connection, Event::Failed, State::Failed).unwrap();
-    assert_eq!((count("pending"), count("failed")), ((0, 0), (1, 10)));
-    connection.execute("UPDATE asset_file SET superseded_at = 5", []).unwrap();
-    assert_eq!((count("failed"), count("superseded")), ((0, 0), (1, 10)));
-    let open = |connection: &Connection| -> i64 {
-        connection
-            .query_row("SELECT files FROM tally WHERE standing = 'assets-open'", [], |r| r.get(0))
-            .unwrap()
-    };
-    assert_eq!(open(&connection), 0, "nothing in scope is open");
-    connection.execute("UPDATE asset_file SET superseded_at = NULL", []).unwrap();
-    assert_eq!(open(&connection), 1);
 }

@@ -255,3 +255,31 @@ pub(super) fn is_news(connection: &Connection, library: LibraryId) -> Result<boo
         .prepare_cached("SELECT enumerated_at IS NOT NULL FROM library WHERE library_id = :library")?;
     Ok(statement.query_row(named_params! { ":library": library.0 }, |row| row.get(0))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::schema;
+
+    #[test]
+    fn an_asset_is_known_by_its_whole_name_in_its_own_library() {
+        let connection = schema::blank(1).unwrap();
+        let frame = "INSERT INTO account (account_id, username, created_at) VALUES (1, 'u', 0);
+                     INSERT INTO library (library_id, account_id, database, zone_name, zone_owner, zone_type)
+                     VALUES (1, 1, 'private', '', '', ''), (2, 1, 'shared', '', '', '')";
+        connection.execute_batch(frame).unwrap();
+        let id =
+            |library: i64, name: &str| known(&connection, LibraryId(library), name).unwrap().map(|k| k.id);
+        // Names that are looked for by the same letters.
+        for name in ["", "-A", "123456", "0123456", "00123456", "é123456", "12345é", "3456\0", "3456"] {
+            for library in [1, 2] {
+                assert_eq!(id(library, name), None, "{name}");
+                let sql =
+                    "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
+                               favorite, hidden) VALUES (?1, ?2, 'M', 't', 'a.jpg', 'photo', 0, 0)";
+                connection.execute(sql, rusqlite::params![library, name]).unwrap();
+                assert_eq!(id(library, name), Some(AssetId(connection.last_insert_rowid())), "{name}");
+            }
+        }
+    }
+}

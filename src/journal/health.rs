@@ -46,7 +46,17 @@ pub struct Examination {
 }
 
 /// What must be true, and the statement that names the rows for which it is not.
-const INVARIANTS: [(&str, &str); 9] = [
+const INVARIANTS: [(&str, &str); 11] = [
+    (
+        "asset",
+        "SELECT record_name || ' has ' || count(*) || ' rows in library ' || library_id
+         FROM asset GROUP BY library_id, record_name HAVING count(*) > 1",
+    ),
+    (
+        "version",
+        "SELECT path || ' is a version of ' || rendition || ' that has ' || count(*) || ' rows'
+         FROM asset_file GROUP BY asset_id, rendition, checksum HAVING count(*) > 1",
+    ),
     (
         "state",
         "SELECT f.path || ' is ' || f.state || ', and its history says ' || coalesce(h.to_state, 'pending')

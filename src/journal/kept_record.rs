@@ -6,11 +6,12 @@
 //! outweigh everything else. A line for each asset: its `asset_id`, a tab, and both its records as JSON. The
 //! asset's row says on which page its latest are; a page that no asset is on any more goes.
 
-use std::cell::RefCell;
-use std::io::Read as _;
+use std::cell::Cell;
+use std::io::{Read as _, Write as _};
 
+use flate2::Compression;
 use flate2::read::ZlibDecoder;
-use flate2::{Compress, Compression, FlushCompress, Status};
+use flate2::write::ZlibEncoder;
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use crate::journal::error::Error;
@@ -19,11 +20,16 @@ use crate::model::ids::AssetId;
 /// Longest page that is read: a hundred times the usual.
 const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+thread_local! {
+    /// What compressed the last page: it is large, and serves the next one.
+    static ENCODER: Cell<Option<ZlibEncoder<Vec<u8>>>> = const { Cell::new(None) };
+}
+
 /// A page that is being written.
 pub(super) struct Keeping {
     page: i64,
     assets: i64,
-    lines: Vec<u8>,
+    records: ZlibEncoder<Vec<u8>>,
 }
 
 impl Keeping {
@@ -32,7 +38,8 @@ impl Keeping {
         let mut statement =
             connection.prepare_cached("SELECT coalesce(max(page_id), 0) + 1 FROM provider_page")?;
         let page = statement.query_row([], |row| row.get(0))?;
-        Ok(Self { page, assets: 0, lines: Vec::new() })
+        let records = ENCODER.take().unwrap_or_else(|| ZlibEncoder::new(Vec::new(), Compression::fast()));
+        Ok(Self { page, assets: 0, records })
     }
 
     /// Its number.
@@ -43,26 +50,31 @@ impl Keeping {
     /// Adds the records of an asset whose row names this page.
     pub(super) fn add(&mut self, asset: AssetId, json: &[u8]) {
         self.assets += 1;
-        self.lines.extend_from_slice(asset.0.to_string().as_bytes());
-        self.lines.push(b'\t');
-        let from = self.lines.len();
-        self.lines.extend_from_slice(json);
+        self.write(format!("{asset}\t").as_bytes());
         // In JSON a line break is never part of a value; the service's own has none.
         if json.contains(&b'\n') {
-            self.lines[from..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+            let line: Vec<u8> = json.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect();
+            self.write(&line);
+        } else {
+            self.write(json);
         }
-        self.lines.push(b'\n');
+        self.write(b"\n");
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.records.write_all(bytes).expect("memory takes what is written to it");
     }
 
     /// Writes the page, if there is anything on it.
-    pub(super) fn end(self, connection: &Connection) -> Result<(), Error> {
+    pub(super) fn end(mut self, connection: &Connection) -> Result<(), Error> {
+        let records = self.records.reset(Vec::new()).expect("memory takes what is written to it");
+        ENCODER.set(Some(self.records));
         if self.assets == 0 {
             return Ok(());
         }
         let mut statement = connection.prepare_cached(
             "INSERT INTO provider_page (page_id, assets, records_z) VALUES (:page, :assets, :records)",
         )?;
-        let records = compressed(&self.lines);
         statement
             .execute(named_params! { ":page": self.page, ":assets": self.assets, ":records": records })?;
         Ok(())
@@ -119,24 +131,6 @@ fn unpacked(connection: &Connection, page: i64) -> Result<Vec<u8>, Error> {
     let unpacked =
         ZlibDecoder::new(&packed.unwrap_or_default()[..]).take(PAGE_BYTES_MAX).read_to_end(&mut lines);
     Ok(if unpacked.is_ok() { lines } else { Vec::new() })
-}
-
-/// Compresses with zlib, with a compressor that is kept.
-fn compressed(bytes: &[u8]) -> Vec<u8> {
-    thread_local! {
-        static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), true));
-    }
-    COMPRESSOR.with_borrow_mut(|compressor| {
-        compressor.reset();
-        // Room for what cannot be compressed: five bytes a block, and the frame.
-        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 1000 + 64);
-        match compressor.compress_vec(bytes, &mut out, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => out,
-            // Compressing in memory cannot fail; were it to, the record is a convenience and the
-            // asset is not.
-            _ => Vec::new(),
-        }
-    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The rows of an asset that comes up for the first time: a first listing is mostly this.
 //!
 //! Nothing is looked up but its names, because nothing of it is there yet. What is new is counted here and
-//! added to the tally once for a page: a trigger for each row would cost more than the row.
+//! added to the tally once for a page: a trigger for each row would cost more than the row. Values are bound by
+//! place here: to look up each name costs a twentieth of the whole.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, named_params, params};
 
 use crate::journal::error::Error;
 use crate::journal::moves;
@@ -73,18 +74,26 @@ pub(super) fn insert_asset(
         "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
              subtype, camera, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem, files_open,
              provider_page_id)
-         VALUES (:library, :record, :master, :tag, :filename, :kind,
-             :subtype, :camera, :captured_ms, :captured_offset_s, :added_ms, :favorite, :hidden, :stem, :files, :page)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
-    statement.execute(named_params! {
-        ":library": library.0, ":record": asset.name.as_str(), ":master": asset.master.as_str(),
-        ":tag": asset.change_tag, ":filename": asset.filename, ":kind": asset.kind.as_str(), ":subtype": asset.subtype,
-        ":camera": asset.camera,
-        ":captured_ms": asset.captured.map(|c| c.at_ms),
-        ":captured_offset_s": asset.captured.and_then(|c| c.offset_seconds),
-        ":added_ms": asset.added_at_ms, ":favorite": asset.favorite, ":hidden": asset.hidden,
-        ":stem": stem, ":files": files, ":page": provider_page,
-    })?;
+    statement.execute(params![
+        library.0,
+        asset.name.as_str(),
+        asset.master.as_str(),
+        asset.change_tag,
+        asset.filename,
+        asset.kind.as_str(),
+        asset.subtype,
+        asset.camera,
+        asset.captured.map(|c| c.at_ms),
+        asset.captured.and_then(|c| c.offset_seconds),
+        asset.added_at_ms,
+        asset.favorite,
+        asset.hidden,
+        stem,
+        files,
+        provider_page,
+    ])?;
     counted.asset(asset, files);
     Ok(AssetId(connection.last_insert_rowid()))
 }
@@ -102,13 +111,19 @@ pub(super) fn insert_file(
     let mut statement = connection.prepare_cached(
         "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
              url_expires_at)
-         VALUES (:asset, :library, :rendition, :checksum, :size, :uti, :path, :key, :expires_at)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
-    statement.execute(named_params! {
-        ":asset": asset.0, ":library": library.0, ":rendition": offer.rendition.as_str(),
-        ":checksum": offer.checksum.as_str(), ":size": int(offer.size_bytes), ":uti": offer.uti,
-        ":path": path.text, ":key": path.key, ":expires_at": url.map(SignedUrl::expires_at),
-    })?;
+    statement.execute(params![
+        asset.0,
+        library.0,
+        offer.rendition.as_str(),
+        offer.checksum.as_str(),
+        int(offer.size_bytes),
+        offer.uti,
+        path.text,
+        path.key,
+        url.map(SignedUrl::expires_at),
+    ])?;
     counted.file(offer);
     if let Some(url) = url {
         moves::keep_url(connection, FileId(connection.last_insert_rowid()), url)?;

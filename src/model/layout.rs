@@ -344,7 +344,10 @@ fn sanitize(text: &str) -> String {
 
 /// Makes one path component out of a stranger's text. Never empty, never special.
 fn component(text: &str, longest: Longest) -> String {
-    let clean: String = text.nfc().map(|c| if is_unsafe(c) { '_' } else { c }).collect();
+    let safe = |c| if is_unsafe(c) { '_' } else { c };
+    // ASCII has one form, and hardly any name is anything else.
+    let clean: String =
+        if text.is_ascii() { text.chars().map(safe).collect() } else { text.nfc().map(safe).collect() };
     let mut end = clean.len().min(longest.0);
     while !clean.is_char_boundary(end) {
         end -= 1;
@@ -368,11 +371,12 @@ fn is_unsafe(c: char) -> bool {
 
 /// Names that Windows, and thus many a share, keeps for devices.
 fn is_reserved(stem: &str) -> bool {
-    let base = stem.split('.').next().unwrap_or(stem).to_ascii_uppercase();
-    match base.as_str() {
-        "CON" | "PRN" | "AUX" | "NUL" => true,
-        _ => matches!(base.strip_prefix("COM").or(base.strip_prefix("LPT")),
-            Some(n) if n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit() && b != b'0')),
+    let is_one_of =
+        |base: &[u8], words: &[&str]| words.iter().any(|word| base.eq_ignore_ascii_case(word.as_bytes()));
+    match stem.split('.').next().unwrap_or(stem).as_bytes() {
+        base @ [_, _, _] => is_one_of(base, &["CON", "PRN", "AUX", "NUL"]),
+        [base @ .., b'1'..=b'9'] => is_one_of(base, &["COM", "LPT"]),
+        _ => false,
     }
 }
 
