@@ -306,10 +306,11 @@ CREATE TABLE asset_file (
         state <> 'verified' AND excluded_by IS NULL AND released_at IS NULL AND superseded_at IS NULL
     ) VIRTUAL,
 
-    -- The last move: which event, when, in which run.
+    -- The last move: which event, when, in which run. Runs are no REFERENCES here: with one, SQLite keeps a way back
+    -- for each claim. `journal check` looks whether they are there.
     event          TEXT,
     moved_at       INTEGER,
-    moved_run_id   INTEGER REFERENCES run,
+    moved_run_id   INTEGER,
 
     -- The proof.
     sha256         BLOB    CHECK (length(sha256) = 32),
@@ -327,7 +328,7 @@ CREATE TABLE asset_file (
     superseded_at  INTEGER,
 
     -- A worker's exclusive right. A claim of another run is dead.
-    claim_run_id   INTEGER REFERENCES run,
+    claim_run_id   INTEGER,
     claim_worker   INTEGER,
 
     -- When its row in signed_url stops working.

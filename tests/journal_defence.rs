@@ -378,7 +378,8 @@ fn an_old_snapshot_put_in_place_by_hand_is_caught_up_with() {
 #[test]
 fn a_check_finds_what_no_page_tells() {
     let pristine = Pristine::new();
-    let lies: [(&str, &str, &str); 9] = [
+    let lies: [(&str, &str, &str); 10] = [
+        ("a run that never was", "UPDATE asset_file SET moved_run_id = 77 WHERE file_id = 2", "names a run that is not there"),
         (
             "an asset with two rows",
             "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind, favorite, hidden)

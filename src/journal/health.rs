@@ -131,7 +131,11 @@ const INVARIANTS: [(&str, &str); 11] = [
     (
         "reference",
         "SELECT \"table\" || ' row ' || coalesce(rowid, '?') || ' names a row of ' || parent || ' that is not there'
-         FROM pragma_foreign_key_check",
+         FROM pragma_foreign_key_check
+         UNION ALL
+         SELECT path || ' names a run that is not there' FROM asset_file
+         WHERE coalesce(moved_run_id, claim_run_id) NOT IN (SELECT run_id FROM run)
+            OR coalesce(claim_run_id, moved_run_id) NOT IN (SELECT run_id FROM run)",
     ),
 ];
 
