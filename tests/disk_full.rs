@@ -58,6 +58,13 @@ fn published_bytes(world: &World) -> u64 {
     world.published().keys().map(|path| fs::metadata(world.photos().join(path)).unwrap().len()).sum()
 }
 
+/// A run that ended early says so, and not what it cannot know.
+fn assert_claims_nothing(ran: &Ran, when: &str) {
+    let said = ran.stdout();
+    assert!(said.is_empty() || said.starts_with("so far: "), "{when}: {said}");
+    assert!(!said.contains("nothing new"), "{when}: {said}");
+}
+
 /// There is room again: the next run needs nobody, and fetches what is missing, once.
 fn goes_on(world: &World, what: &str) {
     let home = published_bytes(world);
@@ -127,6 +134,7 @@ fn what_the_system_says_is_passed_on_with_its_number_and_the_path() {
             assert_eq!(ran.0.status.code(), Some(4), "{errno}:{step}: {told}");
             assert!(told.contains(&format!("os error {errno}")), "{errno}:{step}: {told}");
             assert!(told.contains(&*world.photos().to_string_lossy()), "{errno}:{step}: {told}");
+            assert_claims_nothing(&ran, step);
             assert_eq!(world.count("state = 'failed' OR claim_run_id IS NOT NULL"), 0, "{errno}:{step}");
             world.assert_rows_are_true();
             goes_on(&world, step);
@@ -191,6 +199,7 @@ fn whichever_commit_finds_the_disk_of_the_journal_full_that_is_what_is_told() {
         assert_eq!(ran.0.status.code(), Some(4), "{when}: {told}");
         assert!(told.contains("no space is left") && told.contains("free some"), "{when}: {told}");
         assert!(!told.contains("closed") && !told.contains("journal check"), "{when}: {told}");
+        assert_claims_nothing(ran, when);
     };
     for commit in 1..=24 {
         let world = World::new(Options { assets: 12, ..Options::default() });

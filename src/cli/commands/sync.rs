@@ -119,6 +119,7 @@ async fn bring_home(
     let prefix = together.prefix(one.index);
     match outcome {
         Ok(report) => {
+            let summary = if report.interrupted || report.libraries_skipped > 0 { so_far } else { whole };
             let line = summary(&report.progress, report.bytes_fetched, began.elapsed());
             print(&format!("{prefix}{line}"))?;
             for line in remarks(&prefix, &report) {
@@ -129,7 +130,7 @@ async fn bring_home(
         Err(error) => {
             // What was done before stays done, and is worth a line.
             if progress != Progress::default() {
-                let line = summary(&progress, progress.bytes_done, began.elapsed());
+                let line = so_far(&progress, progress.bytes_done, began.elapsed());
                 print(&format!("{prefix}{line}"))?;
             }
             Err(error.into())
@@ -147,25 +148,34 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-/// The run in one line: `60 assets, 97 files verified (14.2 MB fetched), 0 failed, 3.1 s`.
-fn summary(progress: &Progress, bytes_fetched: u64, took: Duration) -> String {
-    let Progress { assets_total, files_verified, files_failed, .. } = *progress;
+/// A run that came to its end, in one line: `60 assets, 97 files verified (14.2 MB fetched), 0 failed, 3.1 s`.
+fn whole(progress: &Progress, bytes_fetched: u64, took: Duration) -> String {
+    let did = match (progress.files_verified, bytes_fetched) {
+        (0, 0) => "nothing new".to_owned(),
+        _ => brought(progress, bytes_fetched),
+    };
+    summary(progress, &did, took)
+}
+
+/// The same of a run that did not see everything: what else is new, and what would fail, nobody knows.
+fn so_far(progress: &Progress, bytes_fetched: u64, took: Duration) -> String {
+    format!("so far: {}", summary(progress, &brought(progress, bytes_fetched), took))
+}
+
+fn brought(progress: &Progress, bytes_fetched: u64) -> String {
+    let files = format::counted(progress.files_verified, "file");
+    format!("{files} verified ({} fetched)", format::bytes(bytes_fetched))
+}
+
+fn summary(progress: &Progress, did: &str, took: Duration) -> String {
+    let Progress { assets_total, files_failed, .. } = *progress;
     let done = progress.assets_done.min(assets_total);
     let mut line = String::new();
     if done < assets_total {
         let _ = write!(line, "{} of ", format::count(done));
     }
-    let _ = write!(line, "{}, ", format::counted(assets_total, "asset"));
-    let _ = match (files_verified, bytes_fetched) {
-        (0, 0) => write!(line, "nothing new"),
-        _ => write!(
-            line,
-            "{} verified ({} fetched)",
-            format::counted(files_verified, "file"),
-            format::bytes(bytes_fetched)
-        ),
-    };
-    let _ = write!(line, ", {} failed, {}", format::count(files_failed), format::duration(took));
+    let (assets, failed) = (format::counted(assets_total, "asset"), format::count(files_failed));
+    let _ = write!(line, "{assets}, {did}, {failed} failed, {}", format::duration(took));
     line
 }
 
@@ -210,16 +220,20 @@ mod tests {
         let progress =
             Progress { assets_total: 60, assets_done: 60, files_verified: 97, ..Progress::default() };
         assert_eq!(
-            summary(&progress, 14_200_000, took),
+            whole(&progress, 14_200_000, took),
             "60 assets, 97 files verified (14.2 MB fetched), 0 failed, 3.1 s"
         );
         let progress = Progress { assets_done: 58, files_failed: 2, ..progress };
         assert_eq!(
-            summary(&progress, 14_000_000, took),
+            whole(&progress, 14_000_000, took),
             "58 of 60 assets, 97 files verified (14.0 MB fetched), 2 failed, 3.1 s"
         );
         let progress = Progress { assets_total: 1, assets_done: 1, ..Progress::default() };
-        assert_eq!(summary(&progress, 0, took), "1 asset, nothing new, 0 failed, 3.1 s");
+        assert_eq!(whole(&progress, 0, took), "1 asset, nothing new, 0 failed, 3.1 s");
+        assert_eq!(
+            so_far(&progress, 0, took),
+            "so far: 1 asset, 0 files verified (0 B fetched), 0 failed, 3.1 s"
+        );
     }
 
     #[test]
