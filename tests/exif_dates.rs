@@ -349,3 +349,25 @@ fn a_journal_that_was_lost_sees_through_the_dates_and_fetches_nothing() {
         assert!(!adopted.contains("unknown"), "{adopted}");
     }
 }
+
+#[test]
+fn what_cannot_be_read_is_told_in_one_line_and_gets_its_date_later() {
+    let world = world(12);
+    world.run(&["sync"], 0);
+    let jpeg = world.tree().into_keys().find(|path| path.ends_with(".JPG")).unwrap();
+    let folder = world.photos().join(jpeg.split('/').next().unwrap());
+    let aside = world.photos().with_file_name("aside");
+    fs::rename(&folder, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &folder).unwrap();
+    let told = world.run(&SYNC, 0).stderr();
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains("no date of capture")).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("warning: "), "{told}");
+    assert!(lines[0].contains(&*folder.to_string_lossy()), "{told}");
+    assert!(!told.contains("WARN"), "{told}");
+
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    world.run(&SYNC, 0);
+    assert_both_digests(&world);
+    assert!(world.count("disk_bytes IS NOT NULL") > 0);
+}

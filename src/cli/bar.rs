@@ -226,6 +226,9 @@ fn told(prefix: &str, notice: &Notice) -> (LevelFilter, String) {
             format::bytes(*kept_bytes)
         )),
         Notice::Untimed { why } => warning(format!("files keep the time of their download: {why}")),
+        Notice::Undated { files, why } => {
+            warning(format!("{} got no date of capture: {why}", format::counted(*files, "file")))
+        }
         Notice::ViewStays { why } => warning(format!("links of albums stay as they are: {why}")),
         Notice::Note(text) => note(text.clone()),
     }

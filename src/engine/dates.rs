@@ -8,6 +8,8 @@
 //! A hard link in a view of albums would keep the old bytes. So it goes first, told in the journal as one to be
 //! made again, and is made again at the end of the run, or of the next. Links of others keep a file as it is.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::disk::redate::{Look, Read, Standing};
@@ -37,11 +39,14 @@ enum Step {
     Linked(u64),
     /// It is not what the journal says: that is for others to find and say.
     Skip,
+    /// It cannot be read now. The next run looks again.
+    Closed(String),
 }
 
 /// Adds the date to every verified JPEG that has none.
 pub(super) async fn write(run: &Run) -> Result<(), Error> {
     let (mut after, mut written) = (FileId(0), 0_u64);
+    let mut closed: BTreeMap<String, u64> = BTreeMap::new();
     while !run.stop.is_requested() {
         let (reader, account) = (run.journal.reader().clone(), run.account);
         let due = off_thread(move || reader.undated(account, after, PAGE)).await?;
@@ -67,10 +72,14 @@ pub(super) async fn write(run: &Run) -> Result<(), Error> {
                     run.board.notice(Notice::Note(format!("{path} got no date of capture: {LINKED}")));
                     looks.push((id, DateLook::Left(LINKED)));
                 }
+                Step::Closed(why) => *closed.entry(why).or_default() += 1,
                 Step::Skip => {}
             }
         }
         run.journal.date_looked(looks).await?;
+    }
+    for (why, files) in closed {
+        run.board.notice(Notice::Undated { files, why });
     }
     if written > 0 {
         let what = if written == 1 { "1 photo" } else { &format!("{written} photos") };
@@ -124,10 +133,7 @@ fn look(destination: &Destination, file: &Undated) -> Result<Step, crate::disk::
         Ok(Look::Other) => return Ok(Step::Skip),
         Ok(Look::TooLong) => return Ok(Step::Remember(DateLook::Left("it is too large to be read whole"))),
         Err(error) if error.ends_the_run() => return Err(error),
-        Err(error) => {
-            tracing::warn!("{error}");
-            return Ok(Step::Skip);
-        }
+        Err(error) => return Ok(Step::Closed(error.to_string())),
     };
     Ok(match exif::date(&read.bytes, file.captured) {
         Dated::Has => Step::Remember(DateLook::Has),

@@ -173,6 +173,13 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// Files get no date of capture, because they cannot be read. The next run looks again.
+    Undated {
+        /// How many.
+        files: u64,
+        /// Why.
+        why: String,
+    },
     /// A view of albums that nobody asked this run for cannot be brought in line.
     ViewStays {
         /// Why.
