@@ -8,7 +8,7 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rollbook_sandbox::{Endpoint, Options, Sandbox};
@@ -215,4 +215,44 @@ fn whichever_commit_finds_the_disk_of_the_journal_full_that_is_what_is_told() {
         tells_it(&ran, &verb.join(" "));
     }
     goes_on(&world, "there is room again");
+}
+
+#[test]
+fn a_session_that_finds_no_room_leaves_nothing_half_written() {
+    let world = World::new(Options::default());
+    let data = world.data_dir();
+    let Some(disk) = Small::mount(&data, 4 * 1024) else { return };
+    // A journal first, and then a disk that is full: a name is to be had, and no room for a byte.
+    world.run(&["login"], 0);
+    let session = session_of(&data).expect("a session");
+    fs::remove_file(&session).unwrap();
+    let filled = fs::write(data.join("filler"), vec![0; 8 * 1024 * 1024]);
+    assert_eq!(filled.unwrap_err().raw_os_error(), Some(28));
+    world.run(&["login"], 4);
+    let left: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{left:?}");
+    assert_eq!(session_of(&data), None);
+    disk.resize(64 * 1024);
+    world.run(&["login"], 0);
+    assert_eq!(session_of(&data), Some(session));
+}
+
+#[test]
+fn a_key_that_finds_no_room_is_in_nobodys_way_when_there_is_some() {
+    let world = World::new(Options::default());
+    let keys = world.data_dir().with_file_name("keys");
+    let Some(_disk) = Small::mount(&keys, 64) else { return };
+    let (key, filler) = (keys.join("key"), keys.join("filler"));
+    let filled = fs::write(&filler, vec![0; 128 * 1024]);
+    assert_eq!(filled.unwrap_err().raw_os_error(), Some(28));
+    let save = ["login", "--save", "--key-file", key.to_str().unwrap()];
+    world.run(&save, 2);
+    assert!(!key.exists());
+    fs::remove_file(&filler).unwrap();
+    world.run(&save, 0);
+}
+
+fn session_of(data: &Path) -> Option<PathBuf> {
+    let mut paths = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    paths.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("session-"))
 }

@@ -67,9 +67,7 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if !folder.as_os_str().is_empty() {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    write_new(path, bytes)?;
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
@@ -82,10 +80,16 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     name.push(".new");
     let new = path.with_file_name(name);
     let _ = std::fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
+    let file = write_new(&new, bytes)?;
+    std::fs::rename(&new, path).inspect_err(|_| drop(std::fs::remove_file(&new)))?;
+    Ok(file)
+}
+
+/// Makes a file for its owner alone. One that cannot be written whole is taken away again.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))?;
     Ok(file)
 }
 
