@@ -515,3 +515,23 @@ fn a_journal_on_another_machine_is_warned_of_by_name() {
         }
     }
 }
+
+#[test]
+fn what_came_after_a_snapshot_and_moved_is_found_as_the_restore_says() {
+    const FLAT: [&str; 2] = ["--folder-structure", "none"];
+    let world = World::new(Options { assets: 8, ..Options::default() });
+    world.run(&["sync", "--limit", "2"], 0);
+    world.run(&["sync"], 0);
+    world.run(&[&["relayout"], &FLAT[..]].concat(), 0);
+    let told = world.run(&["journal", "restore", "1"], 0).stdout();
+    assert!(
+        told.contains("under the names it gives") && told.contains("\"rollbook adopt\" before it"),
+        "{told}"
+    );
+    assert!(world.count("state <> 'verified'") > 0, "rows of files that the snapshot was still to get");
+    world.sandbox.reset_counters();
+    world.run(&[&["adopt"], &FLAT[..]].concat(), 0);
+    world.run(&[&["sync"], &FLAT[..]].concat(), 0);
+    assert_eq!(world.sandbox.counters().of(Endpoint::Cdn), 0);
+    world.assert_complete();
+}

@@ -140,7 +140,10 @@ pub(super) fn restore(config: &Config, which: Option<&str>) -> Result<Exit, Prob
     };
     print(&format!("the journal is now {}", from.name))?;
     told_aside(&restored.aside)?;
-    print("run \"rollbook sync\": it adopts what came after the snapshot, without fetching it again")?;
+    print(
+        "run \"rollbook sync\": it adopts what came after the snapshot and stands under the names it gives, without \
+         fetching it again (\"rollbook adopt\" before it finds what was moved since, by hand or by relayout)",
+    )?;
     Ok(Exit::Done)
 }
 
