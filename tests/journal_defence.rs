@@ -517,6 +517,28 @@ fn a_journal_on_another_machine_is_warned_of_by_name() {
 }
 
 #[test]
+fn a_row_that_a_person_took_away_is_missed_by_the_name_of_its_asset() {
+    let world = World::new(Options { assets: 4, ..Options::default() });
+    world.run(&["sync"], 0);
+    let journal = world.journal();
+    let asset: String = journal
+        .query_row("SELECT record_name FROM asset WHERE stem IS NULL LIMIT 1", [], |row| row.get(0))
+        .unwrap();
+    let sql = format!(
+        "PRAGMA foreign_keys = OFF; DROP TRIGGER asset_file_stays;
+         DELETE FROM asset_file WHERE rendition = 'original'
+             AND asset_id = (SELECT asset_id FROM asset WHERE record_name = '{asset}')"
+    );
+    journal.execute_batch(&sql).unwrap();
+    for verb in [&["sync", "--full"][..], &["relayout"]] {
+        let told = world.run(verb, 2).stderr();
+        assert!(told.contains(&asset) && told.contains("rollbook journal check"), "{verb:?}: {told}");
+    }
+    let found = world.run(&["journal", "check"], 2).stdout();
+    assert!(found.contains("asset_file_stays is gone"), "{found}");
+}
+
+#[test]
 fn what_came_after_a_snapshot_and_moved_is_found_as_the_restore_says() {
     const FLAT: [&str; 2] = ["--folder-structure", "none"];
     let world = World::new(Options { assets: 8, ..Options::default() });

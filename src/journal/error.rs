@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::model::ids::FileId;
+use crate::model::ids::{AssetName, FileId};
 
 /// A failure of the journal.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,9 @@ pub enum Error {
         /// What it holds.
         value: String,
     },
+    /// A row that others go by is gone.
+    #[error("the journal does not say where the files of {0} go: the row of its original is gone")]
+    NoStem(AssetName),
     /// SQLite refused.
     #[error("journal: {0}")]
     Sqlite(#[from] rusqlite::Error),

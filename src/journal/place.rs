@@ -92,14 +92,20 @@ pub(super) fn says_stem(stem: &str, original: &str) -> bool {
 }
 
 /// The folder and stem that the files of an asset share.
+///
+/// # Errors
+/// [`Error::NoStem`] if neither the asset nor its original says it: no rollbook leaves that behind.
 pub(super) fn stem(connection: &Connection, asset: AssetId) -> Result<String, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT coalesce(stem, (
+        "SELECT record_name, coalesce(stem, (
              SELECT substr(path, 1, length(rtrim(path, replace(path, '.', ''))) - 1) FROM asset_file f
-             WHERE f.asset_id = a.asset_id AND rendition = 'original' ORDER BY file_id LIMIT 1))
+             WHERE f.asset_id = a.asset_id AND rendition = 'original' ORDER BY file_id LIMIT 1)) AS stem
          FROM asset a WHERE asset_id = :asset",
     )?;
-    Ok(statement.query_row(named_params! { ":asset": asset.0 }, |row| row.get(0))?)
+    let (name, stem) = statement.query_row(named_params! { ":asset": asset.0 }, |row| {
+        Ok((AssetName(row.get("record_name")?), row.get::<_, Option<String>>("stem")?))
+    })?;
+    stem.ok_or(Error::NoStem(name))
 }
 
 /// A free path for one offer under the asset's stem.
