@@ -308,3 +308,35 @@ fn what_lies_in_the_trash_is_not_in_the_way_of_a_relayout() {
     world.run(&["undelete", "--all"], 0);
     world.run(&["audit"], 0);
 }
+
+#[test]
+fn photos_that_changed_places_have_one_tag_in_their_names_and_no_second() {
+    // All photos of a year want one name, and so nearly all have a tag.
+    let layout = ["--folder-structure", "none", "--file-name", "{%Y}"];
+    let with = |verb: &[&'static str]| [verb, &layout[..]].concat();
+    for (what, skip) in [("one that has no tag", 0), ("both have one", 1)] {
+        let world = World::new(Options { assets: 40, ..Options::default() });
+        world.run(&with(&["sync"]), 0);
+        let sql = "SELECT path FROM v_file WHERE rendition = 'original' AND path LIKE '%.JPG'
+                   GROUP BY size_bytes ORDER BY substr(path, 1, 4), length(path)";
+        let journal = world.journal();
+        let mut statement = journal.prepare(sql).unwrap();
+        let paths: Vec<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let [one, other] = [&paths[skip], &paths[skip + 1]].map(|path| world.photos().join(path));
+        assert_eq!(one.to_string_lossy().contains('-'), skip > 0, "{what}: {paths:?}");
+        let aside = world.photos().join("aside");
+        fs::rename(&one, &aside).unwrap();
+        fs::rename(&other, &one).unwrap();
+        fs::rename(&aside, &other).unwrap();
+        world.run(&with(&["sync", "--check-files"]), 0);
+        world.run(&with(&["relayout"]), 0);
+        for path in world.tree().keys() {
+            let (stem, _) = path.rsplit_once('.').unwrap();
+            assert!(stem.matches('-').count() - stem.matches("-edited").count() < 2, "{what}: {path}");
+        }
+        let again = world.run(&with(&["relayout"]), 0).stdout();
+        assert!(again.contains("0 files moved"), "{what}: {again}");
+        world.assert_complete();
+    }
+}

@@ -343,16 +343,21 @@ fn stem(
     while tried.len() < TAGGED_MAX {
         tried.extend(candidates.next());
     }
-    if tried.contains(&now) {
+    let is_free = |stem: &str| -> Result<bool, Error> {
+        for offer in &asset.offers {
+            let key = place::key(account, &layout.file_name(stem, asset, offer));
+            if !is_free(connection, key, |holder| of_asset(connection, holder, id))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    // One with a tag under which another's file stands is chosen anew: its files would get a second tag.
+    if now == tried[0] || (tried.contains(&now) && is_free(&now)?) {
         return Ok(now);
     }
     for stem in tried.into_iter().chain(candidates) {
-        let mut free = true;
-        for offer in &asset.offers {
-            let key = place::key(account, &layout.file_name(&stem, asset, offer));
-            free = free && is_free(connection, key, |holder| of_asset(connection, holder, id))?;
-        }
-        if free {
+        if is_free(&stem)? {
             let mut statement =
                 connection.prepare_cached("UPDATE asset SET stem = :stem WHERE asset_id = :asset")?;
             statement.execute(named_params! { ":stem": stem, ":asset": id.0 })?;
