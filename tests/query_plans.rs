@@ -2,8 +2,8 @@
 //! those that are meant to read everything.
 //!
 //! The statements are taken from the source, so a new one is looked at without anybody thinking of it.
-//! SQLite tells its plans for a journal that knows nothing of itself, and for one that has counted a million
-//! rows, as `PRAGMA optimize` lets it.
+//! SQLite tells its plans for a journal that knows nothing of itself, as we leave it, and for one that has counted a
+//! million rows, as a person's `ANALYZE` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

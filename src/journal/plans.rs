@@ -54,8 +54,8 @@ fn hot_queries_find_their_rows_by_an_index() {
     }
 }
 
-/// What `PRAGMA optimize` notes at the end of a run that listed a library and fetched nothing: many rows, and
-/// none in the indexes of those that came home, or did not.
+/// What a person's `ANALYZE` notes after a run that listed a library and fetched nothing: many rows, and none in the
+/// indexes of those that came home, or did not.
 fn count_before_the_first_download(journal: &Connection) {
     journal
         .execute_batch(

@@ -315,8 +315,9 @@ fn serve(mut connection: Connection, mut waiting: Waiting, ended_by: &OnceLock<S
             return;
         }
     }
-    // A clean end leaves a small WAL behind, so the next open is quick and a copy is whole.
-    let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
+    // A clean end leaves a small WAL behind, so the next open is quick and a copy is whole. No `PRAGMA optimize`:
+    // what it counts at one moment would decide how rows are found at all later ones.
+    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
 }
 
 /// Whether the next commit returns when it is durable.
