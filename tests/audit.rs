@@ -473,6 +473,14 @@ fn what_lies_in_the_trash_is_looked_at_and_read_too() {
     // Emptied by hand, it is a note.
     fs::remove_file(&file).unwrap();
     assert_eq!(named(&audit(&world, &[], 0)), found("trash"));
+    // Moved within the trash, it is not called anyone's to delete.
+    fs::write(world.photos().join(".rollbook-trash/moved.jpg"), &bytes).unwrap();
+    let answer = audit(&world, &[], 0);
+    let lines = answer["differences"].as_array().unwrap();
+    let moved = lines.iter().find(|of| of["name"] == ".rollbook-trash/moved.jpg").expect("it is noted");
+    assert!(moved["reason"].as_str().unwrap().contains("keep it"), "{moved}");
+    world.run(&["undelete", "--all"], 0);
+    assert!(named(&audit(&world, &["--deep"], 0)).is_empty());
 }
 
 #[test]

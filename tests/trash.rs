@@ -560,3 +560,152 @@ fn a_kill_before_any_step_leaves_every_file_in_one_place_and_the_next_run_knows_
     assert!(kills > 20, "{kills} kills");
     assert_eq!(world.sandbox.counters().cdn_bytes, fetched, "nothing came twice");
 }
+
+/// Gives files other names, all at once: so also each other's.
+fn shuffle(world: &World, moves: &[(String, String)]) {
+    let at = |name: &str| world.photos().join(name);
+    for (number, (from, _)) in moves.iter().enumerate() {
+        fs::rename(at(from), at(&format!("moving-{number}"))).unwrap();
+    }
+    for (number, (_, to)) in moves.iter().enumerate() {
+        fs::create_dir_all(at(to).parent().unwrap()).unwrap();
+        fs::rename(at(&format!("moving-{number}")), at(to)).unwrap();
+    }
+}
+
+/// Four files of the trash, of one length each or of different ones: where each was, and where it is.
+fn four(world: &World, same_length: bool) -> Vec<(String, String)> {
+    let journal = world.journal();
+    let sql = match same_length {
+        true => {
+            "SELECT path, trash_path FROM v_file WHERE trash_path IS NOT NULL AND size_bytes =
+                 (SELECT size_bytes FROM v_file WHERE trash_path IS NOT NULL GROUP BY size_bytes
+                  HAVING count(DISTINCT sha256) > 3 LIMIT 1) GROUP BY sha256 LIMIT 4"
+        }
+        false => {
+            "SELECT path, trash_path FROM v_file WHERE trash_path IS NOT NULL AND rendition = 'original'
+             GROUP BY size_bytes ORDER BY min(file_id) LIMIT 4"
+        }
+    };
+    let mut statement = journal.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let four: Vec<_> = rows.map(Result::unwrap).collect();
+    assert_eq!(four.len(), 4, "four files, of the same length: {same_length}");
+    four
+}
+
+fn all_to_the_trash(world: &World) -> Vec<String> {
+    let gone = delete(world, world.sandbox.library().assets().len());
+    world.run(&[&TRASH[..], &["--allow-deletions", "100"]].concat(), 0);
+    gone
+}
+
+#[test]
+fn files_that_changed_places_in_the_trash_come_back_each_to_its_own() {
+    // Which of four goes to whose name, or to a new one.
+    let shuffles: [(&str, &[(usize, usize)]); 4] = [
+        ("a swap", &[(0, 1), (1, 0)]),
+        ("a cycle", &[(2, 0), (0, 1), (1, 2)]),
+        ("a shift to a new name", &[(0, 1), (1, 2), (2, 4)]),
+        ("a shift backwards", &[(3, 2), (2, 1), (1, 0), (0, 4)]),
+    ];
+    for same_length in [false, true] {
+        let mean_size_bytes = same_length.then_some(1);
+        let world = World::new(Options { assets: 16, mean_size_bytes, ..Options::default() });
+        world.run(&["sync"], 0);
+        let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+        for (what, moves) in shuffles {
+            for by_apple in [false, true] {
+                let gone = all_to_the_trash(&world);
+                let (count, mut four) = (world.count("trash_path IS NOT NULL"), four(&world, same_length));
+                four.push((String::new(), format!(".rollbook-trash/mine/{what}.jpg")));
+                let way = |(from, to): &(usize, usize)| (four[*from].1.clone(), four[*to].1.clone());
+                shuffle(&world, &moves.iter().map(way).collect::<Vec<_>>());
+                if !by_apple {
+                    // Who comes back makes known where all of them are.
+                    world.run(&["undelete", &four[moves[0].0].0], 0);
+                    assert_settled(&world, count - 1);
+                    world.run(&["audit", "--deep"], 0);
+                    world.run(&["undelete", "--all"], 0);
+                }
+                restore(&world, &gone);
+                let said = world.run(&["sync"], 0).stderr();
+                assert!(!said.contains("not what came from iCloud"), "{what}: {said}");
+                assert_eq!(world.published(), tree, "{what}");
+                assert_settled(&world, 0);
+            }
+        }
+        assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
+        world.assert_complete();
+    }
+}
+
+#[test]
+fn sidecars_come_back_to_their_photos_whether_they_changed_places_with_them_or_not() {
+    for take_along in [false, true] {
+        let world = World::new(Options { assets: 8, ..Options::default() });
+        world.run(&["sync", "--sidecars", "xmp"], 0);
+        let tree = world.tree();
+        all_to_the_trash(&world);
+        let names: Vec<String> = four(&world, false).into_iter().map(|(_, trash)| trash).collect();
+        let mut moves = vec![(names[0].clone(), names[1].clone()), (names[1].clone(), names[0].clone())];
+        if take_along {
+            let beside = |(from, to): &(String, String)| (format!("{from}.xmp"), format!("{to}.xmp"));
+            moves.extend(moves.iter().map(beside).collect::<Vec<_>>());
+        }
+        shuffle(&world, &moves);
+        world.run(&["undelete", "--all"], 0);
+        assert_eq!(world.published(), tree, "taken along: {take_along}");
+    }
+}
+
+#[test]
+fn of_files_that_changed_places_in_the_trash_only_that_is_removed_whose_days_are_over() {
+    let world = synced(8);
+    all_to_the_trash(&world);
+    let (before, four) = (world.tree(), four(&world, false));
+    let [(_, old), (_, young), (_, moved), _] = &four[..] else { panic!("{four:?}") };
+    let elsewhere = ".rollbook-trash/mine/old too.jpg".to_owned();
+    let swap = [(old, young), (young, old), (moved, &elsewhere)];
+    shuffle(&world, &swap.map(|(from, to)| (from.clone(), to.clone())));
+    let age = "UPDATE asset_file SET trashed_at = trashed_at - 31 * 86400 WHERE trash_path IN (?1, ?2)";
+    assert_eq!(world.journal().execute(age, [old, moved]).unwrap(), 2);
+    let shuffled = world.tree();
+    let said = world.run(&["sync", "--trash-days", "30"], 0).stderr();
+    assert!(!said.contains(old), "{said}");
+    assert_eq!(world.tree(), shuffled, "their names are learned first");
+    let count = world.count("trash_path IS NOT NULL");
+    assert_settled(&world, count);
+    world.run(&["sync", "--trash-days", "30"], 0);
+    assert_settled(&world, count - 2);
+    let left = world.tree();
+    assert_eq!(left.get(old), before.get(young), "the young one stays, under its name of now");
+    assert!(!left.contains_key(young) && !left.contains_key(&elsewhere), "the old ones are gone");
+}
+
+#[test]
+fn a_kill_while_files_that_changed_places_come_back_leaves_each_to_be_found() {
+    let world = synced(6);
+    let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+    let mut kills = 0;
+    for step in 1.. {
+        let gone = delete(&world, 3);
+        world.run(&[&TRASH[..], &["--allow-deletions", "50"]].concat(), 0);
+        let held = held(&world);
+        let names = [&held[0].1, &held[1].1, &held[2].1].map(String::clone);
+        let [a, b, c] = names.clone();
+        shuffle(&world, &names.into_iter().zip([b, c, a]).collect::<Vec<_>>());
+        let was_killed = killed(&world, &["undelete", "--all"], step);
+        world.run(&["undelete", "--all"], 0);
+        assert_eq!(world.published(), tree, "kill:{step}");
+        assert_settled(&world, 0);
+        restore(&world, &gone);
+        world.run(&["sync"], 0);
+        kills += u32::from(was_killed);
+        if !was_killed {
+            break;
+        }
+    }
+    assert!(kills > 5, "{kills} kills");
+    assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
+}

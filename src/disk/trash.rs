@@ -105,18 +105,17 @@ impl Destination {
         Ok(files.collect())
     }
 
-    /// Removes a file for good, if these are its bytes. `false`: something else stands there, and stays.
+    /// Removes a file for good, if these are its bytes. Says what stood there; something else stays.
     ///
     /// # Errors
     /// The system's word.
-    pub fn remove(&self, path: &str, size_bytes: Option<u64>, sha256: Sha256Digest) -> Result<bool, Error> {
-        match self.stands(path, size_bytes, sha256, || true)? {
-            Stands::Nothing => return Ok(true),
-            Stands::It => {}
-            Stands::Another => return Ok(false),
+    pub fn remove(&self, path: &str, size_bytes: Option<u64>, sha256: Sha256Digest) -> Result<Stands, Error> {
+        let stood = self.stands(path, size_bytes, sha256, || true)?;
+        if stood != Stands::It {
+            return Ok(stood);
         }
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(folder) = self.existing(above)? else { return Ok(true) };
+        let Some(folder) = self.existing(above)? else { return Ok(Stands::Nothing) };
         let whole = self.directory().join(path);
         fault::step("unlink", &whole).map_err(|e| Error::io("remove file", &whole, e))?;
         match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
@@ -128,6 +127,6 @@ impl Destination {
         if let Err(error) = self.remove_if_empty(above) {
             tracing::warn!("{error}");
         }
-        Ok(true)
+        Ok(stood)
     }
 }

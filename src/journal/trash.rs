@@ -109,6 +109,19 @@ impl Journal {
         self.writer.run(move |c| trashed(c, run, now, &files)).await
     }
 
+    /// Records under which names files lie in the trash that other hands moved there.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn moved_in_trash(
+        &self,
+        run: Option<RunId>,
+        now: i64,
+        files: Vec<(FileId, String)>,
+    ) -> Result<(), Error> {
+        self.writer.run(move |c| moved_in_trash(c, run, now, &files)).await
+    }
+
     /// Records that files that were to go to the trash did not.
     ///
     /// # Errors
@@ -269,6 +282,23 @@ pub(super) fn trashed(
     for file in files {
         statement.execute(named_params! { ":file": file.0, ":now": now })?;
         remember(connection, run, now, *file, Note::Trashed, "gone from iCloud; undelete brings it back")?;
+    }
+    Ok(())
+}
+
+/// Records under which names files lie in the trash that other hands moved there, perhaps to each other's.
+pub(super) fn moved_in_trash(
+    connection: &Connection,
+    run: Option<RunId>,
+    now: i64,
+    files: &[(FileId, String)],
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE asset_file SET trash_path = :to WHERE file_id = :file AND trash_path IS NOT NULL",
+    )?;
+    for (file, to) in files {
+        statement.execute(named_params! { ":file": file.0, ":to": to })?;
+        remember(connection, run, now, *file, Note::Relocated, &format!("in the trash, to {to}"))?;
     }
     Ok(())
 }

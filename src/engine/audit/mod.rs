@@ -224,8 +224,8 @@ impl Audit {
     fn look_into_trash(&mut self, sheet: &mut Sheet, row: RollRow) -> Result<(), disk::Error> {
         match self.found_wrong(&row)? {
             Some((Kind::Missing, _)) => {
-                let reason =
-                    "it is in the trash no more: \"rollbook undelete\" knows it if it is back in its place";
+                let reason = "it is not in the trash under its name: \"rollbook undelete\" knows it if it is back in \
+                              its place, or there under another name";
                 self.tell(Some(sheet), Kind::Trash, row.asset, row.path, reason.to_owned());
             }
             Some((kind, reason)) => self.tell(Some(sheet), kind, row.asset, row.path, reason),

@@ -1,6 +1,6 @@
 //! The tree's side of the sheet: what stands below the destination and is no verified file of ours.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::disk::{self, Entry};
@@ -64,7 +64,8 @@ impl Audit {
         self.trash()
     }
 
-    /// What lies in the trash and is no file of ours: nothing will ever remove it, and nothing needs to.
+    /// What lies in the trash and is no file of ours: nothing will ever remove it, and nothing needs to. One that
+    /// may be ours, under another name, is said to be so.
     fn trash(&mut self) -> Result<(), Error> {
         let stop = self.stop.clone();
         let found = match self.destination.in_trash(|| !stop.is_requested()) {
@@ -76,17 +77,29 @@ impl Audit {
         }
         let told_by = self.destination.file_system().clone();
         let fold = |path: String| told_by.fold(&path).into_owned();
-        let mut known = HashSet::new();
+        let lengths: HashMap<String, u64> =
+            found.iter().map(|file| (fold(file.path.clone()), file.size_bytes)).collect();
+        let (mut known, mut missed) = (HashSet::new(), HashSet::new());
         for file in self.reader.trash(self.account)? {
             let Some(path) = file.trash_path else { continue };
             if file.sidecar.is_some() {
                 known.insert(fold(format!("{path}{}", xmp::SUFFIX)));
             }
-            known.insert(fold(path));
+            let path = fold(path);
+            if lengths.get(&path) != Some(&file.size_bytes) {
+                missed.insert(file.size_bytes);
+            }
+            known.insert(path);
         }
         for file in found.into_iter().filter(|file| !known.contains(&*told_by.fold(&file.path))) {
-            let reason = "no row names it: it needs nothing, and is yours to keep or to delete".to_owned();
-            self.tell(None, Kind::Trash, None, file.path, reason);
+            let reason = match missed.contains(&file.size_bytes) {
+                true => {
+                    "no row names it, and it is as long as a file that is not under its name there: keep it, for \
+                     \"rollbook undelete\" finds files by their bytes"
+                }
+                false => "no row names it: it needs nothing, and is yours to keep or to delete",
+            };
+            self.tell(None, Kind::Trash, None, file.path, reason.to_owned());
         }
         Ok(())
     }

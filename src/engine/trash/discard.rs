@@ -3,6 +3,7 @@
 //! What goes there was read in its place and is what came from iCloud; anything else stays where it is and is
 //! named. Files are removed for good only if their bytes are those that went there.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,10 +16,9 @@ use crate::engine::error::Error;
 use crate::engine::monitor::Notice;
 use crate::engine::policy::{Deleted, brake};
 use crate::engine::run::{Run, now, off_thread};
-use crate::engine::trash::{BATCH, NAMES_MAX, Sorted, Stay, Trash, Way, ids, tell, trash_path};
+use crate::engine::trash::{BATCH, NAMES_MAX, Sorted, Stay, Trash, Way, beside, ids, tell, trash_path};
 use crate::journal::Trashed;
 use crate::model::ids::FileId;
-use crate::model::xmp;
 
 /// Why a file does not go to the trash.
 const NOT_IT: &str =
@@ -129,27 +129,45 @@ impl Trash {
         Ok(proved)
     }
 
-    /// Removes files for good: the person said after how many days.
+    /// Removes files for good: the person said after how many days. One that lies there under another name is
+    /// known by that name from now on, and a later run removes it.
     async fn purge(&self, run: &Run, old: Vec<Trashed>) -> Result<(), Error> {
         let (mut files, mut stay) = (0, Vec::new());
+        let (mut elsewhere, mut replaced) = (Vec::new(), HashSet::new());
         for file in old {
             if run.stop.is_requested() {
                 break;
             }
-            let (id, path) = (file.id, trash_path(&file).to_owned());
-            let removed = off_thread({
-                let destination = Arc::clone(&self.destination);
-                move || remove(&destination, &file)
-            });
-            match removed.await {
-                Ok(true) => {
-                    self.journal.purged(run.id, now(), vec![id]).await?;
+            let (destination, of) = (Arc::clone(&self.destination), file.clone());
+            match off_thread(move || remove(&destination, &of)).await {
+                Ok(Stands::It) => {
+                    self.journal.purged(run.id, now(), vec![file.id]).await?;
                     files += 1;
                 }
-                Ok(false) => run.board.notice(Notice::ChangedInTrash { path }),
+                Ok(Stands::Nothing) => elsewhere.push(file),
+                Ok(Stands::Another) => {
+                    replaced.insert(file.id);
+                    elsewhere.push(file);
+                }
                 Err(error) if error.ends_the_run() => return Err(error.into()),
-                Err(error) => stay.push(Stay::because(path, error)),
+                Err(error) => stay.push(Stay::because(trash_path(&file).to_owned(), error)),
             }
+        }
+        let (_, lost) = self.find_astray(elsewhere).await?;
+        for file in lost {
+            if replaced.contains(&file.id) {
+                run.board.notice(Notice::ChangedInTrash { path: trash_path(&file).to_owned() });
+                continue;
+            }
+            // Emptied by hand, or by a run that was killed before it could say so.
+            let (id, destination) = (file.id, Arc::clone(&self.destination));
+            match off_thread(move || remove_sidecar(&destination, &file)).await {
+                Err(error) if error.ends_the_run() => return Err(error.into()),
+                Err(error) => tracing::warn!("{error}"),
+                Ok(()) => {}
+            }
+            self.journal.purged(run.id, now(), vec![id]).await?;
+            files += 1;
         }
         if files > 0 {
             run.board.notice(Notice::Purged { files });
@@ -159,15 +177,19 @@ impl Trash {
     }
 }
 
-/// Removes a file of the trash for good, and its sidecar. `false`: something else stands there, and stays.
-fn remove(of: &Destination, file: &Trashed) -> Result<bool, disk::Error> {
-    let path = trash_path(file);
-    let Some(sha256) = file.sha256 else { return Ok(false) };
-    if !of.remove(path, Some(file.size_bytes), sha256)? {
-        return Ok(false);
+/// Removes a file of the trash for good, and its sidecar, if these are its bytes. Says what stood there.
+fn remove(of: &Destination, file: &Trashed) -> Result<Stands, disk::Error> {
+    let Some(sha256) = file.sha256 else { return Ok(Stands::Another) };
+    let stood = of.remove(trash_path(file), Some(file.size_bytes), sha256)?;
+    if stood == Stands::It {
+        remove_sidecar(of, file)?;
     }
+    Ok(stood)
+}
+
+fn remove_sidecar(of: &Destination, file: &Trashed) -> Result<(), disk::Error> {
     if let Some(sidecar) = file.sidecar {
-        of.remove(&format!("{path}{}", xmp::SUFFIX), None, sidecar)?;
+        of.remove(&beside(trash_path(file)), None, sidecar)?;
     }
-    Ok(true)
+    Ok(())
 }

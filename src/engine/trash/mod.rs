@@ -8,10 +8,11 @@
 //! A file that has something in its way stays where it is, is named with the reason, and keeps no other
 //! from moving.
 
+mod astray;
 mod discard;
 mod undelete;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::disk::standing::Stands;
@@ -132,10 +133,16 @@ impl Trash {
         if ours.is_empty() {
             return Ok(());
         }
-        let beside = |path: &str| format!("{path}{}", xmp::SUFFIX);
+        let astray = match way {
+            Way::There => HashMap::new(),
+            Way::Back => self.sidecars_astray(&ours).await?,
+        };
         let moved = self.relocate(ours, |file| {
             let (place, trash) = (beside(&file.path), beside(trash_path(file)));
-            if way == Way::There { (place, trash) } else { (trash, place) }
+            match way {
+                Way::There => (place, trash),
+                Way::Back => (astray.get(&file.id).cloned().unwrap_or(trash), place),
+            }
         });
         for (_, error) in moved.await?.refused {
             tracing::warn!("{error}");
@@ -199,7 +206,7 @@ impl Trash {
 }
 
 /// Which way a sidecar goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Way {
     There,
     Back,
@@ -232,6 +239,11 @@ fn stands(of: &Destination, file: &Trashed, path: &str, stop: &Stop) -> Result<S
         Some(sha256) => of.stands(path, Some(file.size_bytes), sha256, || !stop.is_requested()),
         None => Ok(Stands::Nothing),
     }
+}
+
+/// The path of the sidecar of a file at `path`.
+fn beside(path: &str) -> String {
+    format!("{path}{}", xmp::SUFFIX)
 }
 
 fn trash_path(file: &Trashed) -> &str {

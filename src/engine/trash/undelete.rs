@@ -137,20 +137,20 @@ impl Trash {
     }
 
     /// Reads files in the trash, and gives those that are what went there. Of the others some stand in their
-    /// places already, moved by hand.
+    /// places already, moved by hand, and some lie under other names in the trash.
     async fn proved(
         &self,
         files: Vec<Trashed>,
         done: &mut Undeleted,
         kept: bool,
     ) -> Result<Vec<Trashed>, Error> {
-        let (mut proved, mut missing) = (Vec::new(), Vec::new());
+        let (mut proved, mut missing, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
         for (stands, file) in self.read(files, trash_path).await? {
             match stands {
                 Ok(Stands::It) => proved.push(file),
                 Ok(Stands::Nothing) => missing.push(file),
                 Ok(Stands::Another) => {
-                    done.replaced.push(trash_path(&file).to_owned());
+                    replaced.push((file.id, trash_path(&file).to_owned()));
                     missing.push(file);
                 }
                 Err(error) if error.is_interrupted() => {}
@@ -161,6 +161,10 @@ impl Trash {
         let (by_hand, missing) = self.stand_in_place(missing).await?;
         done.files += by_hand.len() as u64;
         self.settle_in_place(by_hand, kept).await?;
+        let (astray, missing) = self.find_astray(missing).await?;
+        replaced.retain(|(id, _)| astray.iter().all(|file| file.id != *id));
+        done.replaced.extend(replaced.into_iter().map(|(_, path)| path));
+        proved.extend(astray);
         self.want(missing, done).await?;
         Ok(proved)
     }
