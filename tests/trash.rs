@@ -709,3 +709,24 @@ fn a_kill_while_files_that_changed_places_come_back_leaves_each_to_be_found() {
     assert!(kills > 5, "{kills} kills");
     assert_eq!(world.sandbox.counters().cdn_bytes, fetched);
 }
+
+#[test]
+fn what_apple_has_again_and_cannot_come_back_is_not_removed_when_its_days_are_over() {
+    let world = synced(10);
+    let (fetched, tree) = (world.sandbox.counters().cdn_bytes, world.tree());
+    let gone = delete(&world, 1);
+    world.run(&TRASH, 0);
+    let held = held(&world);
+    let folder = world.photos().join(&held[0].0).parent().unwrap().to_owned();
+    fs::create_dir_all(&folder).unwrap();
+    let away = block(&world, &folder, with_a_file);
+    restore(&world, &gone);
+    let age = "UPDATE asset_file SET trashed_at = trashed_at - 31 * 86400 WHERE trash_path IS NOT NULL";
+    world.journal().execute_batch(age).unwrap();
+    world.run(&["sync", "--trash-days", "30"], 1);
+    assert!(held.iter().all(|(_, trash)| world.photos().join(trash).is_file()));
+    unblock(&folder, &away);
+    world.run(&["sync", "--trash-days", "30"], 0);
+    assert_eq!((world.published(), world.sandbox.counters().cdn_bytes), (tree, fetched));
+    assert_settled(&world, 0);
+}

@@ -67,11 +67,11 @@ pub(in crate::engine) async fn recognise(run: &Run, files: Vec<(FileId, String)>
 }
 
 impl Trash {
-    /// Those that came there so many days ago, or earlier.
+    /// Those that came there so many days ago, or earlier. None that Apple has again: it waits to come back.
     async fn older_than(&self, days: u32) -> Result<Vec<Trashed>, Error> {
         let before = self.apples_now().saturating_sub(i64::from(days) * 86_400);
         let mut held = self.held().await?;
-        held.retain(|file| file.trashed_at.is_some_and(|at| at <= before));
+        held.retain(|file| !file.restored && file.trashed_at.is_some_and(|at| at <= before));
         Ok(held)
     }
 
