@@ -175,3 +175,55 @@ fn no_version_of_a_file_becomes_another_that_has_a_row() {
     change("c").unwrap();
     change("e").unwrap();
 }
+
+#[test]
+fn the_tally_knows_what_was_never_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = journal_with_a_row(folder.path(), State::Pending);
+    let unchecked = |change: &str| -> i64 {
+        connection.execute_batch(change).unwrap();
+        connection.query_row("SELECT sum(unchecked) FROM tally", [], |row| row.get(0)).unwrap()
+    };
+    let verified = format!(
+        "UPDATE asset_file SET state = 'verified', event = 'verified', moved_at = 1, {}",
+        dressed_as(State::Verified)
+    );
+    for (change, count) in [
+        // A worker ends what it began, though Apple has another version meanwhile.
+        ("UPDATE asset_file SET superseded_at = 5", 0),
+        (verified.as_str(), 1),
+        ("UPDATE asset_file SET superseded_at = NULL", 1),
+        ("UPDATE asset_file SET checked_at = 7", 0),
+        ("UPDATE asset_file SET checked_at = NULL", 1),
+        ("UPDATE asset_file SET superseded_at = 5, released_at = 5", 0),
+        ("UPDATE asset_file SET released_at = NULL", 1),
+    ] {
+        assert_eq!(unchecked(change), count, "{change}");
+    }
+}
+
+#[test]
+fn the_tally_follows_every_move() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = journal_with_a_row(folder.path(), State::Pending);
+    let count = |standing: &str| -> (i64, i64) {
+        connection
+            .query_row("SELECT files, bytes FROM v_summary WHERE standing = ?1", [standing], |r| {
+                Ok((r.get(0)?, r.get(1)?))
+            })
+            .unwrap()
+    };
+    assert_eq!(count("pending"), (1, 10));
+    set(&connection, Event::Failed, State::Failed).unwrap();
+    assert_eq!((count("pending"), count("failed")), ((0, 0), (1, 10)));
+    connection.execute("UPDATE asset_file SET superseded_at = 5", []).unwrap();
+    assert_eq!((count("failed"), count("superseded")), ((0, 0), (1, 10)));
+    let open = |connection: &Connection| -> i64 {
+        connection
+            .query_row("SELECT files FROM tally WHERE standing = 'assets-open'", [], |r| r.get(0))
+            .unwrap()
+    };
+    assert_eq!(open(&connection), 0, "nothing in scope is open");
+    connection.execute("UPDATE asset_file SET superseded_at = NULL", []).unwrap();
+    assert_eq!(open(&connection), 1);
+}
