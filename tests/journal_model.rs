@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use rollbook::journal::{Claim, Error, Journal, Place, Requeue};
+use rollbook::journal::{Claim, Error, Journal, Place, Requeue, Seen};
 use rollbook::model::asset::{Asset, Database, MediaKind, Offer, Page, Rendition, Zone};
 use rollbook::model::checksum::{AppleChecksum, Hasher, Proof, Sha256Digest};
 use rollbook::model::failure::{Failure, FailureKind};
@@ -211,7 +212,7 @@ impl Game {
         let assets = by_name.into_iter().map(|(name, (version, url))| asset(name, version, url)).collect();
         let page = Page { assets, ..Page::default() };
         let at = Place { library: self.library, run: self.run, now: NOW };
-        self.journal.record_page(at, std::sync::Arc::default(), page).await.unwrap();
+        self.journal.record_page(at, Arc::default(), page).await.unwrap();
     }
 
     /// The rules of reconciling, said a second time and differently.
@@ -374,4 +375,43 @@ proptest! {
             }
         });
     }
+}
+
+/// No constraint holds this: it rests on the look before each insert, whatever transaction the page is in.
+#[tokio::test]
+async fn an_asset_that_is_met_again_is_one_row_and_so_is_each_of_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let game = Game::begin(folder.path()).await;
+    let journal = &game.journal;
+    let met = |name| {
+        let mut asset = asset(name, 0, true);
+        // Smaller copies come unasked where the service gives whole records.
+        asset.offers.push(Offer { rendition: Rendition::Thumb, ..asset.offers[0].clone() });
+        asset
+    };
+    let page = || Page { assets: vec![met(1), met(2), met(1)], ..Page::default() };
+    let zone = Zone {
+        database: Database::Private,
+        name: "SharedSync".into(),
+        owner: String::new(),
+        kind: String::new(),
+    };
+    let other = journal.library(game.account, &zone, None).await.unwrap();
+    for library in [game.library, other] {
+        let at = Place { library, run: game.run, now: NOW };
+        let pages = (0..3).map(|_| journal.record_next_page(at, Arc::default(), page()));
+        let (first, others, end) = futures::join!(
+            journal.record_page(at, Arc::default(), page()),
+            futures::future::try_join_all(pages),
+            journal.no_more_pages(),
+        );
+        let seen: Vec<Seen> = others.unwrap().into_iter().chain([first.unwrap()]).collect();
+        assert_eq!(seen.iter().map(|seen| (seen.assets_new, seen.files_new)).max(), Some((2, 4)));
+        assert_eq!(seen.iter().map(|seen| seen.files_new).sum::<u64>(), 4);
+        end.unwrap();
+    }
+    drop(game);
+    let examined = rollbook::journal::examine(&folder.path().join("journal.db")).unwrap();
+    assert!(examined.flaws.is_empty(), "{:?}", examined.flaws);
+    assert_eq!(examined.files, 8);
 }

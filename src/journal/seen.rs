@@ -213,10 +213,11 @@ fn record_asset(
         set_camera(connection, known.id, asset)?;
     }
     seen.assets.push(known.id);
-    // Smaller copies are offered, and missed, only where they are asked for.
+    // Smaller copies are missed only where they are asked for. Where they come unasked, they have their rows already.
     let previews = choices.renditions.previews();
+    let is_offered = |file: &KnownFile| asset.offers.iter().any(|offer| offer.rendition == file.rendition);
     let mut files = known_files(connection, known.id)?;
-    files.retain(|file| previews || !file.rendition.is_preview());
+    files.retain(|file| previews || !file.rendition.is_preview() || is_offered(file));
     let steps = reconcile::plan(asset, &files);
     let is_back = known.removed_as.is_some();
     if steps.is_empty() && !is_back {
