@@ -14,7 +14,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures::stream::{self, TryStreamExt as _};
+use futures::future;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::catch_up::{CaughtUp, catch_up};
@@ -232,15 +233,18 @@ async fn list(
             }
         }
         let room = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
-        let Some(page) = next_page(run, &mut listing).await? else {
-            run.journal.no_more_pages().await?;
-            return Ok(None);
-        };
+        let Some(page) = next_page(run, &mut listing).await? else { return Ok(None) };
         fault::point("page-fetched");
         let fetched = Fetched { page, is_first: count == 0, _room: room };
         Ok::<_, Error>(Some((fetched, (listing, count + 1))))
     });
-    let record = async |fetched: Fetched| {
+    // Pages are handed over in this order, and the end after them: else the last ones would wait for another.
+    let fetched = fetched.map_ok(Some).chain(stream::once(future::ready(Ok(None))));
+    let record = async |fetched: Option<Fetched>| {
+        let Some(fetched) = fetched else {
+            run.journal.no_more_pages().await?;
+            return Ok(None);
+        };
         let token = fetched.page.sync_token.clone();
         let at = Place { library: library.id, run: run.id, now: now() };
         let choices = Arc::clone(choices);
@@ -251,13 +255,13 @@ async fn list(
             run.journal.record_next_page(at, choices, fetched).await?
         };
         fault::point("page-recorded");
-        Ok::<_, Error>((token, seen))
+        Ok::<_, Error>(Some((token, seen)))
     };
     // Those that are rows already wait for their commit, and for little memory.
     let together = if may_be_enough { 1 } else { PAGES_MAX + PAGES_WAITING_MAX };
     let mut recorded = pin!(fetched.map_ok(record).try_buffered(together));
     let mut token = None;
-    while let Some((page_token, seen)) = recorded.try_next().await? {
+    while let Some(Some((page_token, seen))) = recorded.try_next().await? {
         // The first page's token: whatever changes during the walk comes after it.
         token = token.or(page_token);
         run.board.seen(&seen);

@@ -93,7 +93,7 @@ impl Journal {
         self.writer.run_page(move |c| record_page(c, at, &choices, page.borrow())).await
     }
 
-    /// Says that no page comes for now, so that the last ones wait for none.
+    /// Says that no page comes for now, so that the last ones, handed over before, wait for none.
     ///
     /// # Errors
     /// If the journal cannot be written.
