@@ -351,6 +351,43 @@ fn photos_that_were_moved_to_each_others_places_are_known_there_and_nothing_is_f
 }
 
 #[test]
+fn photos_that_a_verify_reads_far_apart_are_known_in_each_others_places() {
+    for same_length in [false, true] {
+        let mean_size_bytes = same_length.then_some(1);
+        let world = World::new(Options { assets: 100, mean_size_bytes, ..Options::default() });
+        world.run(&["sync"], 0);
+        let before = fetched(&world);
+        // The first, one in the middle and the last of the line, as many groups of 64 lie between them.
+        let sql = "WITH one AS (
+                       SELECT min(file_id) AS file_id, path, row_number() OVER (ORDER BY min(file_id)) AS n FROM v_file
+                       WHERE NOT ?1 OR size_bytes = (SELECT size_bytes FROM v_file GROUP BY size_bytes
+                           ORDER BY count(DISTINCT sha256) DESC LIMIT 1) GROUP BY iif(?1, sha256, size_bytes))
+                   SELECT path FROM one WHERE n IN (1, (SELECT max(n) / 2 FROM one), (SELECT max(n) FROM one))
+                   ORDER BY n";
+        let journal = world.journal();
+        let mut statement = journal.prepare(sql).unwrap();
+        let paths = statement.query_map([same_length], |row| row.get(0)).unwrap().map(Result::unwrap);
+        let [first, middle, last] = <[String; 3]>::try_from(paths.collect::<Vec<_>>()).unwrap();
+        for (what, moves) in [
+            ("a swap", &[(&first, &last), (&last, &first)][..]),
+            ("the other way", &[(&last, &first), (&first, &last)]),
+            ("a cycle", &[(&first, &middle), (&middle, &last), (&last, &first)]),
+            ("a cycle backwards", &[(&first, &last), (&last, &middle), (&middle, &first)]),
+        ] {
+            let moves: Vec<(&str, &str)> =
+                moves.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+            shuffle(&world, &moves);
+            let said = world.run(&["verify", "--all"], 0).stdout();
+            assert!(said.contains(&format!("{} files moved here", moves.len())), "{what}: {said}");
+            assert_eq!(fetched(&world), before, "{what}");
+            world.assert_rows_are_true();
+            world.run(&["verify", "--all"], 0);
+        }
+        world.assert_complete();
+    }
+}
+
+#[test]
 fn a_photo_that_another_was_moved_over_is_gone_and_a_second_copy_of_one_is_no_photo_of_ours() {
     for verify in [false, true] {
         let world = synced(8);

@@ -117,12 +117,14 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
         destination: Arc::new(destination),
         account,
         missing: BTreeMap::new(),
+        left: Vec::new(),
         journal,
         run,
         stop,
         told,
     };
     let ended = scrub.go().await;
+    let ended = ended.and(scrub.look_where_others_were().await);
     scrub.tell_missing();
     let interrupted = scrub.stop.is_requested();
     let Scrub { journal, before, done, .. } = scrub;
@@ -164,7 +166,9 @@ struct Scrub<F> {
     /// Files of this scrub: one that is right moves to the end of the line, and is met there again.
     seen: Roll,
     /// Files that are not in their places, and were not met elsewhere yet.
-    missing: BTreeMap<FileId, Wrong>,
+    missing: BTreeMap<FileId, (DueFile, Damage)>,
+    /// Places that files which were met elsewhere have left, and in which none of ours was met yet.
+    left: Vec<String>,
     done: Scrubbed,
     date: String,
 }
@@ -337,19 +341,33 @@ impl<F: FnMut(Wrong)> Scrub<F> {
             checked.push((owner.id, owner.sha256));
             places.push(place);
         }
-        let told_by = self.destination.file_system().clone();
-        let learned = self.journal.relocated(account, self.run, now(), found, told_by).await?;
-        checked.retain(|(id, _)| learned.moved.contains(id));
-        self.journal.checked(checked, now()).await?;
-        self.done.moved += learned.moved.len() as u64;
-        for id in learned.moved {
-            self.missing.remove(&id);
-        }
-        for place in places.into_iter().filter(|place| learned.displaced.contains(&place.id)) {
+        let displaced = self.note_moved(found, checked).await?;
+        for place in places.into_iter().filter(|place| displaced.contains(&place.id)) {
             let detail = "another file of yours was moved there".to_owned();
             self.miss(place, Damage { kind: DamageKind::Missing, detail, kept_as: None });
         }
         Ok(rest)
+    }
+
+    /// Learns where files of ours stand whose bytes were read there. Gives those in whose places they stand.
+    async fn note_moved(
+        &mut self,
+        found: Vec<FoundElsewhere>,
+        mut checked: Vec<(FileId, Sha256Digest)>,
+    ) -> Result<Vec<FileId>, Error> {
+        let told_by = self.destination.file_system().clone();
+        let learned = self.journal.relocated(self.account, self.run, now(), found.clone(), told_by).await?;
+        checked.retain(|(id, _)| learned.moved.contains(id));
+        self.journal.checked(checked, now()).await?;
+        self.done.moved += learned.moved.len() as u64;
+        for id in &learned.moved {
+            self.missing.remove(id);
+        }
+        let (from, to): (Vec<_>, HashSet<_>) =
+            found.into_iter().filter(|of| learned.moved.contains(&of.id)).map(|of| (of.from, of.to)).unzip();
+        self.left.extend(from);
+        self.left.retain(|path| !to.contains(path));
+        Ok(learned.displaced)
     }
 
     /// Keeps a missing file in mind: it may be met in the place of another.
@@ -357,14 +375,54 @@ impl<F: FnMut(Wrong)> Scrub<F> {
         if self.missing.len() == MISSING_HELD_MAX {
             self.tell_missing();
         }
-        self.missing.insert(file.id, Wrong { asset: file.asset, path: file.path, damage });
+        self.missing.insert(file.id, (file, damage));
+    }
+
+    /// Looks for missing files in the places that others have left. Who has changed places with one that was
+    /// read much earlier stands there, and is met nowhere else: that one is due where it stands now.
+    async fn look_where_others_were(&mut self) -> Result<(), Error> {
+        if self.missing.is_empty() || self.left.is_empty() {
+            return Ok(());
+        }
+        let (destination, stop) = (Arc::clone(&self.destination), self.stop.clone());
+        let left = std::mem::take(&mut self.left);
+        let lengths: HashSet<u64> = self.missing.values().map(|(file, _)| file.size_bytes).collect();
+        let there = off_thread(move || {
+            let mut inspector = Inspector::new(destination);
+            let mut bytes = |path: &str| match inspector.look(path) {
+                Ok(Found::File { size_bytes, .. }) if lengths.contains(&size_bytes) => {
+                    inspector.open(path).and_then(|mut opened| digest(&mut opened, &stop)).ok()
+                }
+                // What cannot be read is for the next sync to find and say.
+                _ => None,
+            };
+            left.into_iter().filter_map(|path| bytes(&path).map(|found| (path, found))).collect::<Vec<_>>()
+        })
+        .await;
+        let (mut found, mut checked) = (Vec::new(), Vec::new());
+        let mut missing: Vec<&DueFile> = self.missing.values().map(|(file, _)| file).collect();
+        for (to, sha256) in there {
+            let Some(at) = missing.iter().position(|file| file.sha256 == sha256) else { continue };
+            let file = missing.swap_remove(at);
+            found.push(FoundElsewhere { id: file.id, from: file.path.clone(), to });
+            checked.push((file.id, sha256));
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+        let bytes: u64 = found.iter().map(|of| self.missing[&of.id].0.size_bytes).sum();
+        self.done.read.files += found.len() as u64;
+        self.done.read.bytes += bytes;
+        // None of ours was met in these places, so nobody is displaced.
+        self.note_moved(found, checked).await?;
+        Ok(())
     }
 
     fn tell_missing(&mut self) {
-        for wrong in std::mem::take(&mut self.missing).into_values() {
+        for (DueFile { asset, path, .. }, damage) in std::mem::take(&mut self.missing).into_values() {
             self.done.read.findings += 1;
             self.done.missing += 1;
-            (self.told)(wrong);
+            (self.told)(Wrong { asset, path, damage });
         }
     }
 
