@@ -246,10 +246,16 @@ struct Waiting {
     others: Vec<Box<dyn Operation>>,
     /// How long after its beginning a transaction of pages waits for another one.
     patience: Duration,
+    /// Ends such a wait.
     clock: Runtime,
 }
 
 impl Waiting {
+    fn new(operations: mpsc::Receiver<Box<dyn Operation>>, patience: Duration) -> std::io::Result<Self> {
+        let clock = Builder::new_current_thread().enable_time().build()?;
+        Ok(Self { operations, pages: VecDeque::new(), others: Vec::new(), patience, clock })
+    }
+
     /// Waits for the next group: all that is there, pages first. `None` when no more will come.
     fn group(&mut self) -> Option<Vec<Box<dyn Operation>>> {
         self.look();
@@ -259,11 +265,6 @@ impl Waiting {
             self.look();
         }
         Some(self.pages.drain(..).chain(self.others.drain(..)).collect())
-    }
-
-    fn new(operations: mpsc::Receiver<Box<dyn Operation>>, patience: Duration) -> std::io::Result<Self> {
-        let clock = Builder::new_current_thread().enable_time().build()?;
-        Ok(Self { operations, pages: VecDeque::new(), others: Vec::new(), patience, clock })
     }
 
     /// Gives another page for a group of pages, unless somebody else waits. Waits for one until `latest`.
