@@ -1,5 +1,5 @@
 //! The trash: where files go whose asset is gone from iCloud, if the person wants that ([`discard`]), and from
-//! where they come back ([`undelete`]).
+//! where they come back ([`mod@undelete`]).
 //!
 //! Each file is intended, moved, and confirmed, in this order, many at a time. Nothing is replaced:
 //! a name that is taken makes ours take another. What a crash leaves in motion is settled at the next
