@@ -4,9 +4,9 @@
 //! killed goes on where it was, and reads one group twice at most. A file in the place of another may be one
 //! of ours that somebody moved there: then that is learned, and nothing is wrong. Else it is damaged: it is kept
 //! under another name and its row is *lost*: the next sync fetches it, while Apple has that version. A file
-//! that is not there is named, and the next sync looks for it everywhere: what becomes of files that
-//! were moved or deleted here is decided in one place, the sweep. A file that cannot be read is named
-//! and left verified: a bad cable is no loss.
+//! that is not there is looked for in the places that such files of ours have left. Else it is named, and the next sync
+//! looks for it everywhere: what becomes of files that were moved or deleted here is decided in one place, the
+//! sweep. A file that cannot be read is named and left verified: a bad cable is no loss.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -123,8 +123,10 @@ pub async fn scrub(bench: Bench, wanted: &Wanted, told: impl FnMut(Wrong)) -> Re
         stop,
         told,
     };
-    let ended = scrub.go().await;
-    let ended = ended.and(scrub.look_where_others_were().await);
+    let ended = match scrub.go().await {
+        Ok(()) => scrub.look_where_others_were().await,
+        halted => halted,
+    };
     scrub.tell_missing();
     let interrupted = scrub.stop.is_requested();
     let Scrub { journal, before, done, .. } = scrub;
