@@ -142,7 +142,7 @@ CREATE TABLE asset (
 -- tell apart as many as there can be: a UNIQUE of library and name would keep all names a second time. The last,
 -- because names that are no random UUIDs count up, or share how they begin. That each asset is one row is for the
 -- look that comes before each insert, in the same transaction, and for `journal check`: with a trigger on INSERT
--- SQLite keeps a way back for each row and looks for its children, and a first listing took twice the time.
+-- SQLite keeps a way back for each row and looks for its children, which was a fifth of what a new row cost.
 CREATE INDEX asset_by_name ON asset (substr(record_name, -6));
 
 -- Serves changes::assets_of_masters (a change of a master concerns its assets), the twin of a claim (the

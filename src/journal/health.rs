@@ -134,8 +134,7 @@ const INVARIANTS: [(&str, &str); 11] = [
          FROM pragma_foreign_key_check
          UNION ALL
          SELECT path || ' names a run that is not there' FROM asset_file
-         WHERE coalesce(moved_run_id, claim_run_id) NOT IN (SELECT run_id FROM run)
-            OR coalesce(claim_run_id, moved_run_id) NOT IN (SELECT run_id FROM run)",
+         WHERE moved_run_id NOT IN (SELECT run_id FROM run) OR claim_run_id NOT IN (SELECT run_id FROM run)",
     ),
 ];
 
