@@ -271,18 +271,6 @@ fn a_look_at_the_files_goes_on_where_the_last_run_stopped_and_ends_within_a_week
     assert_eq!(world.count("standing = 'released'"), 1);
 }
 
-/// Gives files other names, all at once: so also each other's.
-fn shuffle(world: &World, moves: &[(&str, &str)]) {
-    let at = |name: &str| world.photos().join(name);
-    for (number, (from, _)) in moves.iter().enumerate() {
-        fs::rename(at(from), at(&format!("moving-{number}"))).unwrap();
-    }
-    for (number, (_, to)) in moves.iter().enumerate() {
-        fs::create_dir_all(at(to).parent().unwrap()).unwrap();
-        fs::rename(at(&format!("moving-{number}")), at(to)).unwrap();
-    }
-}
-
 /// Paths of four photos, of one length each or of different ones.
 fn four(world: &World, same_length: bool) -> Vec<String> {
     let journal = world.journal();
@@ -320,7 +308,7 @@ fn photos_that_were_moved_to_each_others_places_are_known_there_and_nothing_is_f
             names.push(format!("Holiday/{what}.jpg"));
             let moves: Vec<(&str, &str)> =
                 moves.iter().map(|(from, to)| (names[*from].as_str(), names[*to].as_str())).collect();
-            shuffle(&world, &moves);
+            world.shuffle(&moves);
             let tree = world.tree();
             let goes_elsewhere = what.starts_with("a shift");
             if verify {
@@ -376,7 +364,7 @@ fn photos_that_a_verify_reads_far_apart_are_known_in_each_others_places() {
         ] {
             let moves: Vec<(&str, &str)> =
                 moves.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-            shuffle(&world, &moves);
+            world.shuffle(&moves);
             let said = world.run(&["verify", "--all"], 0).stdout();
             assert!(said.contains(&format!("{} files moved here", moves.len())), "{what}: {said}");
             assert_eq!(fetched(&world), before, "{what}");
@@ -420,7 +408,7 @@ fn a_kill_while_places_are_learned_leaves_rows_that_the_next_run_makes_true() {
             let world = synced(4);
             let before = fetched(&world);
             let paths = four(&world, false);
-            shuffle(&world, &[(&paths[0], &paths[1]), (&paths[1], &paths[2]), (&paths[2], &paths[0])]);
+            world.shuffle(&[(&paths[0], &paths[1]), (&paths[1], &paths[2]), (&paths[2], &paths[0])]);
             let fault = format!("kill:{step}@{number}");
             let ended = world.rollbook(&["verify"]).env("ROLLBOOK_FAULT", &fault).output().unwrap().status;
             world.assert_journal_is_sound();
@@ -460,7 +448,7 @@ fn sidecars_and_links_of_albums_follow_photos_to_each_others_places() {
             moved.extend(moves.map(|(from, to)| (beside(from), beside(to))));
         }
         let moved: Vec<(&str, &str)> = moved.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-        shuffle(&world, &moved);
+        world.shuffle(&moved);
         let ran = world.run(&[&["sync", "--check-files"], &WITH[..]].concat(), 0);
         assert!(!ran.stderr().contains("somebody else"), "{what}: {}", ran.stderr());
         let after = world.tree();

@@ -561,18 +561,6 @@ fn a_kill_before_any_step_leaves_every_file_in_one_place_and_the_next_run_knows_
     assert_eq!(world.sandbox.counters().cdn_bytes, fetched, "nothing came twice");
 }
 
-/// Gives files other names, all at once: so also each other's.
-fn shuffle(world: &World, moves: &[(String, String)]) {
-    let at = |name: &str| world.photos().join(name);
-    for (number, (from, _)) in moves.iter().enumerate() {
-        fs::rename(at(from), at(&format!("moving-{number}"))).unwrap();
-    }
-    for (number, (_, to)) in moves.iter().enumerate() {
-        fs::create_dir_all(at(to).parent().unwrap()).unwrap();
-        fs::rename(at(&format!("moving-{number}")), at(to)).unwrap();
-    }
-}
-
 /// Four files of the trash, of one length each or of different ones: where each was, and where it is.
 fn four(world: &World, same_length: bool) -> Vec<(String, String)> {
     let journal = world.journal();
@@ -620,7 +608,7 @@ fn files_that_changed_places_in_the_trash_come_back_each_to_its_own() {
                 let (count, mut four) = (world.count("trash_path IS NOT NULL"), four(&world, same_length));
                 four.push((String::new(), format!(".rollbook-trash/mine/{what}.jpg")));
                 let way = |(from, to): &(usize, usize)| (four[*from].1.clone(), four[*to].1.clone());
-                shuffle(&world, &moves.iter().map(way).collect::<Vec<_>>());
+                world.shuffle(&moves.iter().map(way).collect::<Vec<_>>());
                 if !by_apple {
                     // Who comes back makes known where all of them are.
                     world.run(&["undelete", &four[moves[0].0].0], 0);
@@ -653,7 +641,7 @@ fn sidecars_come_back_to_their_photos_whether_they_changed_places_with_them_or_n
             let beside = |(from, to): &(String, String)| (format!("{from}.xmp"), format!("{to}.xmp"));
             moves.extend(moves.iter().map(beside).collect::<Vec<_>>());
         }
-        shuffle(&world, &moves);
+        world.shuffle(&moves);
         world.run(&["undelete", "--all"], 0);
         assert_eq!(world.published(), tree, "taken along: {take_along}");
     }
@@ -667,7 +655,7 @@ fn of_files_that_changed_places_in_the_trash_only_that_is_removed_whose_days_are
     let [(_, old), (_, young), (_, moved), _] = &four[..] else { panic!("{four:?}") };
     let elsewhere = ".rollbook-trash/mine/old too.jpg".to_owned();
     let swap = [(old, young), (young, old), (moved, &elsewhere)];
-    shuffle(&world, &swap.map(|(from, to)| (from.clone(), to.clone())));
+    world.shuffle(&swap.map(|(from, to)| (from.clone(), to.clone())));
     let age = "UPDATE asset_file SET trashed_at = trashed_at - 31 * 86400 WHERE trash_path IN (?1, ?2)";
     assert_eq!(world.journal().execute(age, [old, moved]).unwrap(), 2);
     let shuffled = world.tree();
@@ -694,7 +682,7 @@ fn a_kill_while_files_that_changed_places_come_back_leaves_each_to_be_found() {
         let held = held(&world);
         let names = [&held[0].1, &held[1].1, &held[2].1].map(String::clone);
         let [a, b, c] = names.clone();
-        shuffle(&world, &names.into_iter().zip([b, c, a]).collect::<Vec<_>>());
+        world.shuffle(&names.into_iter().zip([b, c, a]).collect::<Vec<_>>());
         let was_killed = killed(&world, &["undelete", "--all"], step);
         world.run(&["undelete", "--all"], 0);
         assert_eq!(world.published(), tree, "kill:{step}");

@@ -28,6 +28,19 @@ impl World {
         self.folder.path().join("photos")
     }
 
+    /// Gives photos other names, all at once: so also each other's.
+    pub(crate) fn shuffle(&self, moves: &[(impl AsRef<Path>, impl AsRef<Path>)]) {
+        let aside = |number: usize| self.photos().join(format!("moving-{number}"));
+        for (number, (from, _)) in moves.iter().enumerate() {
+            fs::rename(self.photos().join(from), aside(number)).unwrap();
+        }
+        for (number, (_, to)) in moves.iter().enumerate() {
+            let to = self.photos().join(to);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::rename(aside(number), to).unwrap();
+        }
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
