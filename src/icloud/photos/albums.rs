@@ -5,10 +5,10 @@ use std::collections::{HashSet, VecDeque};
 use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::photos::body::{Filter, Query, QueryBody};
-use crate::icloud::photos::fields::{RecordWire, RecordsAnswer};
-use crate::icloud::photos::read;
+use crate::icloud::photos::fields::{Key, RecordWire};
 use crate::icloud::photos::record::decoded;
-use crate::icloud::wire::{self, Lenient};
+use crate::icloud::photos::{read_records, unreadable};
+use crate::icloud::wire;
 use crate::model::asset::{Album, Zone};
 
 /// Albums on one page.
@@ -73,9 +73,9 @@ impl Client {
         };
         let answer = self.call(zone.database, ENDPOINT, &body).await?;
         let text = wire::text_of(&answer);
-        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
-        for raw in answer.records.items() {
-            let record: Lenient<RecordWire<'_>> = read(ENDPOINT, raw.get())?;
+        let answer = read_records(ENDPOINT, &text)?;
+        for entry in answer.records.into_iter().flatten() {
+            let record = entry.wire.map_err(|error| unreadable(ENDPOINT, &error))?;
             if let Placed::Here(album) = placed(&record, parent) {
                 albums.push(album);
             }
@@ -96,20 +96,20 @@ pub(super) enum Placed {
 
 /// Reads the record of an album; `parent` is the folder that was asked for, if one was.
 pub(super) fn placed(record: &RecordWire<'_>, parent: Option<&str>) -> Placed {
-    let kind = record.fields.album_type.value.number();
+    let kind = record.fields.value(Key::AlbumType).number();
     let Some(record_name) = record.record_name.name() else { return Placed::Elsewhere };
     if ROOTS.contains(&record_name) || record.server_error_code.name().is_some() || kind == Some(SMART) {
         return Placed::Elsewhere;
     }
-    if record.deleted.is_set() || record.fields.is_deleted.value.is_set() {
+    if record.deleted.is_set() || record.fields.value(Key::IsDeleted).is_set() {
         return Placed::Gone(record_name.to_owned());
     }
-    let own = record.fields.parent_id.value.name().filter(|parent| !ROOTS.contains(parent));
+    let own = record.fields.value(Key::ParentId).name().filter(|parent| !ROOTS.contains(parent));
     Placed::Here(Album {
         record_name: record_name.to_owned(),
-        name: decoded(&record.fields.album_name_enc).unwrap_or_else(|| record_name.to_owned()),
+        name: decoded(record.fields.get(Key::AlbumNameEnc)).unwrap_or_else(|| record_name.to_owned()),
         parent: parent.or(own).map(str::to_owned),
         folder: kind == Some(FOLDER),
-        position: record.fields.position.value.number(),
+        position: record.fields.value(Key::Position).number(),
     })
 }

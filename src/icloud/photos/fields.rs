@@ -1,9 +1,11 @@
 //! A record as it stands on the wire, with the fields that we read.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::fmt;
 
-use crate::icloud::wire::{Field, Lenient, List, Value};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::icloud::wire::{Field, FieldBody, Lenient, Value};
 use crate::model::asset::Rendition;
 
 /// The fields that a listing asks for. Fewer keys make pages much smaller than Apple's ten
@@ -87,6 +89,9 @@ pub(super) const PREVIEW_KEYS: [&str; 8] = [
 /// the parser `icloudPhotoMeta` of LEAPP.
 pub(super) const CAMERA_KEY: &str = "mediaMetaDataEnc";
 
+/// Fields of ours that a record of an asset usually has, rather more than fewer: room for them is made once.
+const FIELDS_USUAL: usize = 16;
+
 /// What is asked for only by those who want it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Extras {
@@ -101,18 +106,6 @@ pub(super) fn desired_keys(extras: Extras) -> Vec<&'static str> {
     let previews = if extras.previews { &PREVIEW_KEYS[..] } else { &[] };
     let camera = extras.camera.then_some(CAMERA_KEY);
     DESIRED_KEYS.iter().chain(previews).copied().chain(camera).collect()
-}
-
-/// An answer that carries records.
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct RecordsAnswer<'a> {
-    #[serde(borrow)]
-    pub(super) records: List<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) sync_token: Value<'a>,
-    #[serde(borrow)]
-    pub(super) continuation_marker: Value<'a>,
 }
 
 /// The envelope of a record, or the error in its place.
@@ -135,107 +128,122 @@ pub(super) struct RecordWire<'a> {
     pub(super) fields: Lenient<Fields<'a>>,
 }
 
-/// The fields of masters, assets and albums. Which stands on which is a habit, not a law.
-#[derive(Clone, Debug, Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Fields<'a> {
-    #[serde(borrow)]
-    pub(super) master_ref: Field<'a>,
-    #[serde(borrow)]
-    pub(super) filename_enc: Field<'a>,
-    #[serde(borrow)]
-    pub(super) item_type: Field<'a>,
-    #[serde(borrow)]
-    pub(super) data_class_type: Field<'a>,
-    #[serde(borrow)]
-    pub(super) asset_date: Field<'a>,
-    #[serde(borrow)]
-    pub(super) added_date: Field<'a>,
-    #[serde(borrow)]
-    pub(super) time_zone_offset: Field<'a>,
-    #[serde(borrow)]
-    pub(super) is_favorite: Field<'a>,
-    #[serde(borrow)]
-    pub(super) is_hidden: Field<'a>,
-    #[serde(borrow)]
-    pub(super) is_deleted: Field<'a>,
-    #[serde(borrow)]
-    res_original_res: Field<'a>,
-    #[serde(borrow)]
-    res_original_file_type: Field<'a>,
-    #[serde(borrow)]
-    res_original_alt_res: Field<'a>,
-    #[serde(borrow)]
-    res_original_alt_file_type: Field<'a>,
-    #[serde(borrow)]
-    res_original_vid_compl_res: Field<'a>,
-    #[serde(borrow)]
-    res_original_vid_compl_file_type: Field<'a>,
-    #[serde(borrow, rename = "resJPEGFullRes")]
-    res_jpeg_full_res: Field<'a>,
-    #[serde(borrow, rename = "resJPEGFullFileType")]
-    res_jpeg_full_file_type: Field<'a>,
-    #[serde(borrow)]
-    res_vid_full_res: Field<'a>,
-    #[serde(borrow)]
-    res_vid_full_file_type: Field<'a>,
-    #[serde(borrow, rename = "resJPEGMedRes")]
-    res_jpeg_med_res: Field<'a>,
-    #[serde(borrow, rename = "resJPEGMedFileType")]
-    res_jpeg_med_file_type: Field<'a>,
-    #[serde(borrow)]
-    res_vid_med_res: Field<'a>,
-    #[serde(borrow)]
-    res_vid_med_file_type: Field<'a>,
-    #[serde(borrow, rename = "resJPEGThumbRes")]
-    res_jpeg_thumb_res: Field<'a>,
-    #[serde(borrow, rename = "resJPEGThumbFileType")]
-    res_jpeg_thumb_file_type: Field<'a>,
-    #[serde(borrow)]
-    res_vid_small_res: Field<'a>,
-    #[serde(borrow)]
-    res_vid_small_file_type: Field<'a>,
-    #[serde(borrow, rename = "assetSubtypeV2")]
-    pub(super) asset_subtype: Field<'a>,
-    #[serde(borrow)]
-    pub(super) media_meta_data_enc: Field<'a>,
-    #[serde(borrow)]
-    pub(super) album_name_enc: Field<'a>,
-    #[serde(borrow)]
-    pub(super) album_type: Field<'a>,
-    #[serde(borrow)]
-    pub(super) parent_id: Field<'a>,
-    #[serde(borrow)]
-    pub(super) position: Field<'a>,
-    #[serde(borrow)]
-    pub(super) item_id: Field<'a>,
-    #[serde(borrow)]
-    pub(super) container_id: Field<'a>,
+/// The fields of masters, assets and albums that we read. Which stands on which is a habit, not a law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+pub(super) enum Key {
+    MasterRef,
+    FilenameEnc,
+    ItemType,
+    DataClassType,
+    AssetDate,
+    AddedDate,
+    TimeZoneOffset,
+    IsFavorite,
+    IsHidden,
+    IsDeleted,
+    ResOriginalRes,
+    ResOriginalFileType,
+    ResOriginalAltRes,
+    ResOriginalAltFileType,
+    ResOriginalVidComplRes,
+    ResOriginalVidComplFileType,
+    #[serde(rename = "resJPEGFullRes")]
+    ResJpegFullRes,
+    #[serde(rename = "resJPEGFullFileType")]
+    ResJpegFullFileType,
+    ResVidFullRes,
+    ResVidFullFileType,
+    #[serde(rename = "resJPEGMedRes")]
+    ResJpegMedRes,
+    #[serde(rename = "resJPEGMedFileType")]
+    ResJpegMedFileType,
+    ResVidMedRes,
+    ResVidMedFileType,
+    #[serde(rename = "resJPEGThumbRes")]
+    ResJpegThumbRes,
+    #[serde(rename = "resJPEGThumbFileType")]
+    ResJpegThumbFileType,
+    ResVidSmallRes,
+    ResVidSmallFileType,
+    AssetSubtypeV2,
+    MediaMetaDataEnc,
+    AlbumNameEnc,
+    AlbumType,
+    ParentId,
+    Position,
+    ItemId,
+    ContainerId,
+    /// Any other: it is kept as text with its record, and not read.
+    #[serde(other)]
+    Other,
 }
 
+/// The fields that a record came with, of those that we read: a dozen of some forty.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields<'a>(Option<Vec<(Key, FieldBody<'a>)>>);
+
 impl<'a> Fields<'a> {
-    /// Whether nothing is there of what every master has: a name, a type, a file.
-    pub(super) fn are_absent(&self) -> bool {
-        let every = [&self.filename_enc, &self.item_type, &self.res_original_res];
-        every.iter().all(|field| field.value == Value::Absent)
+    /// Whether the record has fields at all, be they read or not.
+    pub(super) fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The field; an empty one where it did not come.
+    pub(super) fn get(&self, key: Key) -> &FieldBody<'a> {
+        static ABSENT: FieldBody<'_> = FieldBody { value: Value::Absent, kind: Value::Absent };
+        let came = self.0.iter().flatten().find(|(came, _)| *came == key);
+        came.map_or(&ABSENT, |(_, field)| field)
+    }
+
+    /// What the field holds.
+    pub(super) fn value(&self, key: Key) -> &Value<'a> {
+        &self.get(key).value
     }
 
     /// The file of a rendition, and its type.
     pub(super) fn resource(&self, rendition: Rendition) -> (&Value<'a>, &Value<'a>) {
         let (file, uti) = match rendition {
-            Rendition::Original => (&self.res_original_res, &self.res_original_file_type),
-            Rendition::Alternative => (&self.res_original_alt_res, &self.res_original_alt_file_type),
-            Rendition::LiveVideo => {
-                (&self.res_original_vid_compl_res, &self.res_original_vid_compl_file_type)
-            }
-            Rendition::Edited => (&self.res_jpeg_full_res, &self.res_jpeg_full_file_type),
-            Rendition::EditedVideo => (&self.res_vid_full_res, &self.res_vid_full_file_type),
-            Rendition::Medium => (&self.res_jpeg_med_res, &self.res_jpeg_med_file_type),
-            Rendition::MediumVideo => (&self.res_vid_med_res, &self.res_vid_med_file_type),
-            Rendition::Thumb => (&self.res_jpeg_thumb_res, &self.res_jpeg_thumb_file_type),
-            Rendition::ThumbVideo => (&self.res_vid_small_res, &self.res_vid_small_file_type),
+            Rendition::Original => (Key::ResOriginalRes, Key::ResOriginalFileType),
+            Rendition::Alternative => (Key::ResOriginalAltRes, Key::ResOriginalAltFileType),
+            Rendition::LiveVideo => (Key::ResOriginalVidComplRes, Key::ResOriginalVidComplFileType),
+            Rendition::Edited => (Key::ResJpegFullRes, Key::ResJpegFullFileType),
+            Rendition::EditedVideo => (Key::ResVidFullRes, Key::ResVidFullFileType),
+            Rendition::Medium => (Key::ResJpegMedRes, Key::ResJpegMedFileType),
+            Rendition::MediumVideo => (Key::ResVidMedRes, Key::ResVidMedFileType),
+            Rendition::Thumb => (Key::ResJpegThumbRes, Key::ResJpegThumbFileType),
+            Rendition::ThumbVideo => (Key::ResVidSmallRes, Key::ResVidSmallFileType),
         };
-        (&file.value, &uti.value)
+        (self.value(file), self.value(uti))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut came: Vec<(Key, FieldBody<'_>)> = Vec::with_capacity(FIELDS_USUAL);
+        while let Some(key) = map.next_key()? {
+            if key == Key::Other {
+                map.next_value::<IgnoredAny>()?;
+            } else if came.iter().any(|(before, _)| *before == key) {
+                return Err(A::Error::custom(format_args!("the field {key:?} came twice")));
+            } else {
+                came.push((key, map.next_value::<Field<'_>>()?.0));
+            }
+        }
+        Ok(Fields(Some(came)))
     }
 }
 

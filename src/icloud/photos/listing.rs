@@ -16,17 +16,15 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use serde_json::value::RawValue;
-
 use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::ahead::Ahead;
-use crate::icloud::photos::fields::RecordsAnswer;
+use crate::icloud::photos::answer::Entry;
 use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::{Pairing, Tally};
-use crate::icloud::photos::read;
-use crate::icloud::wire::{self, Lenient};
+use crate::icloud::photos::read_records;
+use crate::icloud::wire;
 use crate::model::asset::{Asset, Oddity, OddityKind, Page, Zone};
 
 /// Records on a page: the most that the service gives. Two records make an asset.
@@ -218,14 +216,14 @@ impl Listing {
         let stride = self.fullest.saturating_sub(1);
         let answer = self.ahead.page(start, stride).await?;
         let text = wire::text_of(&answer);
-        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
-        let records = answer.records.0.as_deref().ok_or_else(|| malformed("no records"))?;
+        let answer = read_records(ENDPOINT, &text)?;
+        let records = answer.records.ok_or_else(|| malformed("no records"))?;
 
         // Nothing is awaited from here on: a page is taken wholly or not at all.
         if records.is_empty() {
             return Ok(Fetched::Nothing);
         }
-        self.count_repeats(records)?;
+        self.count_repeats(&records)?;
         let mut taken = Page { sync_token: answer.sync_token.name().map(str::to_owned), ..Page::default() };
         let tally = self.pairing.take(records, &format!("rank {start}"), now(), &mut taken);
         let is_handed = |asset: &Asset| self.handed.contains(asset.name.as_str());
@@ -294,9 +292,9 @@ impl Listing {
     }
 
     /// Ends a walk through pages that are all the same.
-    fn count_repeats(&mut self, records: &[&RawValue]) -> Result<(), Error> {
+    fn count_repeats(&mut self, records: &[Entry<'_>]) -> Result<(), Error> {
         let mut digest = DefaultHasher::new();
-        records.iter().for_each(|record| name_part(record.get()).hash(&mut digest));
+        records.iter().for_each(|record| name_part(record.raw).hash(&mut digest));
         let digest = digest.finish();
         self.repeats = if digest == self.last_page { self.repeats + 1 } else { 0 };
         self.last_page = digest;
@@ -341,9 +339,9 @@ impl Listing {
         names.truncate(LOOKUP_NAMES_MAX);
         let answer = self.client.look_up_raw(&self.zone, &names, self.client.extras()).await?;
         let text = wire::text_of(&answer);
-        let answer: Lenient<RecordsAnswer<'_>> = read("records/lookup", &text)?;
+        let answer = read_records("records/lookup", &text)?;
         let mut page = Page::default();
-        self.pairing.take(answer.records.items(), "look-up", now(), &mut page);
+        self.pairing.take(answer.records.unwrap_or_default(), "look-up", now(), &mut page);
         let reasons = std::mem::take(&mut page.oddities);
         self.pairing.give_up(&names, &reasons, &mut page);
         // What went wrong with the masters stands in the reasons; the rest is about assets.

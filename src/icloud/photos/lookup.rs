@@ -6,10 +6,10 @@ use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::body::ZoneId;
-use crate::icloud::photos::fields::{Extras, RecordsAnswer, desired_keys};
-use crate::icloud::photos::read;
+use crate::icloud::photos::fields::{Extras, desired_keys};
+use crate::icloud::photos::read_records;
 use crate::icloud::photos::record::{Half, Record, offer};
-use crate::icloud::wire::{self, Lenient};
+use crate::icloud::wire;
 use crate::model::asset::{OddityKind, Rendition, Zone};
 use crate::model::checksum::AppleChecksum;
 use crate::model::signed_url::SignedUrl;
@@ -93,11 +93,11 @@ impl Client {
         let extras = Extras { camera: false, ..self.extras() };
         let answer = self.look_up_raw(zone, names, extras).await?;
         let text = wire::text_of(&answer);
-        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
+        let answer = read_records(ENDPOINT, &text)?;
         let now = now();
         let mut lookup = Lookup::default();
-        for raw in answer.records.items() {
-            match Record::read(raw, String::new) {
+        for entry in answer.records.into_iter().flatten() {
+            match Record::read(entry, String::new) {
                 Ok((half, record)) => lookup.found.push(found(half, &record, now)),
                 Err(oddity) => {
                     let is_refused = oddity.kind == OddityKind::Refused;

@@ -8,10 +8,9 @@ use std::collections::HashSet;
 use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::photos::body::{Filter, Query, QueryBody};
-use crate::icloud::photos::fields::{RecordWire, RecordsAnswer};
-use crate::icloud::photos::read;
 use crate::icloud::photos::zone_changes::member;
-use crate::icloud::wire::{self, Lenient};
+use crate::icloud::photos::{read_records, unreadable};
+use crate::icloud::wire;
 use crate::model::asset::Zone;
 use crate::model::change::Member;
 
@@ -66,9 +65,9 @@ impl Members {
         };
         let answer = self.client.call(self.zone.database, ENDPOINT, &body).await?;
         let text = wire::text_of(&answer);
-        let answer: Lenient<RecordsAnswer<'_>> = read(ENDPOINT, &text)?;
-        for raw in answer.records.items() {
-            let record: Lenient<RecordWire<'_>> = read(ENDPOINT, raw.get())?;
+        let answer = read_records(ENDPOINT, &text)?;
+        for entry in answer.records.into_iter().flatten() {
+            let record = entry.wire.map_err(|error| unreadable(ENDPOINT, &error))?;
             let is_relation = record.record_type.text() == Some("CPLContainerRelation");
             let found = is_relation.then(|| member(&record)).flatten();
             members.extend(found.filter(|member| member.album == self.album));

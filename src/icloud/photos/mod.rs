@@ -5,6 +5,7 @@
 
 mod ahead;
 mod albums;
+mod answer;
 mod body;
 mod camera;
 mod changes;
@@ -42,6 +43,7 @@ use crate::fault;
 use crate::icloud::auth::Account;
 use crate::icloud::error::{Denial, Error};
 use crate::icloud::http::{self, Answer, Call, Unreachable};
+use crate::icloud::photos::answer::RecordsAnswer;
 use crate::icloud::photos::fields::Extras;
 use crate::icloud::wire::{self, Lenient, Value};
 use crate::icloud::{Client, endpoints};
@@ -229,16 +231,25 @@ impl From<Unreachable> for Error {
 
 /// Reads an answer, or says which endpoint's cannot be read.
 fn read<'a, T: Deserialize<'a>>(endpoint: &'static str, text: &'a str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| Error::Malformed { endpoint, detail: error.to_string() })
+    serde_json::from_str(text).map_err(|error| unreadable(endpoint, &error))
+}
+
+/// Reads an answer that carries records.
+fn read_records<'a>(endpoint: &'static str, text: &'a str) -> Result<RecordsAnswer<'a>, Error> {
+    RecordsAnswer::read(text).map_err(|error| unreadable(endpoint, &error))
+}
+
+fn unreadable(endpoint: &'static str, error: &serde_json::Error) -> Error {
+    Error::Malformed { endpoint, detail: error.to_string() }
 }
 
 /// Reads an answer that carries records, for fuzzing.
 #[cfg(feature = "faults")]
 pub(super) fn page_of(answer: &[u8]) -> Option<crate::model::asset::Page> {
     let text = wire::text_of(answer);
-    let answer: Lenient<fields::RecordsAnswer<'_>> = serde_json::from_str(&text).ok()?;
+    let answer = RecordsAnswer::read(&text).ok()?;
     let (mut pairing, mut page) = (pairing::Pairing::default(), crate::model::asset::Page::default());
-    pairing.take(answer.records.items(), "here", http::now(), &mut page);
+    pairing.take(answer.records.unwrap_or_default(), "here", http::now(), &mut page);
     pairing.finish(&mut page);
     Some(page)
 }

@@ -6,8 +6,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use serde_json::value::RawValue;
-
+use crate::icloud::photos::answer::Entry;
 use crate::icloud::photos::fields::Extras;
 use crate::icloud::photos::record::{Half, Record, join};
 use crate::model::asset::{Oddity, OddityKind, Page};
@@ -68,8 +67,8 @@ impl Pairing {
     /// Takes the records of one answer and adds to `page` what they complete.
     ///
     /// `place` names the answer, for records that have no name of their own.
-    pub(super) fn take(&mut self, records: &[&RawValue], place: &str, now: i64, page: &mut Page) -> Tally {
-        let (sorted, tally) = sort(records, place, &mut page.oddities);
+    pub(super) fn take(&mut self, entries: Vec<Entry<'_>>, place: &str, now: i64, page: &mut Page) -> Tally {
+        let (sorted, tally) = sort(entries, place, &mut page.oddities);
         let mut used = HashSet::new();
         for asset in &sorted.assets {
             let Some(master) = asset.master_name() else {
@@ -82,7 +81,7 @@ impl Pairing {
                 used.insert(master.name());
                 page.assets.push(join(asset, master, now, &mut page.oddities));
             } else if let Some(raw) = self.masters.remove(master) {
-                if let Ok((_, master)) = Record::reread(&raw, String::new) {
+                if let Ok((_, master)) = Record::read(Entry::of(&raw), String::new) {
                     page.assets.push(join(asset, &master, now, &mut page.oddities));
                 }
             } else {
@@ -115,7 +114,7 @@ impl Pairing {
             let Some(master) = sorted.masters.get(&waiting.master) else { return true };
             used.insert(master.name());
             let twice = page.assets.iter().any(|asset| asset.name.as_str() == waiting.name);
-            if !twice && let Ok((_, asset)) = Record::reread(&waiting.raw, String::new) {
+            if !twice && let Ok((_, asset)) = Record::read(Entry::of(&waiting.raw), String::new) {
                 page.assets.push(join(&asset, master, now, &mut page.oddities));
             }
             false
@@ -171,11 +170,12 @@ fn orphan(record_name: String) -> Oddity {
     Oddity { record_name, kind: OddityKind::OrphanMaster, detail }
 }
 
-fn sort<'a>(records: &[&'a RawValue], place: &str, oddities: &mut Vec<Oddity>) -> (Sorted<'a>, Tally) {
-    let mut sorted = Sorted { masters: HashMap::with_capacity(records.len() / 2), assets: Vec::new() };
-    let mut seen = HashSet::with_capacity(records.len() / 2);
-    for (index, raw) in records.iter().enumerate() {
-        match Record::read(raw, || format!("{place}, record {index}")) {
+fn sort<'a>(entries: Vec<Entry<'a>>, place: &str, oddities: &mut Vec<Oddity>) -> (Sorted<'a>, Tally) {
+    let records = entries.len();
+    let mut sorted = Sorted { masters: HashMap::with_capacity(records / 2), assets: Vec::new() };
+    let mut seen = HashSet::with_capacity(records / 2);
+    for (index, entry) in entries.into_iter().enumerate() {
+        match Record::read(entry, || format!("{place}, record {index}")) {
             Ok((Half::Master, master)) => {
                 sorted.masters.insert(master.name().to_owned(), master);
             }
@@ -187,7 +187,7 @@ fn sort<'a>(records: &[&'a RawValue], place: &str, oddities: &mut Vec<Oddity>) -
             Err(oddity) => oddities.push(oddity),
         }
     }
-    let tally = Tally { records: records.len() as u64, masters: sorted.masters.len() as u64, assets: seen };
+    let tally = Tally { records: records as u64, masters: sorted.masters.len() as u64, assets: seen };
     (sorted, tally)
 }
 
@@ -207,10 +207,8 @@ mod tests {
 
     /// Takes a page and names what came of it.
     fn take(pairing: &mut Pairing, records: &[String]) -> String {
-        let json = format!("[{}]", records.join(","));
-        let records: Vec<&RawValue> = serde_json::from_str(&json).expect("records");
         let mut page = Page::default();
-        pairing.take(&records, "page", 0, &mut page);
+        pairing.take(records.iter().map(|raw| Entry::of(raw)).collect(), "page", 0, &mut page);
         assert_eq!(page.oddities, []);
         page.assets.iter().map(|asset| asset.name.as_str()).collect::<Vec<_>>().join(" ")
     }
@@ -235,10 +233,8 @@ mod tests {
     fn waiting_masters_are_bounded_and_reported() {
         let mut pairing = Pairing::default();
         let masters: Vec<_> = (0..=MASTERS_MAX).map(|number| master(&format!("m{number}"))).collect();
-        let json = format!("[{}]", masters.join(","));
-        let records: Vec<&RawValue> = serde_json::from_str(&json).expect("records");
         let mut page = Page::default();
-        pairing.take(&records, "page", 0, &mut page);
+        pairing.take(masters.iter().map(|raw| Entry::of(raw)).collect(), "page", 0, &mut page);
         assert_eq!(page.oddities.len(), 1);
         pairing.finish(&mut page);
         assert_eq!(page.oddities.len(), MASTERS_MAX + 1);

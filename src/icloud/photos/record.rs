@@ -6,21 +6,21 @@
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde_json::value::RawValue;
 
+use crate::icloud::photos::answer::Entry;
 use crate::icloud::photos::camera::camera;
-use crate::icloud::photos::fields::{Fields, RecordWire, field_name};
+use crate::icloud::photos::fields::{Fields, Key, RecordWire, field_name};
 use crate::icloud::photos::kept::provider_record;
-use crate::icloud::wire::{self, FieldBody, Lenient, Object, Value};
+use crate::icloud::wire::{self, FieldBody, Object, Value};
 use crate::model::asset::{Asset, Captured, MediaKind, Oddity, OddityKind, Offer, Rendition};
 use crate::model::checksum::AppleChecksum;
 use crate::model::ids::{AssetName, MasterName};
+use crate::model::signed_url::SignedUrl;
+use crate::model::uti;
 
 /// The largest size that is believed: 16 TiB, more than any account can hold. Sums of such sizes stay
 /// within what the journal can count.
 const SIZE_BYTES_MAX: i64 = 1 << 44;
-use crate::model::signed_url::SignedUrl;
-use crate::model::uti;
 
 /// Padding comes and goes.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -48,18 +48,14 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// The oddity that it is, if it is no master and no asset.
-    pub(super) fn read(raw: &'a RawValue, place: impl Fn() -> String) -> Result<(Half, Self), Oddity> {
-        Self::reread(raw.get(), place)
-    }
-
-    /// Reads a record that was kept as text.
-    pub(super) fn reread(raw: &'a str, place: impl Fn() -> String) -> Result<(Half, Self), Oddity> {
+    pub(super) fn read(entry: Entry<'a>, place: impl Fn() -> String) -> Result<(Half, Self), Oddity> {
         let odd = |name: Option<&str>, kind, detail| {
             let record_name = name.map_or_else(&place, str::to_owned);
             Err(Oddity { record_name, kind, detail })
         };
-        let wire = match serde_json::from_str::<Lenient<RecordWire<'_>>>(raw) {
-            Ok(Lenient(wire)) => wire,
+        let Entry { raw, wire } = entry;
+        let wire = match wire {
+            Ok(wire) => wire,
             Err(error) => return odd(None, OddityKind::Malformed, error.to_string()),
         };
         let name = wire.record_name.name();
@@ -75,13 +71,13 @@ impl<'a> Record<'a> {
         }
         let half = match wire.record_type.text() {
             // Else its files would be gone, and its name made up, until it changes again.
-            Some("CPLMaster") if wire.fields.are_absent() && !has_fields(raw) => {
+            Some("CPLMaster") if !wire.fields.are_there() => {
                 return odd(name, OddityKind::Malformed, "the record has no fields".to_owned());
             }
             Some("CPLMaster") => Half::Master,
             Some("CPLAsset") => Half::Asset,
             // Some answers leave the type out: only assets point to a master.
-            None if wire.fields.master_ref.value != Value::Absent => Half::Asset,
+            None if *wire.fields.value(Key::MasterRef) != Value::Absent => Half::Asset,
             None => return odd(name, OddityKind::Malformed, "the record has no type".to_owned()),
             Some(other) => {
                 let detail = format!("not a type of a photo: {}", wire::shortened(other));
@@ -98,7 +94,7 @@ impl<'a> Record<'a> {
 
     /// The master that an asset points to.
     pub(super) fn master_name(&self) -> Option<&str> {
-        match &self.fields().master_ref.value {
+        match self.fields().value(Key::MasterRef) {
             Value::Object(reference) => reference.record_name.name(),
             _ => None,
         }
@@ -109,22 +105,12 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Whether the fields of a record are an object at all. Read only where nothing was found in them.
-fn has_fields(raw: &str) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        fields: Option<&'a RawValue>,
-    }
-    let fields = serde_json::from_str::<Envelope<'_>>(raw).ok().and_then(|envelope| envelope.fields);
-    fields.is_some_and(|fields| fields.get().starts_with('{'))
-}
-
 /// Joins the two halves of an item.
 pub(super) fn join(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<Oddity>) -> Asset {
     let offers = offers(asset, master, now, oddities);
     let flags = asset.fields();
-    let camera = [master, asset].into_iter().find_map(|record| camera(&record.fields().media_meta_data_enc));
+    let camera =
+        [master, asset].into_iter().find_map(|record| camera(record.fields().get(Key::MediaMetaDataEnc)));
     let tag = |record: &Record<'_>| record.wire.record_change_tag.text().unwrap_or_default().to_owned();
     Asset {
         name: AssetName(asset.name().to_owned()),
@@ -132,15 +118,15 @@ pub(super) fn join(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: 
         change_tag: format!("{}/{}", tag(asset), tag(master)),
         filename: filename(asset, master),
         kind: kind(asset, master),
-        captured: flags.asset_date.value.number().map(|at_ms| Captured {
+        captured: flags.value(Key::AssetDate).number().map(|at_ms| Captured {
             at_ms,
-            offset_seconds: flags.time_zone_offset.value.number().and_then(|s| i32::try_from(s).ok()),
+            offset_seconds: flags.value(Key::TimeZoneOffset).number().and_then(|s| i32::try_from(s).ok()),
         }),
-        added_at_ms: flags.added_date.value.number(),
-        subtype: flags.asset_subtype.value.number(),
-        favorite: flags.is_favorite.value.is_set(),
-        hidden: flags.is_hidden.value.is_set(),
-        deleted: flags.is_deleted.value.is_set() || master.fields().is_deleted.value.is_set(),
+        added_at_ms: flags.value(Key::AddedDate).number(),
+        subtype: flags.value(Key::AssetSubtypeV2).number(),
+        favorite: flags.value(Key::IsFavorite).is_set(),
+        hidden: flags.value(Key::IsHidden).is_set(),
+        deleted: flags.value(Key::IsDeleted).is_set() || master.fields().value(Key::IsDeleted).is_set(),
         offers,
         provider_record: provider_record(asset.raw, master.raw, camera.is_some()),
         camera,
@@ -210,7 +196,7 @@ pub(super) fn offer(
 
 /// The name as imported; made up from the master's name where there is none to read.
 fn filename(asset: &Record<'_>, master: &Record<'_>) -> String {
-    let named = [master, asset].into_iter().find_map(|record| decoded(&record.fields().filename_enc));
+    let named = [master, asset].into_iter().find_map(|record| decoded(record.fields().get(Key::FilenameEnc)));
     named.unwrap_or_else(|| {
         let original = master.fields().resource(Rendition::Original).1.name();
         let uti = original.or(item_type(asset, master)).unwrap_or_default();
@@ -231,7 +217,7 @@ pub(super) fn decoded(field: &FieldBody<'_>) -> Option<String> {
 }
 
 fn item_type<'r>(asset: &'r Record<'_>, master: &'r Record<'_>) -> Option<&'r str> {
-    [master, asset].into_iter().find_map(|record| record.fields().item_type.value.name())
+    [master, asset].into_iter().find_map(|record| record.fields().value(Key::ItemType).name())
 }
 
 /// A photo or a video, by the first fact that is clear: the item's type, the service's class,
@@ -239,7 +225,7 @@ fn item_type<'r>(asset: &'r Record<'_>, master: &'r Record<'_>) -> Option<&'r st
 fn kind(asset: &Record<'_>, master: &Record<'_>) -> MediaKind {
     let records = [master, asset];
     let class = || {
-        let class = records.into_iter().find_map(|r| r.fields().data_class_type.value.number())?;
+        let class = records.into_iter().find_map(|r| r.fields().value(Key::DataClassType).number())?;
         [(1, false), (2, true)].into_iter().find(|(known, _)| *known == class).map(|(_, movie)| movie)
     };
     let original = || {
@@ -260,7 +246,7 @@ mod tests {
     const FILE: &str = r#"{"value":{"fileChecksum":"AW2cWT2PxzWixMKuuNMTHJ8CJ3sH","size":5,"downloadURL":"https://x/B?e=9"}}"#;
 
     fn record<'a>(json: &'a str) -> Record<'a> {
-        Record::reread(json, || "here".to_owned()).expect("a record").1
+        Record::read(Entry::of(json), || "here".to_owned()).expect("a record").1
     }
 
     /// Joins an asset and a master that have these fields.
@@ -344,7 +330,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_record_is_named() {
-        let odd = |json| Record::reread(json, || "rank 3".to_owned()).err().expect("an oddity");
+        let odd = |json| Record::read(Entry::of(json), || "rank 3".to_owned()).err().expect("an oddity");
         for json in ["null", "7", "[]", "{}", r#"{"recordName":"","recordType":"CPLAsset"}"#] {
             assert_eq!(
                 (odd(json).kind, odd(json).record_name.as_str()),

@@ -14,11 +14,12 @@ use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::albums::{self, Placed};
+use crate::icloud::photos::answer::Entry;
 use crate::icloud::photos::body::ZoneId;
-use crate::icloud::photos::fields::{RecordWire, RecordsAnswer, desired_keys};
+use crate::icloud::photos::fields::{Key, RecordWire, desired_keys};
 use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
 use crate::icloud::photos::pairing::Pairing;
-use crate::icloud::photos::{Refusal, Verdict, by_code, read};
+use crate::icloud::photos::{Refusal, Verdict, by_code, read, read_records};
 use crate::icloud::wire::{self, Lenient, List, Value};
 use crate::model::asset::{OddityKind, Zone};
 use crate::model::change::{Changes, Member};
@@ -56,7 +57,7 @@ pub enum Delta {
 pub struct ChangedPage {
     changes: Changes,
     /// Masters and assets, as text.
-    halves: Vec<Box<RawValue>>,
+    halves: Vec<Box<str>>,
     lone_masters: Vec<String>,
     /// How many of the halves are assets.
     assets: usize,
@@ -157,18 +158,13 @@ impl Client {
     ) -> Result<(), Error> {
         let answer = self.look_up_raw(zone, names, self.extras()).await?;
         let text = wire::text_of(&answer);
-        let answer: Lenient<RecordsAnswer<'_>> = read("records/lookup", &text)?;
-        let mut halves = Vec::new();
-        for raw in answer.records.items() {
-            let record: Lenient<RecordWire<'_>> = serde_json::from_str(raw.get()).unwrap_or_default();
-            let is_gone = matches!(record.server_error_code.name(), Some("NOT_FOUND" | "UNKNOWN_ITEM"))
-                || record.deleted.is_set();
-            match record.record_name.name() {
-                Some(name) if is_gone => changes.purged.push(name.to_owned()),
-                _ => halves.push(*raw),
-            }
-        }
-        pairing.take(&halves, "look-up", now(), &mut changes.page);
+        let mut halves = read_records("records/lookup", &text)?.records.unwrap_or_default();
+        halves.retain(|entry| {
+            let gone = entry.wire.as_ref().ok().and_then(gone);
+            changes.purged.extend(gone.map(str::to_owned));
+            gone.is_none()
+        });
+        pairing.take(halves, "look-up", now(), &mut changes.page);
         Ok(())
     }
 
@@ -241,8 +237,8 @@ impl ZoneChanges {
     pub async fn complete(&self, page: &ChangedPage, assets: &[String]) -> Result<Changes, Error> {
         let mut changes = page.changes.clone();
         let mut pairing = Pairing::of(self.client.extras());
-        let halves: Vec<&RawValue> = page.halves.iter().map(|raw| &**raw).collect();
-        pairing.take(&halves, "changes", now(), &mut changes.page);
+        let halves = page.halves.iter().map(|raw| Entry::of(raw)).collect();
+        pairing.take(halves, "changes", now(), &mut changes.page);
         for names in assets.chunks(LOOKUP_NAMES_MAX) {
             let mut found = Changes::default();
             self.client.look_up_into(&self.zone, names, &mut pairing, &mut found).await?;
@@ -257,6 +253,12 @@ impl ZoneChanges {
     }
 }
 
+/// The name of a record that is no more.
+fn gone<'r>(record: &'r RecordWire<'_>) -> Option<&'r str> {
+    let is_gone = matches!(record.server_error_code.name(), Some("NOT_FOUND" | "UNKNOWN_ITEM"));
+    record.record_name.name().filter(|_| is_gone || record.deleted.is_set())
+}
+
 /// Sorts the records of a page by what they mean.
 fn sort(records: &[&RawValue]) -> ChangedPage {
     let mut page = ChangedPage {
@@ -268,8 +270,8 @@ fn sort(records: &[&RawValue]) -> ChangedPage {
     };
     let mut pointed_at = std::collections::HashSet::new();
     let mut masters = Vec::new();
-    for raw in records {
-        let record: Lenient<RecordWire<'_>> = serde_json::from_str(raw.get()).unwrap_or_default();
+    for raw in records.iter().map(|raw| raw.get()) {
+        let record = Entry::of(raw).wire.unwrap_or_default();
         let name = record.record_name.name();
         if record.deleted.is_set() {
             page.changes.purged.extend(name.map(str::to_owned));
@@ -278,14 +280,14 @@ fn sort(records: &[&RawValue]) -> ChangedPage {
         match record.record_type.text() {
             Some("CPLMaster") => {
                 masters.extend(name.map(str::to_owned));
-                page.halves.push((*raw).to_owned());
+                page.halves.push(raw.into());
             }
             Some("CPLAsset") => {
-                if let Value::Object(master) = &record.fields.master_ref.value {
+                if let Value::Object(master) = record.fields.value(Key::MasterRef) {
                     pointed_at.extend(master.record_name.name().map(str::to_owned));
                 }
                 page.assets += 1;
-                page.halves.push((*raw).to_owned());
+                page.halves.push(raw.into());
             }
             Some("CPLAlbum") => match albums::placed(&record, None) {
                 Placed::Here(album) => page.changes.albums.push(album),
@@ -296,7 +298,7 @@ fn sort(records: &[&RawValue]) -> ChangedPage {
             // Faces, memories, suggestions and whatever comes next are none of ours.
             Some(_) if name.is_some() && record.server_error_code.name().is_none() => {}
             // An error in place of a record is named, and so is what cannot be told to be none of ours.
-            _ => page.halves.push((*raw).to_owned()),
+            _ => page.halves.push(raw.into()),
         }
     }
     page.lone_masters = masters.into_iter().filter(|name| !pointed_at.contains(name)).collect();
@@ -307,11 +309,11 @@ fn sort(records: &[&RawValue]) -> ChangedPage {
 pub(super) fn member(record: &RecordWire<'_>) -> Option<Member> {
     let fields = &record.fields;
     let mut member = Member::gone(record.record_name.name()?).or_else(|| {
-        let (asset, album) = (fields.item_id.value.name()?, fields.container_id.value.name()?);
+        let (asset, album) = (fields.value(Key::ItemId).name()?, fields.value(Key::ContainerId).name()?);
         Some(Member { album: album.to_owned(), asset: asset.to_owned(), position: None, present: false })
     })?;
-    member.present = !fields.is_deleted.value.is_set() && !record.deleted.is_set();
-    member.position = fields.position.value.number();
+    member.present = !fields.value(Key::IsDeleted).is_set() && !record.deleted.is_set();
+    member.position = fields.value(Key::Position).number();
     Some(member)
 }
 
@@ -344,8 +346,8 @@ pub(in crate::icloud) fn changes_of(answer: &[u8]) -> Option<Changes> {
     let page = sort(answer.zones.items().first()?.records.0.as_deref()?);
     let mut changes = page.changes;
     let mut pairing = Pairing::default();
-    let halves: Vec<&RawValue> = page.halves.iter().map(|raw| &**raw).collect();
-    pairing.take(&halves, "changes", now(), &mut changes.page);
+    let halves = page.halves.iter().map(|raw| Entry::of(raw)).collect();
+    pairing.take(halves, "changes", now(), &mut changes.page);
     pairing.finish(&mut changes.page);
     Some(changes)
 }
