@@ -89,6 +89,11 @@ impl<'a> Entry<'a> {
     pub(super) fn of(raw: &'a str) -> Self {
         Self { raw, wire: serde_json::from_str(raw).map(|Lenient(wire)| wire) }
     }
+
+    /// The record's name, if one can be read.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.wire.as_ref().ok()?.record_name.name()
+    }
 }
 
 /// The part of a text that is not read yet.

@@ -179,20 +179,35 @@ pub(super) enum Key {
     Other,
 }
 
+impl Key {
+    fn bit(self) -> u64 {
+        const { assert!((Self::Other as u32) < u64::BITS, "each key has a bit") };
+        1 << self as u32
+    }
+}
+
 /// The fields that a record came with, of those that we read: a dozen of some forty.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fields<'a>(Option<Vec<(Key, FieldBody<'a>)>>);
+pub(super) struct Fields<'a> {
+    /// `None`: the record has no fields at all.
+    came: Option<Vec<(Key, FieldBody<'a>)>>,
+    /// A bit for each key that came: most questions are for fields that did not.
+    keys: u64,
+}
 
 impl<'a> Fields<'a> {
     /// Whether the record has fields at all, be they read or not.
     pub(super) fn are_there(&self) -> bool {
-        self.0.is_some()
+        self.came.is_some()
     }
 
     /// The field; an empty one where it did not come.
     pub(super) fn get(&self, key: Key) -> &FieldBody<'a> {
         static ABSENT: FieldBody<'_> = FieldBody { value: Value::Absent, kind: Value::Absent };
-        let came = self.0.iter().flatten().find(|(came, _)| *came == key);
+        if self.keys & key.bit() == 0 {
+            return &ABSENT;
+        }
+        let came = self.came.iter().flatten().find(|(came, _)| *came == key);
         came.map_or(&ABSENT, |(_, field)| field)
     }
 
@@ -233,17 +248,19 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         f.write_str("an object")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut came: Vec<(Key, FieldBody<'_>)> = Vec::with_capacity(FIELDS_USUAL);
-        while let Some(key) = map.next_key()? {
+        let (mut came, mut keys) = (Vec::with_capacity(FIELDS_USUAL), 0);
+        while let Some(key) = map.next_key::<Key>()? {
             if key == Key::Other {
                 map.next_value::<IgnoredAny>()?;
-            } else if came.iter().any(|(before, _)| *before == key) {
-                return Err(A::Error::custom(format_args!("the field {key:?} came twice")));
-            } else {
-                came.push((key, map.next_value::<Field<'_>>()?.0));
+                continue;
             }
+            if keys & key.bit() != 0 {
+                return Err(A::Error::custom(format_args!("the field {key:?} came twice")));
+            }
+            keys |= key.bit();
+            came.push((key, map.next_value::<Field<'_>>()?.0));
         }
-        Ok(Fields(Some(came)))
+        Ok(Fields { came: Some(came), keys })
     }
 }
 

@@ -294,7 +294,9 @@ impl Listing {
     /// Ends a walk through pages that are all the same.
     fn count_repeats(&mut self, records: &[Entry<'_>]) -> Result<(), Error> {
         let mut digest = DefaultHasher::new();
-        records.iter().for_each(|record| name_part(record.raw).hash(&mut digest));
+        records
+            .iter()
+            .for_each(|entry| entry.name().unwrap_or_else(|| name_part(entry.raw)).hash(&mut digest));
         let digest = digest.finish();
         self.repeats = if digest == self.last_page { self.repeats + 1 } else { 0 };
         self.last_page = digest;
@@ -370,7 +372,7 @@ fn advance(tally: &Tally) -> u64 {
     }
 }
 
-/// The part of a record that tells it from others and stays when its URLs change.
+/// The part of a record that cannot be read that tells it from others and stays when its URLs change.
 fn name_part(record: &str) -> &str {
     let from = record.find("\"recordName\"").unwrap_or(0);
     let end = record[from..].char_indices().nth(80).map_or(record.len(), |(end, _)| from + end);

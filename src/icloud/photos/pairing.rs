@@ -43,8 +43,16 @@ pub(super) struct Pairing {
 
 /// Records of one answer, read.
 struct Sorted<'a> {
-    masters: HashMap<String, Record<'a>>,
+    masters: Vec<Record<'a>>,
+    /// Each once.
     assets: Vec<Record<'a>>,
+}
+
+/// A master of one answer.
+struct Master<'r, 'a> {
+    record: &'r Record<'a>,
+    /// Whether an asset points to it.
+    used: bool,
 }
 
 impl Pairing {
@@ -68,8 +76,10 @@ impl Pairing {
     ///
     /// `place` names the answer, for records that have no name of their own.
     pub(super) fn take(&mut self, entries: Vec<Entry<'_>>, place: &str, now: i64, page: &mut Page) -> Tally {
-        let (sorted, tally) = sort(entries, place, &mut page.oddities);
-        let mut used = HashSet::new();
+        let records = entries.len() as u64;
+        let (sorted, assets) = sort(entries, place, &mut page.oddities);
+        let unused = |record| (Record::name(record), Master { record, used: false });
+        let mut masters: HashMap<_, _> = sorted.masters.iter().map(unused).collect();
         for asset in &sorted.assets {
             let Some(master) = asset.master_name() else {
                 let detail = "the asset names no master".to_owned();
@@ -77,9 +87,9 @@ impl Pairing {
                 page.oddities.push(Oddity { record_name, kind: OddityKind::MissingMaster, detail });
                 continue;
             };
-            if let Some(master) = sorted.masters.get(master) {
-                used.insert(master.name());
-                page.assets.push(join(asset, master, now, &mut page.oddities));
+            if let Some(master) = masters.get_mut(master) {
+                master.used = true;
+                page.assets.push(join(asset, master.record, now, &mut page.oddities));
             } else if let Some(raw) = self.masters.remove(master) {
                 if let Ok((_, master)) = Record::read(Entry::of(&raw), String::new) {
                     page.assets.push(join(asset, &master, now, &mut page.oddities));
@@ -89,45 +99,39 @@ impl Pairing {
                 self.assets.push(Waiting { name, master, raw: asset.raw.into() });
             }
         }
-        self.serve_waiting(&sorted, &mut used, now, page);
-        self.keep_masters(&sorted, &used, page);
+        self.serve_waiting(&mut masters, now, page);
+        self.keep_masters(&masters, page);
         if self.asks_camera {
             page.assets.iter_mut().for_each(|asset| {
                 asset.camera.get_or_insert_default();
             });
         }
-        tally
+        Tally { records, masters: masters.len() as u64, assets }
     }
 
     /// Completes assets of earlier pages whose master has come, and forgets those that came again.
-    fn serve_waiting<'s>(
-        &mut self,
-        sorted: &'s Sorted<'_>,
-        used: &mut HashSet<&'s str>,
-        now: i64,
-        page: &mut Page,
-    ) {
+    fn serve_waiting(&mut self, masters: &mut HashMap<&str, Master<'_, '_>>, now: i64, page: &mut Page) {
         if self.assets.is_empty() {
             return;
         }
         self.assets.retain(|waiting| {
-            let Some(master) = sorted.masters.get(&waiting.master) else { return true };
-            used.insert(master.name());
+            let Some(master) = masters.get_mut(waiting.master.as_str()) else { return true };
+            master.used = true;
             let twice = page.assets.iter().any(|asset| asset.name.as_str() == waiting.name);
             if !twice && let Ok((_, asset)) = Record::read(Entry::of(&waiting.raw), String::new) {
-                page.assets.push(join(&asset, master, now, &mut page.oddities));
+                page.assets.push(join(&asset, master.record, now, &mut page.oddities));
             }
             false
         });
     }
 
     /// Keeps masters without an asset, and reports the oldest when there are too many.
-    fn keep_masters(&mut self, sorted: &Sorted<'_>, used: &HashSet<&str>, page: &mut Page) {
-        for (name, master) in &sorted.masters {
-            if used.contains(name.as_str()) {
+    fn keep_masters(&mut self, masters: &HashMap<&str, Master<'_, '_>>, page: &mut Page) {
+        for (&name, master) in masters {
+            if master.used {
                 self.masters.remove(name);
-            } else if self.masters.insert(name.clone(), master.raw.into()).is_none() {
-                self.arrivals.push_back(name.clone());
+            } else if self.masters.insert(name.to_owned(), master.record.raw.into()).is_none() {
+                self.arrivals.push_back(name.to_owned());
             }
         }
         while self.arrivals.len() > MASTERS_MAX {
@@ -170,15 +174,18 @@ fn orphan(record_name: String) -> Oddity {
     Oddity { record_name, kind: OddityKind::OrphanMaster, detail }
 }
 
-fn sort<'a>(entries: Vec<Entry<'a>>, place: &str, oddities: &mut Vec<Oddity>) -> (Sorted<'a>, Tally) {
-    let records = entries.len();
-    let mut sorted = Sorted { masters: HashMap::with_capacity(records / 2), assets: Vec::new() };
-    let mut seen = HashSet::with_capacity(records / 2);
+/// Sorts the records of an answer, and gives the names of its assets.
+fn sort<'a>(
+    entries: Vec<Entry<'a>>,
+    place: &str,
+    oddities: &mut Vec<Oddity>,
+) -> (Sorted<'a>, HashSet<String>) {
+    let half = entries.len() / 2;
+    let mut sorted = Sorted { masters: Vec::with_capacity(half), assets: Vec::with_capacity(half) };
+    let mut seen = HashSet::with_capacity(half);
     for (index, entry) in entries.into_iter().enumerate() {
         match Record::read(entry, || format!("{place}, record {index}")) {
-            Ok((Half::Master, master)) => {
-                sorted.masters.insert(master.name().to_owned(), master);
-            }
+            Ok((Half::Master, master)) => sorted.masters.push(master),
             Ok((Half::Asset, asset)) => {
                 if seen.insert(asset.name().to_owned()) {
                     sorted.assets.push(asset);
@@ -187,8 +194,7 @@ fn sort<'a>(entries: Vec<Entry<'a>>, place: &str, oddities: &mut Vec<Oddity>) ->
             Err(oddity) => oddities.push(oddity),
         }
     }
-    let tally = Tally { records: records as u64, masters: sorted.masters.len() as u64, assets: seen };
-    (sorted, tally)
+    (sorted, seen)
 }
 
 #[cfg(test)]

@@ -106,16 +106,21 @@ impl<'a> Record<'a> {
 }
 
 /// Joins the two halves of an item.
-pub(super) fn join(asset: &Record<'_>, master: &Record<'_>, now: i64, oddities: &mut Vec<Oddity>) -> Asset {
+pub(super) fn join<'r>(
+    asset: &'r Record<'_>,
+    master: &'r Record<'_>,
+    now: i64,
+    oddities: &mut Vec<Oddity>,
+) -> Asset {
     let offers = offers(asset, master, now, oddities);
     let flags = asset.fields();
     let camera =
         [master, asset].into_iter().find_map(|record| camera(record.fields().get(Key::MediaMetaDataEnc)));
-    let tag = |record: &Record<'_>| record.wire.record_change_tag.text().unwrap_or_default().to_owned();
+    let tag = |record: &'r Record<'_>| record.wire.record_change_tag.text().unwrap_or_default();
     Asset {
         name: AssetName(asset.name().to_owned()),
         master: MasterName(master.name().to_owned()),
-        change_tag: format!("{}/{}", tag(asset), tag(master)),
+        change_tag: [tag(asset), tag(master)].join("/"),
         filename: filename(asset, master),
         kind: kind(asset, master),
         captured: flags.value(Key::AssetDate).number().map(|at_ms| Captured {
