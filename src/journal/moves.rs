@@ -5,7 +5,7 @@
 //! [`Error::LostClaim`], never success. The schema's trigger checks the same table again and
 //! writes the history.
 
-use rusqlite::{Connection, ToSql, named_params};
+use rusqlite::{Connection, ToSql, named_params, params};
 
 use crate::journal::Journal;
 use crate::journal::claim::{Claim, libraries_of};
@@ -538,13 +538,13 @@ pub(super) fn changed(
     }
 }
 
+/// Of a file's row and a URL.
+pub(super) const KEEP_URL: &str = "
+    INSERT INTO signed_url (file_id, url) VALUES (?1, ?2) ON CONFLICT (file_id) DO UPDATE SET url = excluded.url";
+
 /// Stores the URL of a row, in place of an older one.
 pub(super) fn keep_url(connection: &Connection, file: FileId, url: &SignedUrl) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO signed_url (file_id, url) VALUES (:file, :url)
-         ON CONFLICT (file_id) DO UPDATE SET url = excluded.url",
-    )?;
-    statement.execute(named_params! { ":file": file.0, ":url": url.expose() })?;
+    connection.prepare_cached(KEEP_URL)?.execute(params![file.0, url.expose()])?;
     Ok(())
 }
 

@@ -4,14 +4,14 @@
 //! added to the tally once for a page: a trigger for each row would cost more than the row. Values are bound by
 //! place here: to look up each name costs a twentieth of the whole.
 
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{CachedStatement, Connection, named_params, params};
 
 use crate::journal::error::Error;
 use crate::journal::moves;
 use crate::journal::place::FreePath;
 use crate::journal::row::int;
 use crate::model::asset::{Asset, Offer};
-use crate::model::ids::{AssetId, FileId, LibraryId};
+use crate::model::ids::{AssetId, LibraryId};
 use crate::model::signed_url::SignedUrl;
 
 /// Rows that the tally does not know yet.
@@ -59,76 +59,95 @@ impl Counted {
     }
 }
 
-/// Makes the row of an asset that will have so many files, all of them pending. No stem: the path of its original
-/// says it.
-pub(super) fn insert_asset(
-    connection: &Connection,
+/// What makes the rows of a page, prepared once for all of them.
+pub(super) struct NewRows<'c> {
+    connection: &'c Connection,
     library: LibraryId,
-    asset: &Asset,
-    stem: Option<&str>,
-    files: i64,
-    provider_page: i64,
-    counted: &mut Counted,
-) -> Result<AssetId, Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
-             subtype, camera, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem, files_open,
-             provider_page_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?;
-    statement.execute(params![
-        library.0,
-        asset.name.as_str(),
-        asset.master.as_str(),
-        asset.change_tag,
-        asset.filename,
-        asset.kind.as_str(),
-        asset.subtype,
-        asset.camera,
-        asset.captured.map(|c| c.at_ms),
-        asset.captured.and_then(|c| c.offset_seconds),
-        asset.added_at_ms,
-        asset.favorite,
-        asset.hidden,
-        stem,
-        files,
-        provider_page,
-    ])?;
-    counted.asset(asset, files);
-    Ok(AssetId(connection.last_insert_rowid()))
+    counted: Counted,
+    asset: CachedStatement<'c>,
+    file: CachedStatement<'c>,
+    url: CachedStatement<'c>,
 }
 
-/// Makes the row of a file whose asset counts it already, and keeps its address if there is one to keep.
-pub(super) fn insert_file(
-    connection: &Connection,
-    library: LibraryId,
-    asset: AssetId,
-    offer: &Offer,
-    path: &FreePath,
-    url: Option<&SignedUrl>,
-    counted: &mut Counted,
-) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
-             url_expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?;
-    statement.execute(params![
-        asset.0,
-        library.0,
-        offer.rendition.as_str(),
-        offer.checksum.as_str(),
-        int(offer.size_bytes),
-        offer.uti,
-        path.text,
-        path.key,
-        url.map(SignedUrl::expires_at),
-    ])?;
-    counted.file(offer);
-    if let Some(url) = url {
-        moves::keep_url(connection, FileId(connection.last_insert_rowid()), url)?;
+impl<'c> NewRows<'c> {
+    /// Prepares to make rows of a library.
+    pub(super) fn of(connection: &'c Connection, library: LibraryId) -> Result<Self, Error> {
+        let asset = connection.prepare_cached(
+            "INSERT INTO asset (library_id, record_name, master_name, change_tag, filename, kind,
+                 subtype, camera, captured_ms, captured_offset_s, added_ms, favorite, hidden, stem, files_open,
+                 provider_page_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        )?;
+        let file = connection.prepare_cached(
+            "INSERT INTO asset_file (asset_id, library_id, rendition, checksum, size_bytes, uti, path, path_key,
+                 url_expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        let url = connection.prepare_cached(moves::KEEP_URL)?;
+        Ok(Self { connection, library, counted: Counted::default(), asset, file, url })
     }
-    Ok(())
+
+    /// Makes the row of an asset that will have so many files, all of them pending. No stem: the path of its original
+    /// says it.
+    pub(super) fn insert_asset(
+        &mut self,
+        asset: &Asset,
+        stem: Option<&str>,
+        files: i64,
+        provider_page: i64,
+    ) -> Result<AssetId, Error> {
+        self.asset.execute(params![
+            self.library.0,
+            asset.name.as_str(),
+            asset.master.as_str(),
+            asset.change_tag,
+            asset.filename,
+            asset.kind.as_str(),
+            asset.subtype,
+            asset.camera,
+            asset.captured.map(|c| c.at_ms),
+            asset.captured.and_then(|c| c.offset_seconds),
+            asset.added_at_ms,
+            asset.favorite,
+            asset.hidden,
+            stem,
+            files,
+            provider_page,
+        ])?;
+        self.counted.asset(asset, files);
+        Ok(AssetId(self.connection.last_insert_rowid()))
+    }
+
+    /// Makes the row of a file whose asset counts it already, and keeps its address if there is one to keep.
+    pub(super) fn insert_file(
+        &mut self,
+        asset: AssetId,
+        offer: &Offer,
+        path: &FreePath,
+        url: Option<&SignedUrl>,
+    ) -> Result<(), Error> {
+        self.file.execute(params![
+            asset.0,
+            self.library.0,
+            offer.rendition.as_str(),
+            offer.checksum.as_str(),
+            int(offer.size_bytes),
+            offer.uti,
+            path.text,
+            path.key,
+            url.map(SignedUrl::expires_at),
+        ])?;
+        self.counted.file(offer);
+        if let Some(url) = url {
+            self.url.execute(params![self.connection.last_insert_rowid(), url.expose()])?;
+        }
+        Ok(())
+    }
+
+    /// Adds what was made to the tally. Belongs into the transaction that made the rows.
+    pub(super) fn count(self) -> Result<(), Error> {
+        self.counted.add(self.connection, self.library)
+    }
 }
 
 /// Counts one more file of an asset that is there.

@@ -15,7 +15,7 @@ use crate::journal::error::Error;
 use crate::journal::kept_record::{self, Keeping};
 use crate::journal::leftover::{self, Leftover};
 use crate::journal::moves;
-use crate::journal::new_asset::{self, Counted};
+use crate::journal::new_asset::{self, NewRows};
 use crate::journal::place::{self, Owner};
 use crate::journal::row;
 use crate::model::asset::{Asset, Page, Rendition};
@@ -117,7 +117,7 @@ pub(super) fn record_page(
             changed.extend(seen.assets.last());
         }
     }
-    frame.counted.add(connection, at.library)?;
+    frame.rows.count()?;
     frame.keeping.end(connection)?;
     seen.judge(choose::judge(connection, choices, at.now, at.library, &changed)?);
     for oddity in &page.oddities {
@@ -137,10 +137,10 @@ pub(super) fn record_page(
 }
 
 /// What is the same for all assets of a page and is asked for once, and what is written once for all.
-struct Frame {
+struct Frame<'c> {
     at: Place,
     owner: Owner,
-    counted: Counted,
+    rows: NewRows<'c>,
     keeping: Keeping,
     /// New files keep their signed addresses: not too many wait already.
     keeps_urls: bool,
@@ -150,8 +150,8 @@ struct Frame {
     may_have_moved: bool,
 }
 
-impl Frame {
-    fn of(connection: &Connection, at: Place) -> Result<Self, Error> {
+impl<'c> Frame<'c> {
+    fn of(connection: &'c Connection, at: Place) -> Result<Self, Error> {
         let mut statement = connection.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM tally WHERE standing = 'assets-removed' AND files > 0
                             AND library_id <> :library)",
@@ -161,7 +161,7 @@ impl Frame {
         Ok(Self {
             at,
             owner: Owner::of(connection, at.library)?,
-            counted: Counted::default(),
+            rows: NewRows::of(connection, at.library)?,
             keeping: Keeping::begin(connection)?,
             keeps_urls: waiting(connection)? < ADDRESSED_MAX,
             is_news,
@@ -180,7 +180,7 @@ fn waiting(connection: &Connection) -> Result<i64, Error> {
 
 fn record_asset(
     connection: &Connection,
-    frame: &mut Frame,
+    frame: &mut Frame<'_>,
     choices: &Choices,
     asset: &Asset,
     seen: &mut Seen,
@@ -247,7 +247,7 @@ impl Seen {
 /// Makes the rows of an asset that is not in the journal.
 fn record_new(
     connection: &Connection,
-    frame: &mut Frame,
+    frame: &mut Frame<'_>,
     choices: &Choices,
     asset: &Asset,
     seen: &mut Seen,
@@ -258,8 +258,7 @@ fn record_new(
     let original = asset.versions().find(|(_, offer)| offer.rendition == Rendition::Original);
     let stem =
         Some(stem.as_str()).filter(|s| !original.is_some_and(|(n, _)| place::says_stem(s, &paths[n].text)));
-    let counted = &mut frame.counted;
-    let id = new_asset::insert_asset(connection, at.library, asset, stem, count, page, counted)?;
+    let id = frame.rows.insert_asset(asset, stem, count, page)?;
     frame.keeping.add(id, &asset.provider_record);
     if frame.may_have_moved {
         asset_change::moved_here(connection, at, asset)?;
@@ -274,7 +273,7 @@ fn record_new(
     for (n, offer) in asset.versions() {
         let path = &paths[n];
         let url = offer.url.as_ref().filter(|_| frame.keeps_urls);
-        new_asset::insert_file(connection, at.library, id, offer, path, url, &mut frame.counted)?;
+        frame.rows.insert_file(id, offer, path, url)?;
         seen.files_new += 1;
         seen.bytes_new += offer.size_bytes;
     }
@@ -299,7 +298,7 @@ pub(super) fn remove(
 
 fn carry_out(
     connection: &Connection,
-    frame: &mut Frame,
+    frame: &mut Frame<'_>,
     choices: &Choices,
     asset: &Asset,
     known: &KnownAsset,
@@ -312,8 +311,7 @@ fn carry_out(
             let offer = &asset.offers[offer];
             let stem = place::stem(connection, known.id)?;
             let path = place::free_path(connection, at.library, asset, &choices.layout, &stem, offer)?;
-            let (url, counted) = (offer.url.as_ref(), &mut frame.counted);
-            new_asset::insert_file(connection, at.library, known.id, offer, &path, url, counted)?;
+            frame.rows.insert_file(known.id, offer, &path, offer.url.as_ref())?;
             new_asset::one_more_file(connection, known.id)?;
             seen.files_new += 1;
             seen.bytes_new += offer.size_bytes;
