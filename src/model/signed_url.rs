@@ -1,11 +1,10 @@
 //! A download URL as the content host hands it out: signed, and good for about an hour.
 //!
 //! It is a leased value: whoever holds it may fetch the bytes until it expires. So it is a
-//! secret ([`fmt::Debug`] shows only the host), and its expiry travels with it.
+//! secret ([`fmt::Debug`] shows only the host), and its expiry travels with it. Its memory is not wiped: it lives
+//! for an hour, stands in the journal meanwhile, and there are too many of them.
 
 use std::fmt;
-
-use crate::model::secret::Secret;
 
 /// How long a URL without a believable expiry is taken to live, from receipt: one hour is what every
 /// recorded URL had; half of it keeps a safe distance from the 410.
@@ -18,7 +17,7 @@ const LIFE_MIN_S: i64 = 300;
 /// A signed URL and the Unix second at which it stops working.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedUrl {
-    url: Secret,
+    url: String,
     expires_at: i64,
 }
 
@@ -33,13 +32,13 @@ impl SignedUrl {
         let url: String = url.into();
         let life_s = stated_expiry(&url).map(|at| at.saturating_sub(now)).filter(|life| *life >= LIFE_MIN_S);
         let expires_at = now.saturating_add(life_s.unwrap_or(UNSTATED_LIFE_S).min(LIFE_S));
-        Self { url: Secret::new(url), expires_at }
+        Self { url, expires_at }
     }
 
     /// Rebuilds a URL that the journal kept.
     #[must_use]
     pub fn kept(url: impl Into<String>, expires_at: i64) -> Self {
-        Self { url: Secret::new(url), expires_at }
+        Self { url: url.into(), expires_at }
     }
 
     /// The Unix second after which the host answers 410.
@@ -51,14 +50,13 @@ impl SignedUrl {
     /// The URL itself, for the request that spends it and the journal that keeps it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.url.expose()
+        &self.url
     }
 }
 
 impl fmt::Debug for SignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.url.expose();
-        let host = url.split('/').nth(2).unwrap_or("?");
+        let host = self.url.split('/').nth(2).unwrap_or("?");
         write!(f, "SignedUrl({host}/***, expires_at {})", self.expires_at)
     }
 }
