@@ -6,6 +6,8 @@
 //! `ROLLBOOK_BENCH_ROUNDS=N` rounds; `ROLLBOOK_BENCH_FULL=1` for the large sizes.
 #![expect(clippy::print_stdout, reason = "a bench tells a person what it measured")]
 
+#[path = "support/bare.rs"]
+mod bare;
 #[path = "support/floor.rs"]
 mod floor;
 mod support;
@@ -22,6 +24,10 @@ use support::{
 /// Files at once, for every contender.
 const THREADS: &str = "10";
 
+/// What the program does, without what it keeps: see [`bare`].
+const BARE: &str = "bare (lists; no journal)";
+const SYNC: &str = "rollbook sync";
+
 /// What durability costs is what a run without it costs less.
 const UNSYNCED: &str = "skip:sync,skip:syncdir,skip:syncfs";
 
@@ -35,7 +41,7 @@ struct Workload {
 }
 
 fn main() {
-    if floor::run_if_asked() {
+    if floor::run_if_asked() || bare::run_if_asked() {
         return;
     }
     let outputs = &Outputs::new();
@@ -87,7 +93,10 @@ fn compare(outputs: &Outputs, workload: &Workload, tls: Option<Certificate>) {
         table.add("floor (no journal, no sync)", measure(&mut floor(&world, &list, &folder)));
         let home = world.fresh();
         world.sign_in(&home);
-        table.add("rollbook sync", measure(&mut sync(&world, &home)));
+        table.add(BARE, measure(&mut bare(&world, &home)));
+        let home = world.fresh();
+        world.sign_in(&home);
+        table.add(SYNC, measure(&mut sync(&world, &home)));
         let home = world.fresh();
         world.sign_in(&home);
         table.add("the same, syncs left out", measure(sync(&world, &home).env("ROLLBOOK_FAULT", UNSYNCED)));
@@ -115,11 +124,18 @@ fn compare(outputs: &Outputs, workload: &Workload, tls: Option<Certificate>) {
         }
     }
     table.print();
+    println!("  rollbook: {:.2} x the files/s of bare", table.speed(SYNC, BARE));
     books(&mut world);
 }
 
-/// One more sync, not timed, whose steps are counted.
+/// One more of each, not timed, whose requests and steps are counted.
 fn books(world: &mut World) {
+    let home = world.fresh();
+    world.sign_in(&home);
+    world.sandbox.reset_counters();
+    measure(&mut bare(world, &home));
+    let requests: u64 = world.sandbox.counters().requests.values().sum();
+    println!("  bare: {requests} requests");
     let home = world.fresh();
     world.sign_in(&home);
     world.sandbox.reset_counters();
@@ -134,6 +150,10 @@ fn books(world: &mut World) {
         counters.of(Endpoint::Cdn),
         journal_bytes(&home) as f64 / 1e6,
     );
+}
+
+fn bare(world: &World, home: &Path) -> Command {
+    world.program(&std::env::current_exe().expect("we are a file"), home, &["bare", THREADS])
 }
 
 fn sync(world: &World, home: &Path) -> Command {

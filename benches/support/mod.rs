@@ -303,6 +303,13 @@ impl Table {
             );
         }
     }
+
+    /// How fast one line is by the measure of another: round by round, then the median.
+    pub(crate) fn speed(&self, who: &str, beside: &str) -> f64 {
+        let of =
+            |wanted: &str| self.rows.iter().find(|(name, _)| name == wanted).map_or(&[][..], |row| &row.1);
+        median(of(who).iter().zip(of(beside)).map(|(own, base)| base.wall_s / own.wall_s).collect())
+    }
 }
 
 /// The middle one.
