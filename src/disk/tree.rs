@@ -58,7 +58,7 @@ impl Place {
 /// The name of a part file, beside the final one: `NAME.TAG.part`. The tag keeps it apart from a `NAME.part`
 /// that a browser or another tool may have left.
 fn part_name(name: &str, tag: &str) -> String {
-    format!("{name}.{tag}{PART_SUFFIX}")
+    [name, ".", tag, PART_SUFFIX].concat()
 }
 
 /// The directory that holds the files.

@@ -155,16 +155,16 @@ impl Transfer<'_> {
         if self.run.stop.is_requested() {
             return Err(Setback::Released);
         }
-        let Some(url) = self.claim().url().filter(|url| url.expires_at() > now()).cloned() else {
+        let Some(url) = self.claim().url().filter(|url| url.expires_at() > now()) else {
             return Err(Setback::UrlExpired { refused: false });
         };
         let wanted =
             Wanted { from: self.intake.received(), size_bytes: self.size_bytes(), etag: self.etag.clone() };
         let opened = tokio::select! {
-            opened = self.run.client.get(&url, &wanted) => opened,
+            opened = self.run.client.get(url, &wanted) => opened,
             () = self.run.stop.requested() => return Err(Setback::Released),
         };
-        self.run.underway.send_replace(true);
+        self.run.underway.send_if_modified(|underway| !std::mem::replace(underway, true));
         let mut body = match opened {
             Ok(body) => body,
             Err(error) => return Ok(Err(error)),

@@ -11,8 +11,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
-use reqwest::header::{ETAG, HeaderMap, IF_RANGE, ORIGIN, RANGE, REFERER, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap};
+use reqwest::header::{IF_RANGE, RANGE, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use crate::icloud::Client;
@@ -46,7 +46,14 @@ pub(super) struct Downloads {
 
 impl Downloads {
     pub(super) fn new(http: &Http, stall_after: Duration) -> Result<Self, Unreachable> {
-        let built = http::builder(http.endpoints(), http.session()).http1_only().build();
+        let home = http.endpoints().home_origin();
+        let headers = http::headers([
+            ("accept-encoding", "identity"),
+            ("origin", &home),
+            ("referer", &format!("{home}/")),
+        ]);
+        let builder = http::builder(http.endpoints(), http.session()).http1_only();
+        let built = builder.default_headers(headers).build();
         let client = built.map_err(|error| Unreachable {
             host: "this machine".to_owned(),
             detail: NoAnswer::of(error),
@@ -156,14 +163,8 @@ impl Client {
         let generation = self.generation();
         let began = Instant::now();
         let downloads = &self.shared.downloads;
-        let home = self.shared.http.endpoints().home_origin();
-        let request = downloads
-            .client
-            .get(url.clone())
-            .header(ACCEPT_ENCODING, "identity")
-            .header(ORIGIN, &home)
-            .header(REFERER, format!("{home}/"));
-        let sent = tokio::time::timeout(downloads.stall_after, ranged(request, wanted).send()).await;
+        let request = ranged(downloads.client.get(url), wanted);
+        let sent = tokio::time::timeout(downloads.stall_after, request.send()).await;
         let response = match sent {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(network(&host, error)),

@@ -105,9 +105,12 @@ impl reqwest::cookie::CookieStore for Jar {
 
     fn cookies(&self, url: &Url) -> Option<HeaderValue> {
         let contents = self.contents();
-        let pairs: Vec<String> =
-            contents.cookies.get_request_values(url).map(|(name, value)| format!("{name}={value}")).collect();
-        let mut header = HeaderValue::from_str(&pairs.join("; ")).ok().filter(|_| !pairs.is_empty())?;
+        let mut pairs = String::new();
+        for (name, value) in contents.cookies.get_request_values(url) {
+            let between = if pairs.is_empty() { "" } else { "; " };
+            pairs.extend([between, name, "=", value]);
+        }
+        let mut header = HeaderValue::try_from(pairs).ok().filter(|pairs| !pairs.is_empty())?;
         header.set_sensitive(true);
         Some(header)
     }
