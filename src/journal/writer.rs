@@ -8,8 +8,8 @@
 //! that is for the next start to find out.
 //!
 //! One that comes alone needs no savepoint, and pages of a listing have none: under a savepoint SQLite copies each
-//! page of the file that it is about to change, which costs such an operation a fifth of its time. They come
-//! first, and one of them that fails takes the others of its transaction with it. And their transaction goes on
+//! page of the file that it is about to change, which costs such an operation a fifth of its time. In a
+//! transaction they come first, and one of them that fails takes the others of it along. And their transaction goes on
 //! while more of them come and nobody else does, and waits a moment for the next one: keys of a listing lie all over
 //! the file, so each page of the file that is changed by several of them is written once. The first page of a
 //! listing is not such an operation, since somebody may wait for its rows.
@@ -257,7 +257,9 @@ impl Waiting {
         Ok(Self { operations, pages: VecDeque::new(), others: Vec::new(), patience, clock })
     }
 
-    /// Waits for the next group: all that is there, pages first. `None` when no more will come.
+    /// Waits for the next group: all that is there, pages first. But others wait for one page at most, and those that
+    /// do not wait for the disk for none: workers stand still until they have their claims. `None` when no more will
+    /// come.
     fn group(&mut self) -> Option<Vec<Box<dyn Operation>>> {
         self.look();
         if self.pages.is_empty() && self.others.is_empty() {
@@ -265,7 +267,12 @@ impl Waiting {
             self.add(first);
             self.look();
         }
-        Some(self.pages.drain(..).chain(self.others.drain(..)).collect())
+        let pages = match &self.others[..] {
+            [] => self.pages.len(),
+            others if others.iter().all(|other| other.manner() == Manner::Forgettable) => 0,
+            _ => self.pages.len().min(1),
+        };
+        Some(self.pages.drain(..pages).chain(self.others.drain(..)).collect())
     }
 
     /// Gives another page for a group of pages, unless somebody else waits. Waits for one until `latest`.
@@ -435,16 +442,33 @@ mod tests {
         connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)").unwrap();
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
         let mut first = send(&queue, Manner::Page, add(1));
-        let mut twice = send(&queue, Manner::Page, add(1));
-        let mut beside = send(&queue, Manner::Shared, add(2));
+        let again = queue.clone();
+        let mut twice = send(&queue, Manner::Page, move |connection| {
+            let beside = send(&again, Manner::Shared, add(2));
+            add(1)(connection).map(|()| beside)
+        });
         let mut later = send(&queue, Manner::Page, |connection| Ok(count(connection)?));
         drop(queue);
         serve(connection, Waiting::new(operations, Duration::ZERO).unwrap(), &OnceLock::new());
         assert!(matches!(first.try_recv().unwrap(), Err(Error::WriterStopped { .. })));
         let refused = twice.try_recv().unwrap().unwrap_err();
         assert!(refused.to_string().contains("UNIQUE"), "{refused}");
-        beside.try_recv().unwrap().unwrap();
-        assert_eq!(later.try_recv().unwrap().unwrap(), 0, "the first page is undone, and pages come first");
+        assert_eq!(later.try_recv().unwrap().unwrap(), 0, "the first page is undone, and a page comes first");
+    }
+
+    #[test]
+    fn others_wait_for_one_page_at_most() {
+        for (manner, rows_before) in [(Manner::Shared, 1), (Manner::Forgettable, 0)] {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)").unwrap();
+            let (queue, operations) = mpsc::channel(QUEUE_MAX);
+            let mut pages = [1, 2, 3].map(|row| send(&queue, Manner::Page, add(row)));
+            let mut other = send(&queue, manner, |connection| Ok(count(connection)?));
+            drop(queue);
+            serve(connection, Waiting::new(operations, Duration::ZERO).unwrap(), &OnceLock::new());
+            assert_eq!(other.try_recv().unwrap().unwrap(), rows_before);
+            pages.iter_mut().for_each(|page| page.try_recv().unwrap().unwrap());
+        }
     }
 
     #[test]
@@ -485,14 +509,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, connection) = table_in(folder.path());
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
-        let mut first = send(&queue, Manner::Page, add(1));
+        let (begun, begins) = std::sync::mpsc::channel();
+        let begins_second = begun.clone();
+        let mut first = send(&queue, Manner::Page, move |connection| {
+            begun.send(()).unwrap();
+            add(1)(connection)
+        });
         let minute = Duration::from_secs(60);
         let writer = std::thread::spawn(move || {
             serve(connection, Waiting::new(operations, minute).unwrap(), &OnceLock::new());
         });
-        std::thread::sleep(Duration::from_millis(30));
+        begins.recv().unwrap();
         let seen_by_others = move || count(&Connection::open(&path).unwrap()).unwrap();
-        let second = send(&queue, Manner::Page, move |_| Ok(seen_by_others()));
+        let second = send(&queue, Manner::Page, move |_| {
+            begins_second.send(()).unwrap();
+            Ok(seen_by_others())
+        });
+        begins.recv().unwrap();
         assert!(first.try_recv().is_err(), "nobody else came");
         send(&queue, Manner::Shared, |_| Ok(())).blocking_recv().unwrap().unwrap();
         first.blocking_recv().unwrap().unwrap();
