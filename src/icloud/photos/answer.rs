@@ -12,6 +12,10 @@ use serde_json::{Error, Result};
 use crate::icloud::photos::fields::RecordWire;
 use crate::icloud::wire::{Lenient, Value};
 
+/// Most records in an answer: fifty times what is asked for. A record of one byte takes hundreds of memory, so an answer
+/// of the greatest length and nothing else would take ten gigabytes.
+pub(super) const RECORDS_MAX: usize = 10_000;
+
 /// An answer that carries records.
 #[derive(Default)]
 pub(super) struct RecordsAnswer<'a> {
@@ -33,7 +37,7 @@ impl<'a> RecordsAnswer<'a> {
     /// Reads an answer. One that is no object carries nothing.
     ///
     /// # Errors
-    /// When it is no JSON, or says a thing twice.
+    /// When it is no JSON, says a thing twice, or has more than [`RECORDS_MAX`] records.
     pub(super) fn read(text: &'a str) -> Result<Self> {
         let mut answer = Self::default();
         let mut rest = Rest(text);
@@ -75,6 +79,9 @@ fn read_entries<'a>(rest: &mut Rest<'a>) -> Result<Option<Vec<Entry<'a>>>> {
     }
     let mut entries = Vec::new();
     rest.parts(']', |rest| {
+        if entries.len() == RECORDS_MAX {
+            return Err(Error::custom(format_args!("more than {RECORDS_MAX} records")));
+        }
         entries.push(match rest.value::<Lenient<RecordWire<'_>>>() {
             Ok((raw, Lenient(wire))) => Entry { raw, wire: Ok(wire) },
             Err(error) => Entry { raw: rest.value::<&RawValue>()?.0, wire: Err(error) },
@@ -219,5 +226,12 @@ mod tests {
             assert!(RecordsAnswer::read(text).expect(text).records.is_none(), "{text}");
         }
         assert_eq!(read(r#"{"records":[]}"#), Some(Vec::new()));
+    }
+
+    #[test]
+    fn an_answer_without_end_is_no_page() {
+        let read =
+            |count| RecordsAnswer::read(&format!(r#"{{"records":[{}0]}}"#, "0,".repeat(count - 1))).is_ok();
+        assert_eq!((read(RECORDS_MAX), read(RECORDS_MAX + 1)), (true, false));
     }
 }
