@@ -351,23 +351,27 @@ fn commit(
     let mut next = 0;
     while let Some(operation) = group.get_mut(next) {
         let is_page = operation.manner() == Manner::Page;
-        if is_page || is_alone {
-            match operation.apply(&transaction) {
-                Applied::Done => {}
-                Applied::Refused(why) => {
-                    transaction.rollback()?;
-                    group.drain(next + 1..).for_each(|other| waiting.add(other));
-                    return Ok(Err(why));
-                }
-                Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
-            }
+        let applied = if is_page || is_alone {
+            operation.apply(&transaction)
         } else {
             let savepoint = transaction.savepoint()?;
-            match operation.apply(&savepoint) {
+            let applied = operation.apply(&savepoint);
+            match applied {
                 Applied::Done => savepoint.commit()?,
-                Applied::Refused(_) => savepoint.finish()?,
-                Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+                Applied::Refused(_) if !savepoint.is_autocommit() => savepoint.finish()?,
+                Applied::Refused(_) | Applied::Damaged => {}
             }
+            applied
+        };
+        match applied {
+            // On a full disk SQLite may have undone the whole transaction by itself.
+            Applied::Refused(why) if is_page || is_alone || transaction.is_autocommit() => {
+                transaction.finish()?;
+                group.drain(next + 1..).for_each(|other| waiting.add(other));
+                return Ok(Err(why));
+            }
+            Applied::Done | Applied::Refused(_) => {}
+            Applied::Damaged => return Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
         }
         next += 1;
         // The last one is a page: then all are.
@@ -468,6 +472,26 @@ mod tests {
             serve(connection, Waiting::new(operations, Duration::ZERO).unwrap(), &OnceLock::new());
             assert_eq!(other.try_recv().unwrap().unwrap(), rows_before);
             pages.iter_mut().for_each(|page| page.try_recv().unwrap().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_amid_a_transaction_is_called_full() {
+        for manner in [Manner::Page, Manner::Shared] {
+            let connection = Connection::open_in_memory().unwrap();
+            let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE wide (bytes); PRAGMA max_page_count = 4";
+            connection.execute_batch(sql).unwrap();
+            let (queue, operations) = mpsc::channel(QUEUE_MAX);
+            let mut first = send(&queue, manner, add(1));
+            let mut large = send(&queue, manner, |connection| {
+                Ok(connection.execute("INSERT INTO wide VALUES (zeroblob(100000))", [])?)
+            });
+            let mut later = send(&queue, manner, |connection| Ok(count(connection)?));
+            drop(queue);
+            serve(connection, Waiting::new(operations, Duration::ZERO).unwrap(), &OnceLock::new());
+            assert_eq!(first.try_recv().unwrap().unwrap_err().trouble(), Trouble::Full);
+            assert_eq!(large.try_recv().unwrap().unwrap_err().trouble(), Trouble::Full);
+            assert_eq!(later.try_recv().unwrap().unwrap(), 0, "SQLite has undone all of it");
         }
     }
 
