@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value of whatever type came.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -195,7 +195,11 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for LenientVisitor<T> {
     }
 }
 
-/// A list that reads as `None` when it is anything but a list.
+/// Most items of a list: fifty times the records that are asked for at once. An item of one byte takes hundreds of
+/// memory, so a list of nothing else, in an answer of the greatest length, would take ten gigabytes.
+pub(super) const ITEMS_MAX: usize = 10_000;
+
+/// A list that reads as `None` when it is anything but a list. One of more than [`ITEMS_MAX`] items is an error.
 #[derive(Clone, Debug)]
 pub(super) struct List<T>(pub(super) Option<Vec<T>>);
 
@@ -233,6 +237,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {
+            if items.len() == ITEMS_MAX {
+                return Err(A::Error::custom(format_args!("more than {ITEMS_MAX} items")));
+            }
             items.push(item);
         }
         Ok(List(Some(items)))
@@ -287,5 +294,8 @@ mod tests {
             assert!(serde_json::from_str::<List<i64>>(json).expect(json).0.is_none());
         }
         assert_eq!(serde_json::from_str::<List<i64>>("[1,2]").expect("a list").items(), [1, 2]);
+        let read = |count| serde_json::from_str::<List<i64>>(&format!("[{}0]", "0,".repeat(count - 1)));
+        assert_eq!(read(ITEMS_MAX).expect("a list").items().len(), ITEMS_MAX);
+        assert!(read(ITEMS_MAX + 1).is_err());
     }
 }

@@ -538,7 +538,7 @@ pub(super) fn changed(
     }
 }
 
-/// Of a file's row and a URL.
+/// Its parameters are a file's row and a URL.
 pub(super) const KEEP_URL: &str = "
     INSERT INTO signed_url (file_id, url) VALUES (?1, ?2) ON CONFLICT (file_id) DO UPDATE SET url = excluded.url";
 

@@ -37,7 +37,7 @@ use crate::journal::schema::keep_log;
 const GROUP_MAX: usize = 256;
 /// Most pages of a listing in one transaction: beyond it little is saved. Of a million assets that came as fast as they
 /// could be taken, 400 wrote 1.5 million pages of the file where 100 wrote 2.4, and 1,000 a fifth less. Whoever else
-/// comes waits for the page that is being made into rows, not for all of them.
+/// comes waits for the page that is being made into rows, and for one more that waits already; not for all of them.
 pub const PAGES_MAX: usize = 400;
 /// How long after its beginning a transaction of pages waits for another one: the time in which a fast service gives
 /// enough of them, and nobody minds that rows are late by it.

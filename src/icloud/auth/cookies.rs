@@ -110,7 +110,7 @@ impl reqwest::cookie::CookieStore for Jar {
             let between = if pairs.is_empty() { "" } else { "; " };
             pairs.extend([between, name, "=", value]);
         }
-        let mut header = HeaderValue::try_from(pairs).ok().filter(|pairs| !pairs.is_empty())?;
+        let mut header = HeaderValue::from_str(&pairs).ok().filter(|pairs| !pairs.is_empty())?;
         header.set_sensitive(true);
         Some(header)
     }

@@ -5,16 +5,13 @@
 //! list; what stands in them is read as everywhere. An entry that cannot be read costs only itself as long as it
 //! is JSON. If it is none, nobody can say where the next one begins, and the answer is broken.
 
-use serde::de::{Deserialize, Error as _, IgnoredAny};
+use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Error, Result};
 
 use crate::icloud::photos::fields::RecordWire;
-use crate::icloud::wire::{Lenient, Value};
-
-/// Most records in an answer: fifty times what is asked for. A record of one byte takes hundreds of memory, so an answer
-/// of the greatest length and nothing else would take ten gigabytes.
-pub(super) const RECORDS_MAX: usize = 10_000;
+use crate::icloud::wire::{ITEMS_MAX, Lenient, List, Value};
 
 /// An answer that carries records.
 #[derive(Default)]
@@ -37,50 +34,58 @@ impl<'a> RecordsAnswer<'a> {
     /// Reads an answer. One that is no object carries nothing.
     ///
     /// # Errors
-    /// When it is no JSON, says a thing twice, or has more than [`RECORDS_MAX`] records.
+    /// When it is no JSON, says a thing twice, or has more than [`ITEMS_MAX`] of them.
     pub(super) fn read(text: &'a str) -> Result<Self> {
-        let mut answer = Self::default();
+        let (mut answer, mut came) = (Self::default(), Vec::new());
         let mut rest = Rest(text);
         if rest.skips('{') {
-            rest.parts('}', |rest| answer.read_member(rest))?;
+            rest.parts('}', |rest| {
+                let member = rest.value()?.1;
+                if member != Member::Other && came.contains(&member) {
+                    return Err(Error::custom(format_args!("{member:?} came twice")));
+                }
+                came.push(member);
+                rest.expect(':')?;
+                answer.read_member(member, rest)
+            })?;
         } else {
-            rest.value::<IgnoredAny>()?;
+            rest.value::<Value<'_>>()?;
         }
         if rest.next().is_empty() { Ok(answer) } else { Err(Error::custom("more than one answer")) }
     }
 
-    fn read_member(&mut self, rest: &mut Rest<'a>) -> Result<()> {
-        let (_, name) = rest.value::<Value<'_>>()?;
-        let name = name.text().ok_or_else(|| Error::custom("a member without a name"))?;
-        rest.expect(':')?;
-        let token = match name {
-            "records" if self.records.is_some() => return Err(Error::duplicate_field("records")),
-            "records" => {
-                self.records = read_entries(rest)?;
-                return Ok(());
-            }
-            "syncToken" => &mut self.sync_token,
-            "continuationMarker" => &mut self.continuation_marker,
-            _ => return rest.value::<IgnoredAny>().map(drop),
-        };
-        if *token != Value::Absent {
-            return Err(Error::custom(format_args!("{name} came twice")));
+    fn read_member(&mut self, member: Member, rest: &mut Rest<'a>) -> Result<()> {
+        match member {
+            Member::Records => self.records = read_entries(rest)?,
+            Member::SyncToken => self.sync_token = rest.value()?.1,
+            Member::ContinuationMarker => self.continuation_marker = rest.value()?.1,
+            Member::Other => drop(rest.value::<IgnoredAny>()?),
         }
-        *token = rest.value()?.1;
         Ok(())
     }
+}
+
+/// The members of an answer that we read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Member {
+    Records,
+    SyncToken,
+    ContinuationMarker,
+    #[serde(other)]
+    Other,
 }
 
 /// Reads a list of records; `None` when it is none.
 fn read_entries<'a>(rest: &mut Rest<'a>) -> Result<Option<Vec<Entry<'a>>>> {
     if !rest.skips('[') {
-        rest.value::<IgnoredAny>()?;
+        rest.value::<List<IgnoredAny>>()?;
         return Ok(None);
     }
     let mut entries = Vec::new();
     rest.parts(']', |rest| {
-        if entries.len() == RECORDS_MAX {
-            return Err(Error::custom(format_args!("more than {RECORDS_MAX} records")));
+        if entries.len() == ITEMS_MAX {
+            return Err(Error::custom(format_args!("more than {ITEMS_MAX} records")));
         }
         entries.push(match rest.value::<Lenient<RecordWire<'_>>>() {
             Ok((raw, Lenient(wire))) => Entry { raw, wire: Ok(wire) },
@@ -215,6 +220,10 @@ mod tests {
             r#"{records:[]}"#,
             r#"{7:[]}"#,
             r#"{"records":[],"records":[]}"#,
+            r#"{"records":null,"records":[]}"#,
+            r#"{"syncToken":null,"syncToken":"U","records":[]}"#,
+            r#"{"records":1e999}"#,
+            "1e999",
             r#"{"syncToken":"T","syncToken":"U","records":[]}"#,
             "[] []",
         ];
@@ -232,6 +241,6 @@ mod tests {
     fn an_answer_without_end_is_no_page() {
         let read =
             |count| RecordsAnswer::read(&format!(r#"{{"records":[{}0]}}"#, "0,".repeat(count - 1))).is_ok();
-        assert_eq!((read(RECORDS_MAX), read(RECORDS_MAX + 1)), (true, false));
+        assert_eq!((read(ITEMS_MAX), read(ITEMS_MAX + 1)), (true, false));
     }
 }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-/// The names of what is left out, as JSON writes them.
-const URL: &str = "\"downloadURL\"";
-const CAMERA: &str = "\"mediaMetaDataEnc\"";
+use crate::icloud::photos::fields::CAMERA_KEY;
+
+const URL_KEY: &str = "downloadURL";
 
 /// Both records without their URLs: those expire, and are secrets while they do not.
 ///
-/// `has_camera`: without [`CAMERA`] too. It is three kilobytes that hardly compress, for one word that has
+/// `has_camera`: without [`CAMERA_KEY`] too. It is three kilobytes that hardly compress, for one word that has
 /// a column of its own, and all of it stands in the photo.
 pub(super) fn provider_record(asset: &str, master: &str, has_camera: bool) -> Vec<u8> {
     let mut record = String::with_capacity(asset.len() + master.len() + 24);
@@ -18,29 +18,30 @@ pub(super) fn provider_record(asset: &str, master: &str, has_camera: bool) -> Ve
         let mut json = Cow::Borrowed(json);
         if has_camera {
             let mut rest = String::with_capacity(json.len());
-            append_without(&mut rest, &json, CAMERA);
+            append_without(&mut rest, &json, CAMERA_KEY);
             json = Cow::Owned(rest);
         }
         record.push_str(opening);
-        append_without(&mut record, &json, URL);
+        append_without(&mut record, &json, URL_KEY);
     }
     record.push('}');
     record.into_bytes()
 }
 
-/// Copies JSON, leaving out every member of a name, which is given with its quotes.
+/// Copies JSON, leaving out every member of a name.
 ///
 /// A scan of text, because reading and writing the whole record costs ten times as much. It is
 /// exact: inside of a JSON string the quote before the name would stand behind a backslash.
 fn append_without(out: &mut String, json: &str, name: &str) {
+    let key = format!("\"{name}\"");
     let mut done = 0;
-    for (at, _) in json.match_indices(name) {
+    for (at, _) in json.match_indices(&key) {
         if at < done {
             // Inside of what is left out already.
             continue;
         }
         // Else it is the word as a value, not as a name.
-        let Some(value) = json[at + name.len()..].trim_start().strip_prefix(':') else { continue };
+        let Some(value) = json[at + key.len()..].trim_start().strip_prefix(':') else { continue };
         out.push_str(json[done..at].trim_end());
         let mut rest = value[value_len(value)..].trim_start();
         // One comma goes with the member: the one behind it, else the one before it.
@@ -84,7 +85,7 @@ mod tests {
         ];
         for (json, expected) in matrix {
             let mut kept = String::new();
-            append_without(&mut kept, json, URL);
+            append_without(&mut kept, json, URL_KEY);
             assert_eq!(kept, expected);
         }
         let master = r#"{"fields":{"mediaMetaDataEnc":{"value":"Yn=="},"a":{"downloadURL":"u"}}}"#;

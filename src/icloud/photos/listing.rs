@@ -372,7 +372,7 @@ fn advance(tally: &Tally) -> u64 {
     }
 }
 
-/// The part of a record that cannot be read that tells it from others and stays when its URLs change.
+/// What tells a record that cannot be read from others, and stays when its URLs change.
 fn name_part(record: &str) -> &str {
     let from = record.find("\"recordName\"").unwrap_or(0);
     let end = record[from..].char_indices().nth(80).map_or(record.len(), |(end, _)| from + end);

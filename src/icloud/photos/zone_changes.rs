@@ -14,7 +14,7 @@ use crate::icloud::Client;
 use crate::icloud::error::Error;
 use crate::icloud::http::now;
 use crate::icloud::photos::albums::{self, Placed};
-use crate::icloud::photos::answer::{Entry, RECORDS_MAX};
+use crate::icloud::photos::answer::Entry;
 use crate::icloud::photos::body::ZoneId;
 use crate::icloud::photos::fields::{Key, RecordWire, desired_keys};
 use crate::icloud::photos::lookup::LOOKUP_NAMES_MAX;
@@ -213,9 +213,6 @@ impl ZoneChanges {
             return refused(code, zone);
         }
         let records = zone.records.0.as_deref().ok_or_else(|| malformed("no records"))?;
-        if records.len() > RECORDS_MAX {
-            return Err(malformed("more records than any page has"));
-        }
         let token = zone.sync_token.name().ok_or_else(|| malformed("no sync token"))?;
         let stands = records.is_empty() && token == self.token;
         // Where it does not say whether more is to come, the walk ends when it moves no more.
