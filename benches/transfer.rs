@@ -10,6 +10,8 @@
 mod bare;
 #[path = "support/floor.rs"]
 mod floor;
+#[path = "support/plain_file.rs"]
+mod plain_file;
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -4,8 +4,7 @@
 //! library, page by page while files come, and asks for each file as the program does. What the program needs
 //! above it is the price of keeping the journal and of waiting for the disk.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,11 +15,10 @@ use rollbook::icloud::{
     Client, CodeEntry, CodePrompt, Credentials, Endpoints, Index, Options, Person, SessionStore, Wanted,
 };
 use rollbook::model::asset::{Asset, Database, Offer, Page};
-use rollbook::model::checksum::Hasher;
 use rollbook::model::secret::Secret;
 
-/// Bytes gathered before they are written.
-const PIECE_BYTES: usize = 256 * 1024;
+use crate::plain_file::{PIECE_BYTES, PlainFile};
+
 /// Pages that may wait for their files to be fetched, as in the program.
 const PAGES_WAITING_MAX: usize = 16;
 const DAY_MS: i64 = 86_400_000;
@@ -103,21 +101,12 @@ async fn fetch(client: Client, offer: Offer, path: PathBuf) {
     let wanted = Wanted { from: 0, size_bytes: offer.size_bytes, etag: None };
     let mut body = client.get(&offer.url.expect("a URL"), &wanted).await.expect("an answer");
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
-    let part = path.with_extension("part");
-    let mut file = File::create(&part).expect("a file can be made");
     let room = usize::try_from(offer.size_bytes).map_or(PIECE_BYTES, |bytes| bytes.min(PIECE_BYTES));
-    let (mut hasher, mut piece) = (Hasher::default(), Vec::with_capacity(room));
+    let mut file = PlainFile::create(&path, room);
     while let Some(chunk) = body.chunk().await.expect("a chunk") {
-        hasher.update(&chunk);
-        piece.extend_from_slice(&chunk);
-        if piece.len() >= PIECE_BYTES {
-            file.write_all(&piece).expect("room on the disk");
-            piece.clear();
-        }
+        file.take(&chunk);
     }
-    file.write_all(&piece).expect("room on the disk");
-    assert!(offer.checksum.prove(&hasher.finish()).is_some(), "the bytes are Apple's");
-    std::fs::rename(&part, &path).expect("a file can be renamed");
+    assert!(offer.checksum.prove(&file.finish()).is_some(), "the bytes are Apple's");
 }
 
 /// A session that is read and never written.

@@ -4,15 +4,11 @@
 //! that proves bytes can cost less with the same libraries; what the program needs above it is the
 //! price of its promises.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt as _, stream};
-use rollbook::model::checksum::Hasher;
 
-/// Bytes gathered before they are hashed and written.
-const PIECE_BYTES: usize = 256 * 1024;
+use crate::plain_file::{PIECE_BYTES, PlainFile};
 
 /// One file: where it is and where it goes.
 struct Job {
@@ -53,21 +49,12 @@ pub(crate) fn run_if_asked() -> bool {
 }
 
 async fn fetch(client: reqwest::Client, job: Job) {
-    let part = job.path.with_extension("part");
-    let mut file = File::create(&part).expect("a file can be made");
-    let (mut hasher, mut piece) = (Hasher::default(), Vec::with_capacity(PIECE_BYTES));
+    let mut file = PlainFile::create(&job.path, PIECE_BYTES);
     // The sandbox wants no cookies of one that says it talks to the content host by its own name.
     let sent = client.get(&job.url).header("host", "cvws.icloud-content.com").send().await;
     let mut response = sent.and_then(reqwest::Response::error_for_status).expect("an answer");
     while let Some(chunk) = response.chunk().await.expect("a chunk") {
-        hasher.update(&chunk);
-        piece.extend_from_slice(&chunk);
-        if piece.len() >= PIECE_BYTES {
-            file.write_all(&piece).expect("room on the disk");
-            piece.clear();
-        }
+        file.take(&chunk);
     }
-    file.write_all(&piece).expect("room on the disk");
-    std::hint::black_box(hasher.finish());
-    std::fs::rename(&part, &job.path).expect("a file can be renamed");
+    std::hint::black_box(file.finish());
 }

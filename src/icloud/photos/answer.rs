@@ -41,10 +41,12 @@ impl<'a> RecordsAnswer<'a> {
         if rest.skips('{') {
             rest.parts('}', |rest| {
                 let member = rest.value()?.1;
-                if member != Member::Other && came.contains(&member) {
-                    return Err(Error::custom(format_args!("{member:?} came twice")));
+                if member != Member::Other {
+                    if came.contains(&member) {
+                        return Err(Error::custom(format_args!("{member:?} came twice")));
+                    }
+                    came.push(member);
                 }
-                came.push(member);
                 rest.expect(':')?;
                 answer.read_member(member, rest)
             })?;
