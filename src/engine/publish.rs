@@ -9,9 +9,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::disk::tree::Folders;
 use crate::disk::{Folder, PartFile, Together, publish as disk_publish};
@@ -28,6 +30,9 @@ use crate::model::failure::FailureKind;
 /// Most files made durable together. A larger group gains little and holds its rows longer. As many more may
 /// wait. The files of two groups are open at the same time, and macOS lets a process open 256.
 const GROUP_MAX: usize = if cfg!(target_os = "macos") { 32 } else { 128 };
+/// How long a group waits for more files, from its first one on. A disk that is faster than the network would make
+/// groups of a few files each, and every group has its syncs and its commit.
+const GROUP_WAIT: Duration = Duration::from_millis(50);
 /// Memory of files that wait to be written, in KiB: 128 of the largest that are held there.
 const WAITING_KIB_MAX: usize = 32 * 1024;
 /// Names tried on disk for one file, as in preparing.
@@ -88,7 +93,7 @@ impl Publisher {
         let stage = tokio::spawn(async move {
             let (group_max, mut group) = (fault::group(GROUP_MAX), Vec::with_capacity(GROUP_MAX));
             let mut naming = None;
-            while receiver.recv_many(&mut group, group_max).await > 0 {
+            while gather(&mut receiver, &mut group, group_max).await {
                 let landed = land(&run, std::mem::take(&mut group)).await;
                 let (together, telling) = named(naming.take()).await;
                 naming = Some(tokio::spawn(name_and_tell(Arc::clone(&run), together, landed, telling)));
@@ -110,6 +115,18 @@ impl Publisher {
             run.stop.request();
         }
     }
+}
+
+/// Gathers a group of at most so many. `false`: no more will come.
+async fn gather<T>(queue: &mut mpsc::Receiver<T>, group: &mut Vec<T>, max: usize) -> bool {
+    if queue.recv_many(group, max).await == 0 {
+        return false;
+    }
+    let latest = Instant::now() + GROUP_WAIT;
+    while group.len() < max
+        && let Ok(1..) = timeout_at(latest, queue.recv_many(group, max - group.len())).await
+    {}
+    true
 }
 
 /// What goes on behind a group that has its names: what is known of the disk, and the telling of its rows.
@@ -284,5 +301,36 @@ async fn take_another_name(
             refuse(run, claim, error, true).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_group_takes_in_what_comes_within_a_moment_and_waits_for_nothing_else() {
+        let (sender, mut queue) = mpsc::channel(8);
+        let mut groups = Vec::new();
+        let mut next = async |queue: &mut mpsc::Receiver<u8>| {
+            let mut group = Vec::new();
+            let more = gather(queue, &mut group, 3).await;
+            groups.push(group);
+            more
+        };
+        sender.send(1).await.unwrap();
+        let later = async {
+            tokio::task::yield_now().await;
+            for file in 2..=5 {
+                sender.send(file).await.unwrap();
+            }
+        };
+        assert_eq!(futures::join!(next(&mut queue), later), (true, ()));
+        assert!(next(&mut queue).await, "two of three, and nobody comes");
+        sender.send(6).await.unwrap();
+        drop(sender);
+        assert!(next(&mut queue).await, "the last one");
+        assert!(!next(&mut queue).await);
+        assert_eq!(groups, [vec![1, 2, 3], vec![4, 5], vec![6], vec![]]);
     }
 }
