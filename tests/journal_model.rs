@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use rollbook::journal::{Claim, Error, Journal, Place, Requeue, Seen};
-use rollbook::model::asset::{Asset, Database, MediaKind, Offer, Page, Rendition, Zone};
+use rollbook::model::asset::{Album, Asset, Database, MediaKind, Offer, Page, Rendition, Zone};
+use rollbook::model::change::Member;
 use rollbook::model::checksum::{AppleChecksum, Hasher, Proof, Sha256Digest};
 use rollbook::model::failure::{Failure, FailureKind};
 use rollbook::model::ids::{AccountId, AssetName, FileId, LibraryId, MasterName, RunId};
@@ -414,4 +415,54 @@ async fn an_asset_that_is_met_again_is_one_row_and_so_is_each_of_its_files() {
     let examined = rollbook::journal::examine(&folder.path().join("journal.db")).unwrap();
     assert!(examined.flaws.is_empty(), "{:?}", examined.flaws);
     assert_eq!(examined.files, 8);
+}
+
+/// A page of members changes leaves all over the file: one commit for each page writes the index again and again.
+#[tokio::test]
+async fn the_steps_of_an_album_listing_share_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let game = Game::begin(folder.path()).await;
+    let journal = &game.journal;
+    let at = Place { library: game.library, run: game.run, now: NOW };
+    let member = |n: u32| Member {
+        album: "album".into(),
+        asset: format!("{}-{n}", n % 7),
+        position: Some(n.into()),
+        present: true,
+    };
+    let album = Album {
+        record_name: "album".into(),
+        name: "Album".into(),
+        parent: None,
+        folder: false,
+        position: None,
+    };
+    let before = commits(&game.path);
+    // Nothing is committed while somebody else writes, so no step waits for the one before it.
+    let other = Connection::open(&game.path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut listing = journal.album_listing();
+    listing.album(at, album).await.unwrap();
+    for page in 0..40 {
+        listing.members(at, (0..5).map(|n| member(page * 5 + n)).collect()).await.unwrap();
+    }
+    let named = (1..200).map(|n| member(n).asset.into()).collect();
+    listing.members_are(at, "album".into(), named).await.unwrap();
+    listing.albums_are(at, ["album".into()].into()).await.unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+    listing.end().await.unwrap();
+    let made = commits(&game.path) - before;
+    assert!((1..=2).contains(&made), "{made} commits");
+    let members =
+        "SELECT count(*), count(removed_at), min(iif(removed_at, asset_name, NULL)) FROM album_asset";
+    let found: (i64, i64, String) =
+        other.query_row(members, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert_eq!(found, (200, 1, "0-0".into()));
+}
+
+/// Commits in the log of a journal: the frames that end one say how long the file is then.
+fn commits(journal: &Path) -> usize {
+    let log = std::fs::read(journal.with_extension("db-wal")).unwrap();
+    let frames = log.get(32..).unwrap_or_default().chunks_exact(24 + 4096);
+    frames.filter(|frame| frame[4..8] != [0; 4]).count()
 }

@@ -66,11 +66,12 @@ pub(super) async fn albums(run: &Run, library: &Library) -> Result<(), Error> {
         Err(error) if refused(&error) => return Ok(()),
         albums => albums?,
     };
+    let mut listing = run.journal.album_listing();
     let mut names = HashSet::with_capacity(albums.len());
     for album in albums {
         let at = Place { library: library.id, run: run.id, now: now() };
         let (name, is_folder) = (album.record_name.clone(), album.folder);
-        run.journal.record_album(at, album).await?;
+        listing.album(at, album).await?;
         names.insert(name.clone());
         if is_folder {
             continue;
@@ -79,13 +80,14 @@ pub(super) async fn albums(run: &Run, library: &Library) -> Result<(), Error> {
         loop {
             match run.through_pauses(async || members.next().await).await {
                 // Half a listing would take the others for gone.
-                Err(error) if refused(&error) => return Ok(()),
+                Err(error) if refused(&error) => return Ok(listing.end().await?),
                 Ok(found) if found.is_empty() => break,
-                found => run.journal.record_members(at, found?).await?,
+                found => listing.members(at, found?).await?,
             }
         }
-        run.journal.members_are(at, name, members.into_names()).await?;
+        listing.members_are(at, name, members.into_names()).await?;
     }
     let at = Place { library: library.id, run: run.id, now: now() };
-    Ok(run.journal.albums_are(at, names).await?)
+    listing.albums_are(at, names).await?;
+    Ok(listing.end().await?)
 }

@@ -4,7 +4,7 @@
 //! it says all there is, so what it did not name is gone. A page of changes says what is otherwise. Rows are
 //! never deleted, only marked.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
@@ -12,41 +12,91 @@ use crate::journal::Journal;
 use crate::journal::asset_change;
 use crate::journal::error::Error;
 use crate::journal::seen::Place;
+use crate::journal::writer::{Begun, PAGES_MAX};
 use crate::model::asset::Album;
 use crate::model::change::Member;
 use crate::model::events::AssetEvent;
 
+/// Steps of a listing that may wait to be durable. They hold some kilobytes each.
+const UNDER_WAY_MAX: usize = PAGES_MAX;
+
+/// A listing of albums on its way into the journal. Its steps are taken in their order, and many of them share a
+/// transaction: what lies in albums is spread all over the file, and would be written page by page of it otherwise.
+#[derive(Debug)]
+pub struct AlbumListing<'j> {
+    journal: &'j Journal,
+    under_way: VecDeque<Begun<()>>,
+}
+
 impl Journal {
+    /// Begins a listing of albums.
+    #[must_use]
+    pub fn album_listing(&self) -> AlbumListing<'_> {
+        AlbumListing { journal: self, under_way: VecDeque::new() }
+    }
+}
+
+impl AlbumListing<'_> {
     /// Makes a row of an album or a folder.
     ///
     /// # Errors
-    /// If the journal cannot be written.
-    pub async fn record_album(&self, at: Place, album: Album) -> Result<(), Error> {
-        self.writer.run(move |c| record(c, at, &album).map(drop)).await
+    /// If the journal cannot be written: this step, or one before it.
+    pub async fn album(&mut self, at: Place, album: Album) -> Result<(), Error> {
+        self.step(move |c| record(c, at, &album).map(drop)).await
     }
 
     /// Makes rows of what lies in an album.
     ///
     /// # Errors
-    /// If the journal cannot be written.
-    pub async fn record_members(&self, at: Place, members: Vec<Member>) -> Result<(), Error> {
-        self.writer.run(move |c| members.iter().try_for_each(|member| set_member(c, at, member))).await
+    /// If the journal cannot be written: this step, or one before it.
+    pub async fn members(&mut self, at: Place, members: Vec<Member>) -> Result<(), Error> {
+        self.step(move |c| members.iter().try_for_each(|member| set_member(c, at, member))).await
     }
 
     /// Says which assets lie in an album: others have left it.
     ///
     /// # Errors
-    /// If the journal cannot be written.
-    pub async fn members_are(&self, at: Place, album: String, names: HashSet<Box<str>>) -> Result<(), Error> {
-        self.writer.run(move |c| members_are(c, at, &album, &names)).await
+    /// If the journal cannot be written: this step, or one before it.
+    pub async fn members_are(
+        &mut self,
+        at: Place,
+        album: String,
+        names: HashSet<Box<str>>,
+    ) -> Result<(), Error> {
+        self.step(move |c| members_are(c, at, &album, &names)).await
     }
 
     /// Says which albums and folders a library has, by record name: others are gone.
     ///
     /// # Errors
-    /// If the journal cannot be written.
-    pub async fn albums_are(&self, at: Place, names: HashSet<String>) -> Result<(), Error> {
-        self.writer.run(move |c| albums_are(c, at, &names)).await
+    /// If the journal cannot be written: this step, or one before it.
+    pub async fn albums_are(&mut self, at: Place, names: HashSet<String>) -> Result<(), Error> {
+        self.step(move |c| albums_are(c, at, &names)).await
+    }
+
+    /// Waits until all of it is durable.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; then the last steps of it are not there.
+    pub async fn end(self) -> Result<(), Error> {
+        self.journal.no_more_pages().await?;
+        for step in self.under_way {
+            step.durable().await?;
+        }
+        Ok(())
+    }
+
+    async fn step<F>(&mut self, operation: F) -> Result<(), Error>
+    where
+        F: FnOnce(&Connection) -> Result<(), Error> + Send + 'static,
+    {
+        if self.under_way.len() == UNDER_WAY_MAX
+            && let Some(first) = self.under_way.pop_front()
+        {
+            first.durable().await?;
+        }
+        self.under_way.push_back(self.journal.writer.begin_page(operation).await?);
+        Ok(())
     }
 }
 

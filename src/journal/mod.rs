@@ -64,6 +64,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 
 pub use absence::{Expected, FoundElsewhere, Learned, Missing, Refetched, Sweep, Wanted};
 pub use adopt::{Adoption, Known, KnownLocal};
+pub use album::AlbumListing;
 pub use album_paths::AlbumPaths;
 pub use album_view::{Link, Membership};
 pub use catalogue::CatalogueLine;

@@ -215,18 +215,58 @@ impl Writer {
         self.hand_over(Manner::Forgettable, operation).await
     }
 
+    /// Hands over the `operation` of a page, to run after those before it and together with them. Whether it is
+    /// durable can be asked later.
+    pub(super) async fn begin_page<T, F>(&self, operation: F) -> Result<Begun<T>, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.begin(Manner::Page, operation).await
+    }
+
     async fn hand_over<T, F>(&self, manner: Manner, operation: F) -> Result<T, Error>
     where
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        let ended_by = || self.ended_by.get().cloned().unwrap_or_else(|| Stop::because("it is closed"));
-        let stopped = || Error::from(ended_by());
-        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        self.begin(manner, operation).await?.durable().await
+    }
+
+    async fn begin<T, F>(&self, manner: Manner, operation: F) -> Result<Begun<T>, Error>
+    where
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let ended_by = Arc::clone(&self.ended_by);
         let (answer, answered) = oneshot::channel();
+        let begun = Begun { answered, ended_by };
         let pending = Pending { manner, run: Some(operation), result: None, answer };
-        queue.send(Box::new(pending)).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        match &self.queue {
+            Some(queue) if queue.send(Box::new(pending)).await.is_ok() => Ok(begun),
+            _ => Err(begun.stopped()),
+        }
+    }
+}
+
+/// An operation that was handed over.
+#[derive(Debug)]
+pub(super) struct Begun<T> {
+    answered: oneshot::Receiver<Result<T, Error>>,
+    ended_by: Arc<OnceLock<Stop>>,
+}
+
+impl<T> Begun<T> {
+    /// Waits until it is durable.
+    pub(super) async fn durable(mut self) -> Result<T, Error> {
+        match (&mut self.answered).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.stopped()),
+        }
+    }
+
+    fn stopped(&self) -> Error {
+        self.ended_by.get().cloned().unwrap_or_else(|| Stop::because("it is closed")).into()
     }
 }
 
