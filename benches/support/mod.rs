@@ -46,8 +46,8 @@ impl Outputs {
 
     fn delete(&self) {
         std::fs::remove_dir_all(&self.0).expect("a folder can be removed");
-        // So that a minute is enough. Where there is no such command, it may not be.
-        let _ = Command::new("sync").status();
+        // So that a minute is enough.
+        sync_all();
         std::fs::write(self.stamp(), "").expect("a file can be made");
     }
 }
@@ -66,8 +66,10 @@ pub(crate) struct Cost {
     pub(crate) peak_mb: f64,
 }
 
-/// Runs a child to its end. A child that fails ends the bench: half a job is no measure.
+/// Runs a child to its end. A child that fails ends the bench: half a job is no measure. What others wrote before it is
+/// on the disk then: else it would pay for that, if it waits for the disk, and see a disk that somebody else uses.
 pub(crate) fn measure(command: &mut Command) -> Cost {
+    sync_all();
     let began = Instant::now();
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
@@ -79,6 +81,11 @@ pub(crate) fn measure(command: &mut Command) -> Cost {
     assert!(ended.status.success(), "{command:?} ended with {}", ended.status);
     let used = ended.rusage;
     Cost { wall_s, cpu_s: (used.utime + used.stime).as_secs_f64(), peak_mb }
+}
+
+/// Lets the system write all that waits to be written, where there is such a command.
+fn sync_all() {
+    let _ = Command::new("sync").status();
 }
 
 /// The most memory of a child so far, in MB, as the system tells it while the child is there. What it tells
