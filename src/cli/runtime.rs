@@ -11,6 +11,8 @@ use crate::engine::Stop;
 
 /// Fewest threads of the runtime: one that computes checksums must not keep the network waiting.
 const WORKERS_MIN: usize = 2;
+/// Most threads beside these: one for each file under way, and what such a file waits for, of all accounts together.
+const BESIDE_MAX: usize = 4096;
 /// How long a thread that still waits for a person may hold up the end.
 const SHUTDOWN_MAX: Duration = Duration::from_millis(200);
 
@@ -30,6 +32,7 @@ where
     let workers = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from).max(WORKERS_MIN);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
+        .max_blocking_threads(BESIDE_MAX)
         .enable_all()
         .build()
         .map_err(|error| explain::system("cannot start", &error))?;

@@ -41,6 +41,13 @@ pub(super) struct Ahead {
     clear: Option<Place>,
 }
 
+impl Ahead {
+    /// Whether its bytes stay in memory until all of them are here: its way meets no disk until then.
+    pub(super) fn meets_no_disk(&self) -> bool {
+        self.clear.is_some()
+    }
+}
+
 /// Looks at the names of many claims at once. What stands there, or does not, is looked at again, one by one
 /// and when its turn comes, wherever this does not say that the way is clear; and whoever comes to a name
 /// that was clear is met when the part file is made, or when it gets its name.

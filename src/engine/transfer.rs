@@ -50,7 +50,7 @@ pub(super) async fn transfer(run: &Run, claim: Claim, sink: Box<Sink>) -> Result
         return Err(Unfinished::without_claim(outcome.err().unwrap_or(Setback::Released)));
     };
     match outcome {
-        Ok(()) => match intake.finish().await {
+        Ok(()) => match intake.finish() {
             Ok(sink) => Ok(Whole { claim, sink }),
             Err(error) => Err(Unfinished::new(claim, disk_setback(error))),
         },
@@ -190,7 +190,7 @@ impl Transfer<'_> {
                 Err(error) => return Ok(Err(error)),
             };
             let bytes = chunk.len();
-            self.intake.take(chunk).await.map_err(disk_setback)?;
+            self.intake.take(chunk).map_err(disk_setback)?;
             self.run.received(bytes).await;
             if self.intake.received() > self.size_bytes() {
                 let detail = format!("the body is longer than the {} bytes of the record", self.size_bytes());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::{Stream, StreamExt as _, stream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -65,11 +66,19 @@ pub(super) async fn work(
         feed.into_stream()
             .map(|(ahead, in_flight)| {
                 let (run, publisher) = (Arc::clone(&run), publisher.clone());
-                // A task of its own: a panic costs this file, and all cores share the work.
-                tokio::spawn(async move {
+                let meets_no_disk = ahead.meets_no_disk();
+                let home = async move {
                     let _in_flight = in_flight;
                     bring_home(&run, ahead, &publisher).await;
-                })
+                };
+                // A task of its own: a panic costs this file, and all cores share the work. What goes to the disk as it
+                // comes has a thread too, which may stall there, and where its bytes stay in one processor's cache.
+                if meets_no_disk {
+                    tokio::spawn(home)
+                } else {
+                    let runtime = Handle::current();
+                    tokio::task::spawn_blocking(move || runtime.block_on(home))
+                }
             })
             .buffer_unordered(run.threads.ceiling())
             .for_each(|ended| {
