@@ -108,7 +108,8 @@ impl Scene {
             let first = world.photos().join(first_path(world));
             return ended(stopped_at(world, "checked@1", fault, 1, || plant(&first)));
         }
-        run_with(world, fault, None)
+        // Many groups of few files, so that there is a middle of things.
+        run_grouped(world, fault, None, "2")
     }
 
     /// Whether the part file that the journal promised is there; else its bytes come again.
@@ -167,8 +168,13 @@ pub(crate) fn plant(path: &Path) {
 
 /// Runs with a fault. Gives the exit code, or `None` if the run was killed.
 pub(crate) fn run_with(world: &World, fault: &str, log: Option<&Path>) -> Option<i32> {
+    run_grouped(world, fault, log, "")
+}
+
+/// The same with at most so many files made durable together.
+fn run_grouped(world: &World, fault: &str, log: Option<&Path>, group: &str) -> Option<i32> {
     let mut command = world.rollbook(&["sync", "--threads-num", "3"]);
-    command.env("ROLLBOOK_FAULT", fault);
+    command.env("ROLLBOOK_FAULT", fault).env("ROLLBOOK_FAULT_GROUP", group);
     if let Some(log) = log {
         command.env("ROLLBOOK_FAULT_LOG", log);
     }
