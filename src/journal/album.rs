@@ -12,7 +12,7 @@ use crate::journal::Journal;
 use crate::journal::asset_change;
 use crate::journal::error::Error;
 use crate::journal::seen::Place;
-use crate::journal::writer::{Begun, PAGES_MAX};
+use crate::journal::writer::{Begun, Chain, PAGES_MAX};
 use crate::model::asset::Album;
 use crate::model::change::Member;
 use crate::model::events::AssetEvent;
@@ -21,10 +21,12 @@ use crate::model::events::AssetEvent;
 const UNDER_WAY_MAX: usize = PAGES_MAX;
 
 /// A listing of albums on its way into the journal. Its steps are taken in their order, and many of them share a
-/// transaction: what lies in albums is spread all over the file, and would be written page by page of it otherwise.
+/// transaction: what lies in albums is spread all over the file, and would be written page by page of it otherwise. Each
+/// rests on those before it: once one is refused, none behind it is taken, and the next call says why.
 #[derive(Debug)]
 pub struct AlbumListing<'j> {
     journal: &'j Journal,
+    chain: Chain,
     under_way: VecDeque<Begun<()>>,
 }
 
@@ -32,7 +34,7 @@ impl Journal {
     /// Begins a listing of albums.
     #[must_use]
     pub fn album_listing(&self) -> AlbumListing<'_> {
-        AlbumListing { journal: self, under_way: VecDeque::new() }
+        AlbumListing { journal: self, chain: Chain::default(), under_way: VecDeque::new() }
     }
 }
 
@@ -90,12 +92,12 @@ impl AlbumListing<'_> {
     where
         F: FnOnce(&Connection) -> Result<(), Error> + Send + 'static,
     {
-        if self.under_way.len() == UNDER_WAY_MAX
+        while (self.chain.is_broken() || self.under_way.len() == UNDER_WAY_MAX)
             && let Some(first) = self.under_way.pop_front()
         {
             first.durable().await?;
         }
-        self.under_way.push_back(self.journal.writer.begin_page(operation).await?);
+        self.under_way.push_back(self.journal.writer.begin_page(&self.chain, operation).await?);
         Ok(())
     }
 }

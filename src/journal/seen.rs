@@ -98,7 +98,7 @@ impl Journal {
     /// # Errors
     /// If the journal cannot be written.
     pub async fn no_more_pages(&self) -> Result<(), Error> {
-        self.writer.run(|_| Ok(())).await
+        self.writer.no_more_pages().await
     }
 }
 

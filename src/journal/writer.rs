@@ -20,6 +20,7 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -91,9 +92,28 @@ enum Manner {
     Shared,
     /// To share it with others of its kind, without a savepoint.
     Page,
+    /// The same, and no more of them come for now: their transaction need not wait for another.
+    LastPage,
     /// To share it, and not to wait for the disk. A power cut may undo it, and then also all that was
     /// committed after it in the same manner; what is committed durably makes what came before it durable.
     Forgettable,
+}
+
+impl Manner {
+    fn is_page(self) -> bool {
+        matches!(self, Self::Page | Self::LastPage)
+    }
+}
+
+/// Pages of which each rests on those before it: once one is refused, those behind it are not begun.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chain(Arc<AtomicBool>);
+
+impl Chain {
+    /// Whether one of them was refused.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// An operation of any result type.
@@ -118,6 +138,7 @@ enum Applied {
 
 struct Pending<F, T> {
     manner: Manner,
+    chain: Option<Chain>,
     run: Option<F>,
     result: Option<Result<T, Error>>,
     answer: Answer<T>,
@@ -134,6 +155,10 @@ where
 
     fn apply(&mut self, connection: &Connection) -> Applied {
         let Some(run) = self.run.take() else { return Applied::Done };
+        if self.chain.as_ref().is_some_and(Chain::is_broken) {
+            self.result = Some(Err(Stop::because("what it rests on was refused").into()));
+            return Applied::Done;
+        }
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(connection)))
             .unwrap_or_else(|_| Err(Stop::because("an operation panicked").into()));
         let applied = match &result {
@@ -153,6 +178,9 @@ where
             (Err(_), Some(Err(error))) => Err(error),
             (Err(stop), _) => Err(stop.into()),
         };
+        if let (Err(_), Some(chain)) = (&result, &self.chain) {
+            chain.0.store(true, Ordering::SeqCst);
+        }
         // Nobody waits for a dropped future: the operation is durable all the same.
         let _ = self.answer.send(result);
     }
@@ -215,14 +243,20 @@ impl Writer {
         self.hand_over(Manner::Forgettable, operation).await
     }
 
-    /// Hands over the `operation` of a page, to run after those before it and together with them. Whether it is
-    /// durable can be asked later.
-    pub(super) async fn begin_page<T, F>(&self, operation: F) -> Result<Begun<T>, Error>
+    /// Hands over the `operation` of a page of `chain`, to run after those before it and together with them. Whether
+    /// it is durable can be asked later.
+    pub(super) async fn begin_page<T, F>(&self, chain: &Chain, operation: F) -> Result<Begun<T>, Error>
     where
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.begin(Manner::Page, operation).await
+        self.begin(Manner::Page, Some(chain.clone()), operation).await
+    }
+
+    /// Says that no page comes for now, so that those handed over wait for none. Returns when they are durable, or
+    /// refused.
+    pub(super) async fn no_more_pages(&self) -> Result<(), Error> {
+        self.hand_over(Manner::LastPage, |_| Ok(())).await
     }
 
     async fn hand_over<T, F>(&self, manner: Manner, operation: F) -> Result<T, Error>
@@ -230,10 +264,10 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.begin(manner, operation).await?.durable().await
+        self.begin(manner, None, operation).await?.durable().await
     }
 
-    async fn begin<T, F>(&self, manner: Manner, operation: F) -> Result<Begun<T>, Error>
+    async fn begin<T, F>(&self, manner: Manner, chain: Option<Chain>, operation: F) -> Result<Begun<T>, Error>
     where
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
@@ -241,7 +275,7 @@ impl Writer {
         let ended_by = Arc::clone(&self.ended_by);
         let (answer, answered) = oneshot::channel();
         let begun = Begun { answered, ended_by };
-        let pending = Pending { manner, run: Some(operation), result: None, answer };
+        let pending = Pending { manner, chain, run: Some(operation), result: None, answer };
         match &self.queue {
             Some(queue) if queue.send(Box::new(pending)).await.is_ok() => Ok(begun),
             _ => Err(begun.stopped()),
@@ -337,7 +371,7 @@ impl Waiting {
 
     fn add(&mut self, operation: Box<dyn Operation>) {
         match operation.manner() {
-            Manner::Page => self.pages.push_back(operation),
+            Manner::Page | Manner::LastPage => self.pages.push_back(operation),
             Manner::Shared | Manner::Forgettable => self.others.push(operation),
         }
     }
@@ -390,7 +424,8 @@ fn commit(
     let latest = Instant::now() + waiting.patience;
     let mut next = 0;
     while let Some(operation) = group.get_mut(next) {
-        let is_page = operation.manner() == Manner::Page;
+        let manner = operation.manner();
+        let is_page = manner.is_page();
         let applied = if is_page || is_alone {
             operation.apply(&transaction)
         } else {
@@ -415,7 +450,7 @@ fn commit(
         }
         next += 1;
         // The last one is a page: then all are.
-        if is_page && next == group.len() && next < PAGES_MAX {
+        if manner == Manner::Page && next == group.len() && next < PAGES_MAX {
             group.extend(waiting.another_page(latest));
         }
     }
@@ -457,8 +492,17 @@ mod tests {
         manner: Manner,
         operation: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Answered<T> {
+        send_in(queue, None, manner, operation)
+    }
+
+    fn send_in<T: Send + 'static>(
+        queue: &mpsc::Sender<Box<dyn Operation>>,
+        chain: Option<&Chain>,
+        manner: Manner,
+        operation: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Answered<T> {
         let (answer, answered) = oneshot::channel();
-        let pending = Pending { manner, run: Some(operation), result: None, answer };
+        let pending = Pending { manner, chain: chain.cloned(), run: Some(operation), result: None, answer };
         queue.try_send(Box::new(pending)).unwrap();
         answered
     }
@@ -498,6 +542,26 @@ mod tests {
         let refused = twice.try_recv().unwrap().unwrap_err();
         assert!(refused.to_string().contains("UNIQUE"), "{refused}");
         assert_eq!(later.try_recv().unwrap().unwrap(), 0, "the first page is undone, and a page comes first");
+    }
+
+    #[test]
+    fn behind_a_page_that_is_refused_no_other_of_its_chain_is_begun() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)").unwrap();
+        let (queue, operations) = mpsc::channel(QUEUE_MAX);
+        let chain = Chain::default();
+        let [mut first, mut again, mut behind] =
+            [1, 1, 2].map(|row| send_in(&queue, Some(&chain), Manner::Page, add(row)));
+        let mut of_nobody = send(&queue, Manner::Page, add(3));
+        let mut later = send(&queue, Manner::LastPage, |connection| Ok(count(connection)?));
+        drop(queue);
+        serve(connection, Waiting::new(operations, Duration::ZERO).unwrap(), &OnceLock::new());
+        assert!(chain.is_broken());
+        for refused in [&mut first, &mut again, &mut behind] {
+            assert!(refused.try_recv().unwrap().is_err());
+        }
+        of_nobody.try_recv().unwrap().unwrap();
+        assert_eq!(later.try_recv().unwrap().unwrap(), 1);
     }
 
     #[test]
@@ -594,6 +658,23 @@ mod tests {
         send(&queue, Manner::Shared, |_| Ok(())).blocking_recv().unwrap().unwrap();
         first.blocking_recv().unwrap().unwrap();
         assert_eq!(second.blocking_recv().unwrap().unwrap(), 0, "both were in one transaction");
+        // Nor does the last one, although it comes behind others and with somebody else.
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (go, goes) = std::sync::mpsc::channel();
+        let first = send(&queue, Manner::Shared, move |_| {
+            begun.send(()).unwrap();
+            goes.recv().unwrap();
+            Ok(())
+        });
+        begins.recv().unwrap();
+        let pages = [2, 3].map(|row| send(&queue, Manner::Page, add(row)));
+        let last = send(&queue, Manner::LastPage, |_| Ok(()));
+        let other = send(&queue, Manner::Shared, |_| Ok(()));
+        go.send(()).unwrap();
+        first.blocking_recv().unwrap().unwrap();
+        other.blocking_recv().unwrap().unwrap();
+        pages.into_iter().for_each(|page| page.blocking_recv().unwrap().unwrap());
+        last.blocking_recv().unwrap().unwrap();
         drop(queue);
         writer.join().unwrap();
     }
