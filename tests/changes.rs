@@ -280,6 +280,38 @@ fn albums_and_folders_are_known_and_followed() {
     world.assert_follows();
 }
 
+#[test]
+fn what_one_listing_of_albums_lacks_is_not_taken_for_gone() {
+    let world = World::new(Options { assets: 30, page_cap: 10, ..Options::default() });
+    let library = world.sandbox.library();
+    let assets = library.assets();
+    let folder = library.add_album("Travels", None, true);
+    let album = library.add_album("Norway", Some(&folder), false);
+    let other = library.add_album("Best", None, false);
+    assert!(
+        assets[..25].iter().all(|asset| library.join(&album, asset)) && library.join(&other, &assets[28])
+    );
+    world.run(&["sync"], 0);
+    assert_albums(&world);
+    world.sandbox.reset_counters();
+    world.run(&["sync", "--full"], 0);
+    let pages = world.sandbox.counters().requests[&Endpoint::RecordsQuery];
+    for what in [What::EmptyPage, What::RepeatedPage, What::MissingRecords { every: 2 }] {
+        for page in 0..u32::try_from(pages).unwrap() {
+            let on = Target::of(Endpoint::RecordsQuery).after(page);
+            world.sandbox.faults().add(Fault { on, times: Times::Count(1), what: what.clone() });
+            world.run(&["sync", "--full"], 0);
+            assert_eq!(world.told("album_left"), 0, "{what:?} at page {page} of {pages}");
+        }
+    }
+    assert_albums(&world);
+    // What is really gone is missing twice.
+    assert!(library.leave(&album, &assets[3]) && library.delete_album(&other));
+    world.run(&["sync", "--full"], 0);
+    assert_albums(&world);
+    assert_eq!(world.told("album_left"), 2);
+}
+
 /// Asserts that the albums made by hand are in the journal, with all that lies in them.
 fn assert_albums(world: &World) {
     let journal = world.journal();

@@ -10,7 +10,8 @@ use crate::engine::met::Met;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::icloud::{self, LOOKUP_NAMES_MAX};
-use crate::journal::Place;
+use crate::journal::{AlbumListing, Place};
+use crate::model::asset::Album;
 use crate::model::change::Counts;
 use crate::model::choices::Choices;
 use std::collections::HashSet;
@@ -49,23 +50,11 @@ pub(super) async fn unmet(
 }
 
 /// Lists the albums and what lies in them. A library without albums is none the worse for it.
+///
+/// An empty page ends a list, and the service gives one where more is behind. So what is missing is believed when it
+/// is missing twice; half a list that was refused says nothing.
 pub(super) async fn albums(run: &Run, library: &Library) -> Result<(), Error> {
-    let refused = |error: &Error| {
-        let refusal = matches!(
-            error,
-            Error::Service(
-                icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_)
-            )
-        );
-        if refusal && library.zone.is_primary() {
-            run.board.notice(Notice::Note(format!("cannot list albums: {error}")));
-        }
-        refusal
-    };
-    let albums = match run.through_pauses(async || run.client.albums(&library.zone).await).await {
-        Err(error) if refused(&error) => return Ok(()),
-        albums => albums?,
-    };
+    let Some(albums) = list_albums(run, library).await? else { return Ok(()) };
     let mut listing = run.journal.album_listing();
     let mut names = HashSet::with_capacity(albums.len());
     for album in albums {
@@ -76,18 +65,82 @@ pub(super) async fn albums(run: &Run, library: &Library) -> Result<(), Error> {
         if is_folder {
             continue;
         }
-        let mut members = run.client.members(&library.zone, &name);
-        loop {
-            match run.through_pauses(async || members.next().await).await {
-                // Half a listing would take the others for gone.
-                Err(error) if refused(&error) => return Ok(listing.end().await?),
-                Ok(found) if found.is_empty() => break,
-                found => listing.members(at, found?).await?,
-            }
-        }
-        listing.members_are(at, name, members.into_names()).await?;
+        let Some(members) = list_members(run, library, &mut listing, at, &name).await? else {
+            return Ok(listing.end().await?);
+        };
+        listing.members_are(at, name, members).await?;
     }
     let at = Place { library: library.id, run: run.id, now: now() };
     listing.albums_are(at, names).await?;
     Ok(listing.end().await?)
+}
+
+/// The albums of a library; `None` if they are refused.
+async fn list_albums(run: &Run, library: &Library) -> Result<Option<Vec<Album>>, Error> {
+    let (mut albums, mut names) = (Vec::new(), HashSet::new());
+    for _ in 0..2 {
+        let listed = match run.through_pauses(async || run.client.albums(&library.zone).await).await {
+            Err(error) if is_refused(run, library, &error) => return Ok(None),
+            listed => listed?,
+        };
+        albums.extend(listed.into_iter().filter(|album: &Album| names.insert(album.record_name.clone())));
+        let (reader, id) = (run.journal.reader().clone(), library.id);
+        let (of_list, has_others) = off_thread(move || {
+            let has_others = reader.has_other_albums(id, &names);
+            (names, has_others)
+        })
+        .await;
+        names = of_list;
+        if !has_others? {
+            break;
+        }
+    }
+    Ok(Some(albums))
+}
+
+/// Lists what lies in an album. Gives all of it by name; `None` if it is refused.
+async fn list_members(
+    run: &Run,
+    library: &Library,
+    listing: &mut AlbumListing<'_>,
+    at: Place,
+    album: &str,
+) -> Result<Option<HashSet<Box<str>>>, Error> {
+    let mut names = HashSet::new();
+    for _ in 0..2 {
+        let mut members = run.client.members(&library.zone, album);
+        loop {
+            match run.through_pauses(async || members.next().await).await {
+                Err(error) if is_refused(run, library, &error) => return Ok(None),
+                Ok(found) if found.is_empty() => break,
+                found => listing.members(at, found?).await?,
+            }
+        }
+        names.extend(members.into_names());
+        let (reader, id, album) = (run.journal.reader().clone(), library.id, album.to_owned());
+        let (of_list, holds_others) = off_thread(move || {
+            let holds_others = reader.holds_others(id, &album, &names);
+            (names, holds_others)
+        })
+        .await;
+        names = of_list;
+        if !holds_others? {
+            break;
+        }
+    }
+    Ok(Some(names))
+}
+
+/// Whether an error is the service's word that there is no such list.
+fn is_refused(run: &Run, library: &Library, error: &Error) -> bool {
+    let refused = matches!(
+        error,
+        Error::Service(
+            icloud::Error::Server { .. } | icloud::Error::Malformed { .. } | icloud::Error::Denied(_)
+        )
+    );
+    if refused && library.zone.is_primary() {
+        run.board.notice(Notice::Note(format!("cannot list albums: {error}")));
+    }
+    refused
 }

@@ -8,14 +8,41 @@ use std::collections::{HashSet, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
-use crate::journal::Journal;
 use crate::journal::asset_change;
 use crate::journal::error::Error;
 use crate::journal::seen::Place;
 use crate::journal::writer::{Begun, Chain, PAGES_MAX};
+use crate::journal::{Journal, Reader};
 use crate::model::asset::Album;
 use crate::model::change::Member;
 use crate::model::events::AssetEvent;
+use crate::model::ids::LibraryId;
+
+impl Reader {
+    /// Whether a library is known to have an album or a folder that is not among `names`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn has_other_albums(&self, library: LibraryId, names: &HashSet<String>) -> Result<bool, Error> {
+        let connection = self.pool.get()?;
+        Ok(album_names(&connection, library)?.iter().any(|name| !names.contains(name)))
+    }
+
+    /// Whether an album is known to hold an asset that is not among `names`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn holds_others(
+        &self,
+        library: LibraryId,
+        album: &str,
+        names: &HashSet<Box<str>>,
+    ) -> Result<bool, Error> {
+        let connection = self.pool.get()?;
+        let Some((id, _)) = find(&connection, library, album)? else { return Ok(false) };
+        Ok(!others_in(&connection, id, names)?.is_empty())
+    }
+}
 
 /// Steps of a listing that may wait to be durable. They hold some kilobytes each.
 const UNDER_WAY_MAX: usize = PAGES_MAX;
@@ -121,7 +148,7 @@ pub(super) fn record(connection: &Connection, at: Place, album: &Album) -> Resul
 
 /// Marks an album as deleted, and with it what lay in it. `false`: there is none of that name.
 pub(super) fn remove(connection: &Connection, at: Place, record: &str) -> Result<bool, Error> {
-    let Some((id, _)) = find(connection, at, record)? else { return Ok(false) };
+    let Some((id, _)) = find(connection, at.library, record)? else { return Ok(false) };
     let mut statement = connection
         .prepare_cached("UPDATE album SET removed_at = coalesce(removed_at, :now) WHERE album_id = :album")?;
     statement.execute(named_params! { ":now": at.now, ":album": id })?;
@@ -143,7 +170,7 @@ pub(super) fn remove(connection: &Connection, at: Place, record: &str) -> Result
 ///
 /// The album may not be a row yet: then it becomes one without a name, until its own record comes.
 pub(super) fn set_member(connection: &Connection, at: Place, member: &Member) -> Result<(), Error> {
-    let (id, name) = match find(connection, at, &member.album)? {
+    let (id, name) = match find(connection, at.library, &member.album)? {
         Some(found) => found,
         None if !member.present => return Ok(()),
         None => {
@@ -195,19 +222,8 @@ fn members_are(
     album: &str,
     names: &HashSet<Box<str>>,
 ) -> Result<(), Error> {
-    let Some((id, _)) = find(connection, at, album)? else { return Ok(()) };
-    let mut statement = connection.prepare_cached(
-        "SELECT asset_name FROM album_asset WHERE album_id = :album AND removed_at IS NULL",
-    )?;
-    let mut rows = statement.query(named_params! { ":album": id })?;
-    let mut gone = Vec::new();
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        if !names.contains(name.as_str()) {
-            gone.push(name);
-        }
-    }
-    for asset in gone {
+    let Some((id, _)) = find(connection, at.library, album)? else { return Ok(()) };
+    for asset in others_in(connection, id, names)? {
         set_member(
             connection,
             at,
@@ -217,11 +233,28 @@ fn members_are(
     Ok(())
 }
 
+/// What lies in an album and is not among `names`.
+fn others_in(
+    connection: &Connection,
+    album: i64,
+    names: &HashSet<Box<str>>,
+) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT asset_name FROM album_asset WHERE album_id = :album AND removed_at IS NULL",
+    )?;
+    let mut rows = statement.query(named_params! { ":album": album })?;
+    let mut others = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        if !names.contains(name.as_str()) {
+            others.push(name);
+        }
+    }
+    Ok(others)
+}
+
 fn albums_are(connection: &Connection, at: Place, names: &HashSet<String>) -> Result<(), Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT record_name FROM album WHERE library_id = :library AND removed_at IS NULL")?;
-    let known = statement.query_map(named_params! { ":library": at.library.0 }, |row| row.get(0))?;
-    for record in known.collect::<Result<Vec<String>, _>>()? {
+    for record in album_names(connection, at.library)? {
         if !names.contains(&record) {
             remove(connection, at, &record)?;
         }
@@ -229,10 +262,18 @@ fn albums_are(connection: &Connection, at: Place, names: &HashSet<String>) -> Re
     Ok(())
 }
 
-fn find(connection: &Connection, at: Place, record: &str) -> Result<Option<(i64, String)>, Error> {
+/// The albums and folders that a library has, by record name.
+fn album_names(connection: &Connection, library: LibraryId) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = connection
+        .prepare_cached("SELECT record_name FROM album WHERE library_id = :library AND removed_at IS NULL")?;
+    let names = statement.query_map(named_params! { ":library": library.0 }, |row| row.get(0))?;
+    names.collect()
+}
+
+fn find(connection: &Connection, library: LibraryId, record: &str) -> Result<Option<(i64, String)>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT album_id, name FROM album WHERE library_id = :library AND record_name = :record",
     )?;
-    let values = named_params! { ":library": at.library.0, ":record": record };
+    let values = named_params! { ":library": library.0, ":record": record };
     Ok(statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }

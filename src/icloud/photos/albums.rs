@@ -13,8 +13,8 @@ use crate::model::asset::{Album, Zone};
 
 /// Albums on one page.
 const PAGE_RECORDS: u32 = 200;
-/// Most pages in all. More albums than a library of a million photos has; this only ends a loop.
-const PAGES_MAX: usize = 500;
+/// Most pages in all, of which each folder has one. More than a library of a million photos has; this only ends a loop.
+const PAGES_MAX: usize = 2_000;
 /// Folders that the service keeps for itself.
 const ROOTS: [&str; 2] = ["----Root-Folder----", "----Project-Root-Folder----"];
 /// The album types on the wire.
@@ -27,16 +27,21 @@ impl Client {
     ///
     /// Smart albums are left out: they are searches, not places.
     /// # Errors
-    /// [`Error`]. Shared libraries have no albums and may answer with [`Error::Server`].
+    /// [`Error`]; [`Error::Malformed`] also for a list without end. Shared libraries have no albums and may answer with
+    /// [`Error::Server`].
     pub async fn albums(&self, zone: &Zone) -> Result<Vec<Album>, Error> {
         let mut albums: Vec<Album> = Vec::new();
         let mut seen = HashSet::new();
-        let mut pages_left = PAGES_MAX;
+        let mut pages = 0;
         let mut folders: VecDeque<Option<String>> = [None].into();
         while let Some(folder) = folders.pop_front() {
             let mut marker = None;
-            while pages_left > 0 {
-                pages_left -= 1;
+            loop {
+                if pages == PAGES_MAX {
+                    let detail = "albums and folders without end".to_owned();
+                    return Err(Error::Malformed { endpoint: ENDPOINT, detail });
+                }
+                pages += 1;
                 let next = self.album_page(zone, folder.as_deref(), marker.as_deref(), &mut albums).await?;
                 if next.is_none() || next == marker {
                     break;
