@@ -52,7 +52,7 @@ impl Keeping {
         self.assets += 1;
         self.write(format!("{asset}\t").as_bytes());
         // In JSON a line break is never part of a value; the service's own has none.
-        if has_line_break(json) {
+        if json.contains(&b'\n') {
             let line: Vec<u8> = json.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect();
             self.write(&line);
         } else {
@@ -79,12 +79,6 @@ impl Keeping {
             .execute(named_params! { ":page": self.page, ":assets": self.assets, ":records": records })?;
         Ok(())
     }
-}
-
-/// Looks at every byte of a piece, without a branch for each: there is hardly ever one, and so it is four times as fast
-/// as a search for the first.
-fn has_line_break(json: &[u8]) -> bool {
-    json.chunks(256).any(|piece| piece.iter().fold(false, |found, byte| found | (*byte == b'\n')))
 }
 
 /// Takes an asset off the page that its row names.
