@@ -12,7 +12,8 @@
 //! transaction they come first, and one of them that fails takes the others of it along. And their transaction goes on
 //! while more of them come and nobody else does, and waits a moment for the next one: keys of a listing lie all over
 //! the file, so each page of the file that is changed by several of them is written once. The first page of a
-//! listing is not such an operation, since somebody may wait for its rows.
+//! listing is not such an operation, since somebody may wait for its rows. The last one says so, and waits for none; and
+//! pages that rest on those before them are a chain: behind one that is refused, none of it is begun.
 //!
 //! A second writer would make `FULL` slower, not faster: commits queue behind one another's
 //! fsync, and SQLite's busy back-off turns that into stalls of a second.
@@ -670,11 +671,13 @@ mod tests {
         let pages = [2, 3].map(|row| send(&queue, Manner::Page, add(row)));
         let last = send(&queue, Manner::LastPage, |_| Ok(()));
         let other = send(&queue, Manner::Shared, |_| Ok(()));
+        let sent = Instant::now();
         go.send(()).unwrap();
         first.blocking_recv().unwrap().unwrap();
         other.blocking_recv().unwrap().unwrap();
         pages.into_iter().for_each(|page| page.blocking_recv().unwrap().unwrap());
         last.blocking_recv().unwrap().unwrap();
+        assert!(sent.elapsed() < minute / 2, "nobody was waited for");
         drop(queue);
         writer.join().unwrap();
     }
