@@ -10,7 +10,7 @@ use crate::engine::met::Met;
 use crate::engine::monitor::Notice;
 use crate::engine::run::{Run, now, off_thread};
 use crate::icloud::{self, LOOKUP_NAMES_MAX};
-use crate::journal::{AlbumListing, Place};
+use crate::journal::{self, AlbumListing, Place, Reader};
 use crate::model::asset::Album;
 use crate::model::change::Counts;
 use crate::model::choices::Choices;
@@ -84,14 +84,11 @@ async fn list_albums(run: &Run, library: &Library) -> Result<Option<Vec<Album>>,
             listed => listed?,
         };
         albums.extend(listed.into_iter().filter(|album: &Album| names.insert(album.record_name.clone())));
-        let (reader, id) = (run.journal.reader().clone(), library.id);
-        let (of_list, has_others) = off_thread(move || {
-            let has_others = reader.has_other_albums(id, &names);
-            (names, has_others)
-        })
-        .await;
+        let id = library.id;
+        let (of_list, lacks_some) =
+            ask_about(run, names, move |journal, names| journal.has_other_albums(id, names)).await?;
         names = of_list;
-        if !has_others? {
+        if !lacks_some {
             break;
         }
     }
@@ -117,18 +114,30 @@ async fn list_members(
             }
         }
         names.extend(members.into_names());
-        let (reader, id, album) = (run.journal.reader().clone(), library.id, album.to_owned());
-        let (of_list, holds_others) = off_thread(move || {
-            let holds_others = reader.holds_others(id, &album, &names);
-            (names, holds_others)
-        })
-        .await;
+        let (id, album) = (library.id, album.to_owned());
+        let (of_list, lacks_some) =
+            ask_about(run, names, move |journal, names| journal.holds_others(id, &album, names)).await?;
         names = of_list;
-        if !holds_others? {
+        if !lacks_some {
             break;
         }
     }
     Ok(Some(names))
+}
+
+/// Asks the journal about some names, off the threads of the network, and gives them back with the answer.
+async fn ask_about<N: Send + 'static>(
+    run: &Run,
+    names: N,
+    question: impl FnOnce(&Reader, &N) -> Result<bool, journal::Error> + Send + 'static,
+) -> Result<(N, bool), Error> {
+    let reader = run.journal.reader().clone();
+    let (names, answer) = off_thread(move || {
+        let answer = question(&reader, &names);
+        (names, answer)
+    })
+    .await;
+    Ok((names, answer?))
 }
 
 /// Whether an error is the service's word that there is no such list.
